@@ -1,4 +1,4 @@
-"""Provides the town of the tests: the example configuration, replies to its citizens, and a notifier with its providers."""
+"""Provides fixtures: the example town's configuration, replies to its citizens, and a notifier with simulated providers."""
 
 from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from services.notifier.tests.parts import ACCOUNT, AskFor, Notifier
+from services.notifier.tests.parts import ACCOUNT, MakeReply, Notifier
 from sqlalchemy import text
 
 from parvis.common.bus.producer import Producer
@@ -60,8 +60,8 @@ def addressing(town_config: TownConfig) -> ChannelChooser:
 
 
 @pytest.fixture(scope="session")
-def ask_for() -> AskFor:
-    """Makes a reply as the router or the desk asks for it; any member can be changed by name."""
+def make_reply() -> MakeReply:
+    """Makes a reply as the router or the desk requests it; keyword arguments override its fields."""
     return _reply
 
 
@@ -148,7 +148,7 @@ def town_context(town_config: TownConfig, templates: TemplateSet) -> TownContext
 
 
 def build_notifier(outside: Simulators, clients: Clients, town: TownContext, folder: Path, **changes: Any) -> Notifier:
-    """A notifier as `app` builds it; any setting can be changed by name."""
+    """A notifier as `app` builds it; keyword arguments override its settings."""
     settings = settings_of(outside, folder, **changes)
     senders = build_senders(settings, town.config, A_KEY, StoredLetterRegister(clients.database))
     parts = NotifierParts(settings, town, clients, senders, limits_of(settings), worker="a-test:1")
@@ -174,7 +174,7 @@ async def clients(database_url: str, tmp_path: Path) -> AsyncGenerator[Clients]:
 async def a_notifier(
     outside: Simulators, clients: Clients, town_config: TownConfig, templates: TemplateSet, tmp_path: Path
 ) -> AsyncGenerator[Callable[..., Notifier]]:
-    """Builds notifiers with other settings, or other clients, by name."""
+    """Builds notifiers with other settings or clients."""
     built: list[Notifier] = []
 
     def build(*, changed: Clients = clients, **changes: Any) -> Notifier:
@@ -195,7 +195,7 @@ async def notifier(a_notifier: Callable[..., Notifier]) -> Notifier:
 
 @pytest.fixture
 async def impatient(a_notifier: Callable[..., Notifier]) -> Notifier:
-    """A notifier that waits a second for a provider, for tests of silence."""
+    """A notifier that waits one second for a provider, for tests of time-outs."""
     return a_notifier(provider_timeout_s=1)
 
 
@@ -220,5 +220,5 @@ def wrong_login(outside: Simulators, town_config: TownConfig, tmp_path: Path) ->
 
 @pytest.fixture
 def untrusting(outside: Simulators, town_config: TownConfig, tmp_path: Path) -> ChannelSender:
-    """Trusts the machine's own authorities only, none of which signed the relay's certificate."""
+    """A sender that trusts only the system's authorities, none of which signed the relay's certificate."""
     return relay_of(outside, town_config, tmp_path, smtp_ca_file=None)

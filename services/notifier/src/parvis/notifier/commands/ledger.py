@@ -27,9 +27,7 @@ from parvis.notifier.store.preferences import preference_log_of
 
 
 def register(actions: Commands) -> None:
-    sends = actions.add_parser(
-        "sends", help="replies with more sends than one and those the log explains; exit 1 if any"
-    )
+    sends = actions.add_parser("sends", help="replies with more sends than the ledger explains; exit 1 if any")
     sends.set_defaults(run=_run_sends)
 
     steps = actions.add_parser("steps", help="every step of a reply: channel, state, why")
@@ -37,17 +35,15 @@ def register(actions: Commands) -> None:
     steps.set_defaults(run=_run_steps)
 
     preferences = actions.add_parser(
-        "preferences", help="all that was said about a contact point, with source, proof and date"
+        "preferences", help="every stored preference of a contact point, with source, proof and date"
     )
     preferences.add_argument("kind", choices=["phone", "email", "post"])
     preferences.add_argument("value", help="+33639980001, someone@citizens.example")
     preferences.set_defaults(run=_run_preferences)
 
-    rebuild = actions.add_parser(
-        "rebuild", help="bring a restored database up to what Kafka knows; no notifier may run"
-    )
+    rebuild = actions.add_parser("rebuild", help="bring a restored database up to date with Kafka; no notifier may run")
     rebuild.add_argument(
-        "--since", type=datetime.fromisoformat, help="when the backup was made; else the ledger's newest word"
+        "--since", type=datetime.fromisoformat, help="time of the backup; by default the ledger's last change"
     )
     rebuild.set_defaults(run=_run_rebuild)
 
@@ -140,5 +136,5 @@ async def _rebuild(since: datetime | None) -> int:
     topics = [topic.full_name(town.topic_prefix) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)]
     mended = await LedgerRebuild(town.kafka_bootstrap, RebuildTopics(*topics), database, intake).rebuild(since)
     await database.close()
-    print(f"{mended} deliveries mended; the next notifier goes on from there")
+    print(f"{mended} deliveries repaired; the notifier may be started")
     return 0

@@ -19,19 +19,19 @@ from parvis.common.town.templates import DEPARTMENTS, PROCEDURES, TemplateSet, l
 def register(actions: Commands) -> None:
     preview = actions.add_parser("preview", help="write every template as SMS, mail and letter into a folder")
     preview.add_argument("folder", type=Path, metavar="DIR", help="the town's configuration")
-    preview.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where the files go")
-    preview.add_argument("--template", metavar="NAME", help="only this one, such as receipt")
-    preview.add_argument("--language", metavar="LANGUAGE", help="only in this one, such as fr")
-    preview.add_argument("--department", metavar="SLUG", help="only what this department has of its own")
-    preview.add_argument("--procedure", metavar="SLUG", help="only what this procedure has of its own")
+    preview.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="folder for the files")
+    preview.add_argument("--template", metavar="NAME", help="only this template, such as receipt")
+    preview.add_argument("--language", metavar="LANGUAGE", help="only this language, such as fr")
+    preview.add_argument("--department", metavar="SLUG", help="only the templates of this department")
+    preview.add_argument("--procedure", metavar="SLUG", help="only the templates of this procedure")
     preview.set_defaults(run=_preview)
-    link = actions.add_parser("link", help="where a citizen reads a reply with a one-time code")
+    link = actions.add_parser("link", help="print the link by which a citizen reads a reply with a one-time code")
     link.add_argument("reply", metavar="REPLY_ID")
     link.set_defaults(run=_link)
 
 
 def check(path: Path, town_config: TownConfig) -> list[str]:
-    """What `parvis config check` says of the templates.
+    """The lines of `parvis config check` about the templates.
 
     Raises: Misconfigured, as `load_templates` does.
     """
@@ -60,7 +60,7 @@ def _preview(arguments: argparse.Namespace) -> int:
         and (not is_special or (template.owner_kind, template.slug) in owner)
     ]
     if not wanted:
-        raise Rejected("no template is called so: parvis config check lists them")
+        raise Rejected("no such template: parvis config check lists them")
     for shown in wanted:
         folder = arguments.to / shown.folder
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Asks providers what became of deliveries whose fate is unknown, or that no callback will report. Never a blind second send."""
+"""Queries providers for the status of deliveries that are unknown, or that no callback will report."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ log = logger()
 
 @dataclass
 class StatusPoller:
-    """Asks the senders that can be asked: about unknown deliveries, and about accepted ones of providers without callbacks."""
+    """Queries the senders that support it, about unknown deliveries and about accepted ones of providers without callbacks."""
 
     database: Database
     fallback: ChannelFallback
@@ -35,7 +35,7 @@ class StatusPoller:
     clock: Clock = now
 
     async def poll(self) -> int:
-        """One round; gives how many deliveries it moved."""
+        """Run one round; gives the number of deliveries that changed state."""
         moved = 0
         for channel, sender in self.senders.items():
             if isinstance(sender, StatusQueryable):
@@ -60,7 +60,7 @@ class StatusPoller:
         return await self._write(delivery, messages)
 
     def _text_of(self, delivery: Delivery, reply: ReplyRequested | None) -> str:
-        """The text that was sent; empty when it cannot be written any more: then the provider's list is searched for the reference."""
+        """The text that was sent; empty if it cannot be rendered any more: then the provider's list is searched for the reference."""
         if reply is None:
             return ""
         try:
@@ -73,7 +73,7 @@ class StatusPoller:
         async with self.database.transaction() as connection:
             current = (await lock_deliveries(connection, [delivery.delivery_id])).get(delivery.delivery_id)
             if current is None or (current.state, current.attempt) != (delivery.state, delivery.attempt):
-                return False  # a callback was faster
+                return False  # a callback came first
             taken = await known_provider_ids(connection, [message.provider_id for message in messages])
             resolved = self._resolve(current, messages, taken, at)
             if resolved.state != current.state:
@@ -83,7 +83,7 @@ class StatusPoller:
     def _resolve(
         self, current: Delivery, messages: Sequence[ProviderMessage], taken: set[str], at: datetime
     ) -> Delivery:
-        """Shape: taken, the provider's ids that belong to a delivery already."""
+        """Shape: taken, the provider ids that already belong to a delivery."""
         candidates = (m for m in messages if m.provider_id == current.provider_id or m.provider_id not in taken)
         message = next(candidates, None)
         if message:
@@ -100,7 +100,7 @@ class StatusPoller:
 
 
 def log_resend(delivery: Delivery, reason: str) -> None:
-    """Every send of a reply beyond the first is a line in the log."""
+    """Log a send beyond the first; `parvis notifier sends` counts it as explained."""
     log.warning(
         "delivery.resent",
         delivery_id=delivery.delivery_id,

@@ -1,4 +1,4 @@
-"""Defines a letter as the print shop gets it, and the letters that no batch has yet. Data only."""
+"""Defines a letter in the print shop's manifest, and the count of unbatched letters. Data only."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class PrintShopLetter:
-    """A letter as the print shop is told of it: nothing personal."""
+    """One letter in the manifest. Holds no personal data."""
 
     delivery_id: str
     file_name: str

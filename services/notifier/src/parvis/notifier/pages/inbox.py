@@ -1,4 +1,4 @@
-"""Serves the inbox: a signed link asks for a one-time code, and the code opens the reply with its files."""
+"""Serves the inbox: a signed link leads to a reply and its files, which a one-time code opens."""
 
 import secrets
 from contextlib import suppress
@@ -72,7 +72,7 @@ def routes(site: PageDependencies) -> APIRouter:
 
 
 async def _load_reply(site: PageDependencies, token: str, posted: Request | None = None) -> ReplyRequested:
-    """The reply that a link names; a form that another site sent names none."""
+    """Load the reply that a link names. Raises: HTTPException 404; 403 for a form sent from another site."""
     if posted and not is_same_origin(posted, site.public_url):
         raise HTTPException(403)
     reply_id = site.renderer.links.reply_of(token, site.pages.clock())
@@ -88,7 +88,7 @@ async def _load_reply(site: PageDependencies, token: str, posted: Request | None
 async def _show_code_form(
     site: PageDependencies, request: Request, reply: ReplyRequested, token: str, *, state: str = "", status: int = 200
 ) -> Response:
-    """The page that asks where a code shall go, or for the code that went."""
+    """Show the form that offers the addresses for a code or, once one was sent, asks for it."""
     async with site.database.transaction() as connection:
         preferences = await load_effective_preferences(connection, site.chooser, [reply])
     recipients = [
@@ -110,7 +110,7 @@ async def _show_code_form(
 
 
 async def _send_code(site: PageDependencies, reply: ReplyRequested, to: int) -> str:
-    """Send a code, counted before it leaves; what the page says of it."""
+    """Send a code, which is recorded and counted first. Gives the state that the page shows: sent, not_sent, too_many."""
     at = site.pages.clock()
     digits = f"{secrets.randbelow(1_000_000):06}"
     async with site.database.transaction() as connection:
@@ -168,7 +168,7 @@ def _may_read(site: PageDependencies, request: Request, reply: ReplyRequested) -
 
 async def _show_reply(site: PageDependencies, request: Request, reply: ReplyRequested, token: str) -> Response:
     reply_text = ReplyText(site.town_config, site.renderer.templates, reply)
-    # An answer's mail says how to reply to it; nobody can reply to a page. Its letter says what holds for both.
+    # The mail of an answer says how to reply to it, and nobody can reply to a page; its letter does not.
     rendered = reply_text.render("letter" if reply_text.template == "answer" else "email")
     return site.render_page(
         request,
@@ -184,7 +184,7 @@ async def _show_reply(site: PageDependencies, request: Request, reply: ReplyRequ
 
 
 async def _listed_files(site: PageDependencies, reply: ReplyRequested) -> list[tuple[int, str, int, bool]]:
-    """Number, name, size, and whether it can be opened now: not before a scanner has seen it. An infected file is not listed."""
+    """Number, name, size, and whether the file can be opened: a pending one only after its scan. Infected files are left out."""
     files: list[tuple[int, str, int, bool]] = []
     for number, claim in enumerate(reply.attachments, 1):
         with suppress(InfectedAttachment):
@@ -193,17 +193,24 @@ async def _listed_files(site: PageDependencies, reply: ReplyRequested) -> list[t
 
 
 async def _can_be_opened(site: PageDependencies, claim: ClaimCheck) -> bool:
-    """Raises: InfectedFile."""
+    """Raises: InfectedAttachment."""
     match site.attachments.verdict(claim):
         case "infected":
             raise InfectedAttachment("infected")
         case "pending":
-            with suppress(Poison, Unavailable):
-                await site.attachments.open(claim)
-                return True
-            return False
+            with suppress(Poison):  # its link leads to the page that says what is wrong
+                return await _is_scanned_now(site, claim)
+            return True
         case _:
             return True
+
+
+async def _is_scanned_now(site: PageDependencies, claim: ClaimCheck) -> bool:
+    try:
+        await site.attachments.open(claim)
+    except Unavailable:
+        return False
+    return True
 
 
 def _file_name(reply: ReplyRequested, number: int) -> str:
@@ -224,7 +231,7 @@ async def _serve_file(
         log.exception("file.missing", reply_id=reply.reply_id, conversation_id=reply.conversation_id, reason=str(error))
         return _file_problem(site, request, reply, token, "file_gone", status=410)
     name = _file_name(reply, number) or f"document-{number}"
-    # Always saved, never shown under the page's own name: nothing in it runs (ASVS 5.4.1).
+    # Always downloaded, never shown on our origin: nothing in it runs (ASVS 5.4.1).
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
     return Response(content, media_type="application/octet-stream", headers=headers)
 

@@ -22,19 +22,19 @@ def routes(site: PageDependencies) -> APIRouter:
     router = APIRouter()
 
     @router.get("/unsubscribe/{token}")
-    async def ask(request: Request, token: str) -> HTMLResponse:
-        """A page with one button: what follows links by itself, as scanners of mail do, takes nobody off."""
+    async def ask_to_confirm(request: Request, token: str) -> HTMLResponse:
+        """A page with one button: mail scanners follow links by themselves, and must unsubscribe nobody."""
         delivery = await _load_delivery(site, token)
         return site.render_page(request, "unsubscribe.html", address=mask_address(delivery.address), is_done=False)
 
     @router.post("/unsubscribe/{token}")
-    async def leave(request: Request, token: str) -> HTMLResponse:
-        """The button, or a mail program on the citizen's word: no cookie, no login, no second question."""
+    async def unsubscribe(request: Request, token: str) -> HTMLResponse:
+        """The button, or the one-click POST of a mail program: without cookie, login or confirmation."""
         delivery = await _load_delivery(site, token)
         await _opt_out(site, delivery)
         return site.render_page(request, "unsubscribe.html", address=mask_address(delivery.address), is_done=True)
 
-    _ = ask, leave
+    _ = ask_to_confirm, unsubscribe
     return router
 
 
@@ -52,7 +52,7 @@ async def _find_delivery(site: PageDependencies, delivery_id: DeliveryId) -> Del
 
 
 async def _opt_out(site: PageDependencies, delivery: Delivery) -> None:
-    """Write the preference down: it holds from now on, here and for every reader of the topic. Idempotent."""
+    """Record and publish the opt-out. Idempotent."""
     point = site.chooser.contact_point_at(delivery)
     if point is None:
         return

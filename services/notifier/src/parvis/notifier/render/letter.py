@@ -1,4 +1,4 @@
-"""Renders a reply as a letter: a PDF that is tagged for screen readers, fit to be kept, and the same on every machine. Pure."""
+"""Renders a reply as a letter: a tagged, archivable PDF, the same on every machine. Pure; no I/O."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from parvis.common.town.template_variables import format_day
 from parvis.notifier.models.delivery import Delivery
 from parvis.notifier.render.reply_text import ReplyText, to_one_line
 
-# The compiler's own fonts: a letter looks the same wherever it is made, and the machine's fonts play no part.
+# Only the fonts inside the compiler, so that a letter looks the same on every machine.
 _FONTS = typst.Fonts(include_system_fonts=False)
 _LAYOUT = resources.files("parvis.notifier.render").joinpath("letter.typ").read_bytes()
 _LABELS: Mapping[str, Mapping[str, str]] = {
@@ -41,14 +41,14 @@ _LABELS: Mapping[str, Mapping[str, str]] = {
     },
 }
 _PAGES = re.compile(rb"/Type\s*/Pages\s*/Count\s+([0-9]{1,5})")
-_PICTURES = re.compile("[\U0001f000-\U0001faff\ufe0f\u200d\u20e3]")  # no font of the compiler draws them
+_PICTURES = re.compile("[\U0001f000-\U0001faff\ufe0f\u200d\u20e3]")  # no font of the compiler has them
 
 
 def render_letter(reply_text: ReplyText, delivery: Delivery, at: datetime, key: bytes) -> bytes:
     """The PDF of a letter, PDF/UA-1 and PDF/A-2a.
 
-    Gives:  the same bytes for every attempt: it is dated by the first.
-    Raises: Rejected, when a character of it is in none of the fonts.
+    Gives:  the same bytes for every attempt: it bears the date of the first.
+    Raises: Rejected, if a character is in none of the fonts.
     """
     dated_at = delivery.first_reserved_at or at
     letter = _PICTURES.sub("", json.dumps(_values(reply_text, delivery, dated_at, key), ensure_ascii=False))
@@ -62,12 +62,12 @@ def render_letter(reply_text: ReplyText, delivery: Delivery, at: datetime, key: 
             timestamp=int(dated_at.timestamp()),
         )
     except typst.TypstError as error:
-        raise Rejected("the letter cannot be set: a character without a glyph, or a fault of its layout") from error
+        raise Rejected("the letter cannot be typeset: a character without a glyph, or a layout error") from error
     return bytes(pdf)
 
 
 def count_pages(pdf: bytes) -> int:
-    """How many pages a letter of ours has: its compiler writes the page tree in the open."""
+    """The number of pages of one of our letters; its compiler writes the page tree uncompressed."""
     match = _PAGES.search(pdf)
     return int(match[1]) if match else 0
 
@@ -101,7 +101,7 @@ def _values(reply_text: ReplyText, delivery: Delivery, dated_at: datetime, key: 
 
 def _letterhead(name: str, reply_text: ReplyText, email: str) -> list[str]:
     department, language = reply_text.department, reply_text.language
-    # Its own address names the town and the department again in its first lines.
+    # The first lines of the address repeat the town and the department.
     names = {*reply_text.town_config.town.name.values(), *department.name.values()}
     address = [line for line in department.address if line not in names]
     return [name, localized(department.name, language), *address, format_phone(department.phone), email]

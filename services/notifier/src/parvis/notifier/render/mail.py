@@ -1,4 +1,4 @@
-"""Renders a reply as a mail, plain text and HTML, with header fields that nobody can add to. Pure."""
+"""Renders a reply as a MIME mail in plain text and HTML, safe against header injection. Pure; no I/O."""
 
 import re
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from parvis.notifier.render.reply_text import ReplyText, to_one_line
 from parvis.notifier.render.signed_links import SignedLinks
 
 _UTF_8 = Charset("utf-8")
-_UTF_8.body_encoding = QP  # readable in the evidence, and lighter with filters than base64
+_UTF_8.body_encoding = QP  # readable in the evidence, and spam filters trust it more than base64
 _BYTES = Charset("us-ascii")
 _BYTES.body_encoding = BASE64
-# The old policy: it writes a value as it is given. The new one parses it first, decodes `=?…?=` and writes what it
-# finds, line feeds as well (CVE-2024-6923).
-_AS_GIVEN = compat32.clone(linesep="\r\n", max_line_length=None)  # a folded Message-ID is not found by everybody
+# The old policy writes a value as given. The new one parses it first, decodes `=?…?=` and writes the result, line feeds included
+# (CVE-2024-6923).
+_AS_GIVEN = compat32.clone(linesep="\r\n", max_line_length=None)  # not every program finds a folded Message-ID
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")  # printable ASCII without angle brackets
 _FICTIONAL = {
     "fr": "Ville fictive : ce message est une démonstration.",
@@ -44,10 +44,10 @@ def render_mail(
     links: SignedLinks,
     files: Sequence[AttachedFile] = (),
 ) -> bytes:
-    """A whole message, RFC 5322 and MIME.
+    """Render a complete message (RFC 5322, MIME).
 
-    Gives:  the same Message-ID for every attempt, so that a second one may be merged on its way; it is the signed thread
-            token of the conversation.
+    Gives:  the same Message-ID for every attempt, so that receivers can merge a duplicate; it is the signed thread token of
+            the conversation.
     Source: RFC 3834 §5 (Auto-Submitted), RFC 8058 (List-Unsubscribe-Post).
     """
     town, department, reply = reply_text.town_config.town, reply_text.department, reply_text.reply
@@ -84,20 +84,20 @@ def render_mail(
 
 
 def ascii_domain(address: str) -> str:
-    """A mail address as it travels: the domain in ASCII; a local part that is not needs SMTPUTF8 (RFC 6531)."""
+    """The address with its domain in ASCII (IDNA). A local part beyond ASCII still needs SMTPUTF8 (RFC 6531). Raises: Rejected."""
     local, _, domain = address.rpartition("@")
     if domain.isascii():
         return address
     try:
         return f"{local}@{domain.encode('idna').decode()}"
     except UnicodeError as error:
-        raise Rejected("the domain of the address cannot be written in ASCII") from error
+        raise Rejected("the domain of the mail address has no ASCII form") from error
 
 
 def _header_address(address: str) -> str:
-    """An address for a header field: raw UTF-8 (RFC 6532), which the old policy writes as it is, given as stray bytes."""
+    """The address for a header field: raw UTF-8 (RFC 6532), as surrogates, which the old policy writes unchanged. Raises: Rejected."""
     if set(address) & set("<>,\r\n\0 "):
-        raise Rejected("the mail address has a sign that no address has")
+        raise Rejected("the mail address contains an invalid character")
     return address.encode().decode("ascii", "surrogateescape")
 
 
@@ -116,13 +116,13 @@ def _mail_page(reply_text: ReplyText, title: str, text: str, footer: str, links:
 
 
 def _thread_headers(in_reply_to: str | None) -> dict[str, str]:
-    """The mail that is answered, where its Message-ID is one: it came from outside."""
+    """The thread headers of the mail that is answered; none if its Message-ID, which comes from outside, is malformed."""
     match = _MESSAGE_ID.fullmatch((in_reply_to or "").strip())
     return {"In-Reply-To": match[0], "References": match[0]} if match else {}
 
 
 def _automatic_headers(delivery: Delivery) -> dict[str, str]:
-    """What keeps other machines from answering ours; an agent's answer has none."""
+    """The headers that keep other machines from answering (RFC 3834); none on an agent's answer."""
     if not delivery.is_automatic:
         return {}
     submission = "auto-generated" if delivery.kind == "status" else "auto-replied"
@@ -130,9 +130,9 @@ def _automatic_headers(delivery: Delivery) -> dict[str, str]:
 
 
 def _unsubscribe_headers(reply_text: ReplyText, delivery: Delivery, links: SignedLinks) -> dict[str, str]:
-    """One click to get no more of these (RFC 8058): on information that goes out by itself, never on what the law owes.
+    """The headers of one-click unsubscription (RFC 8058): only on information, never on what the law demands.
 
-    Never on a person's answer either: help desks, ours as well, take any List-* field for a machine's mark.
+    Not on an agent's answer either: help desks, ours included, treat any mail with a List-* field as automatic.
     """
     if reply_text.reply.legal or delivery.kind != "status":
         return {}
@@ -143,7 +143,7 @@ def _unsubscribe_headers(reply_text: ReplyText, delivery: Delivery, links: Signe
 
 
 def _encode_header(text: str) -> str:
-    """A header's words. Whatever is not plain ASCII, or looks encoded already, is encoded as a whole."""
+    """Encode a header's text as a whole, unless it is plain ASCII that needs no quoting and does not look encoded."""
     line = to_one_line(text)
     if len(line) < 200 and line.isascii() and "=?" not in line and not set(line) & set('",<>@()[]:;\\'):
         return line
@@ -170,9 +170,9 @@ def _attachment(file: AttachedFile, number: int) -> Message:
 
 
 def _check_header_names(content: bytes, headers: dict[str, str]) -> None:
-    """Refuse a message whose head has another line than those that were meant: the last door against injection."""
+    """Last defence against header injection. Raises: Rejected, if the header fields are not exactly the intended ones."""
     head = content.partition(b"\r\n\r\n")[0]
     written = [line.partition(b":")[0].decode("ascii", "replace") for line in re.split(rb"\r\n(?![ \t])", head)]
     expected = {"Content-Type", "MIME-Version", *headers}
     if sorted(written) != sorted(expected) or re.search(rb"(?<!\r)\n|\r(?!\n)", content):
-        raise Rejected("the head of the mail has a line that was not meant")
+        raise Rejected("the mail has a header line that was not intended")

@@ -1,11 +1,11 @@
-"""Renders the HTML part of a mail from its plain text: nothing is fetched, nothing hidden, no tables. Pure."""
+"""Renders the HTML part of a mail from its plain text, without remote content or tables. Pure; no I/O."""
 
 import re
 from dataclasses import dataclass
 from html import escape
 
-# Colours stand in the elements, for programs that drop <style>; in a dark window the style sheet turns them round.
-# Contrast, light and dark: text 15:1 and 13:1, links 7:1 and 9:1 on their ground (WCAG 2.2 AAA).
+# Colours are inline, for mail programs that drop <style>; the style sheet overrides them in dark mode.
+# Contrast, light and dark: text 15:1 and 13:1, links 7:1 and 9:1 (WCAG 2.2 AAA).
 _STYLE = """\
 :root{color-scheme:light dark;supported-color-schemes:light dark}
 @media (prefers-color-scheme:dark){
@@ -30,7 +30,7 @@ _END_OF_SENTENCE = ".,;:!?)"
 
 @dataclass(frozen=True)
 class MailPage:
-    """What a mail says, and what in it may be touched: only addresses that are ours become links."""
+    """The content of a mail, and our own addresses, which alone become links."""
 
     language: str
     town: str
@@ -43,7 +43,7 @@ class MailPage:
 
 
 def render_mail_html(page: MailPage) -> str:
-    """A whole HTML page, readable at 320 px, by ear, in light and in dark."""
+    """Render a complete HTML page, for 320 px, screen readers, light and dark mode."""
     body = "\n".join(_PARAGRAPH.format(_link_own_addresses(paragraph, page)) for paragraph in page.text.split("\n\n"))
     footer = f"\n{_FOOT.format(_link_own_addresses(page.footer, page))}" if page.footer else ""
     language, title = escape(page.language), escape(page.title)
@@ -60,7 +60,7 @@ def render_mail_html(page: MailPage) -> str:
 
 
 def _link_own_addresses(text: str, page: MailPage) -> str:
-    """Escaped words with line ends; our own addresses as links, the reference in one piece."""
+    """Escape a text; make our own addresses links, and keep the reference on one line."""
     pattern = re.compile("|".join(re.escape(word) for word in (page.reference, *page.mailboxes)) + r"|https?://\S+")
     parts: list[str] = []
     ends = 0

@@ -1,4 +1,4 @@
-"""Computes how easy a text reads: Flesch's measure, for French with the constants of Kandel and Moles. Pure."""
+"""Computes the Flesch reading ease of a text, for French with the constants of Kandel and Moles. Pure; no I/O."""
 
 import re
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ _MEASURES: Mapping[str, _Measure] = {
     "en": _Measure(206.835, 1.015, 84.6),  # R. Flesch, 1948
     "fr": _Measure(207, 1.015, 73.6),  # L. Kandel, A. Moles, 1958
 }
-HARD = 50  # below it schoolbooks for the last years begin
+HARD = 50  # below it, a text is harder than schoolbooks of the last years
 
 
 def reading_ease(text: str, language: str) -> int | None:
-    """About 0 (a law) to 100 (a children's book); none in a language that we have no measure for, or without a sentence.
+    """From about 0 (a law) to 100 (a children's book); None for other languages, or without a sentence.
 
-    Shape: lists of facts (`Téléphone : …`) are left out: they are no sentences.
+    Shape: lines without final punctuation (`Téléphone : …`) are ignored, as they are no sentences.
     """
     measure = _MEASURES.get(language)
     sentences_only = "\n".join(line for line in text.split("\n") if line.rstrip().endswith((".", "!", "?", "…")))

@@ -1,4 +1,4 @@
-"""Builds sample replies, as the router or the desk would request them, for previews and checks. Pure."""
+"""Builds sample replies for previews and checks of templates. Pure; no I/O."""
 
 from datetime import UTC, datetime
 
@@ -27,11 +27,11 @@ _VALUES = {
         "received_on": "2 mars 2026",
         "answer_due_on": "2 mai 2026",
         "moved_on": "4 mars 2026",
-        "body": "Conseil départemental de l'Exemple",
+        "body": "Conseil départemental de l’Exemple",
         "silence_rule": (
             "Sans réponse le 2 mai 2026, votre demande est refusée ; vous avez alors deux mois pour saisir le tribunal administratif."
         ),
-        "text": "Votre dossier est complet.\n\nVous pouvez venir le chercher au guichet, ou nous demander de vous l'envoyer.",
+        "text": "Votre dossier est complet.\n\nVous pouvez venir le chercher au guichet, ou nous demander de vous l’envoyer.",
     },
     "en": {
         "received_on": "2 March 2026",
@@ -47,7 +47,7 @@ _VALUES = {
 def sample_reply(
     name: str, language: str, town_config: TownConfig, *, department: str | None = None, procedure: str | None = None
 ) -> ReplyRequested:
-    """A reply that a citizen of that language gets, of a department or a procedure, or of the town's first."""
+    """A sample reply in a language, of a department or a procedure; by default of the town's first procedure."""
     sample_procedure = town_config.procedure(procedure) or next(iter(town_config.procedures.values()), None)
     values = _VALUES.get(language) or _VALUES["en"]
     variables = values | {

@@ -1,4 +1,4 @@
-"""Renders a town's templates as a citizen gets them, and measures what each costs to send and to read. Pure."""
+"""Renders previews of a town's templates, and measures their cost and readability. Pure; no I/O."""
 
 import email
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ _KEY = b"a preview's code on a letter opens nothing"
 
 @dataclass(frozen=True)
 class PreviewedTemplate:
-    """One template in one language: whose it is, and the files that show it."""
+    """One template in one language, and its owner."""
 
     name: str
     language: str
@@ -34,7 +34,7 @@ class PreviewedTemplate:
 
 
 def templates_to_preview(templates: TemplateSet, town_config: TownConfig) -> list[PreviewedTemplate]:
-    """The town's templates and the special ones."""
+    """Every template of the town, and those of its departments and procedures."""
     towns = [PreviewedTemplate(name, language) for name in TEMPLATES for language in town_config.town.languages]
     special = {
         PreviewedTemplate(name, language, owner_kind, slug) for owner_kind, slug, name, language, _ in templates.special
@@ -43,7 +43,7 @@ def templates_to_preview(templates: TemplateSet, town_config: TownConfig) -> lis
 
 
 def render_preview(template: PreviewedTemplate, town_config: TownConfig, templates: TemplateSet) -> Mapping[str, bytes]:
-    """The SMS, the mail and its two twins, the letter in both sizes."""
+    """Render the SMS, the mail with its text and HTML parts, and the letter in both sizes, by file name."""
     renderer = MessageRenderer(town_config, templates, _KEY)
     reply = sample_reply(
         template.name,
@@ -67,7 +67,7 @@ def render_preview(template: PreviewedTemplate, town_config: TownConfig, templat
 
 
 def check_preview(template: PreviewedTemplate, files: Mapping[str, bytes]) -> Iterator[str]:
-    """What it costs to send and to read: a line of facts, then a warning for each that should be better."""
+    """Check cost and readability: a line of facts, then a warning for each value that should be better."""
     facts: list[str] = []
     warnings: list[str] = []
     if "sms.txt" in files:
@@ -75,10 +75,10 @@ def check_preview(template: PreviewedTemplate, files: Mapping[str, bytes]) -> It
         facts.append(f"SMS {count} × {alphabet}")
         if alphabet != "GSM-7":
             warnings.append(
-                "an SMS in letters outside the GSM alphabet is paid for twice: é è à ù are in it, ê ç ’ are not"
+                "an SMS with characters outside the GSM alphabet costs twice as much: é è à ù are in it, ê ç ’ are not"
             )
         if count > _MANY_SEGMENTS:
-            warnings.append(f"an SMS of {count} segments is paid for {count} times")
+            warnings.append(f"an SMS of {count} segments costs as much as {count}")
     if "letter.pdf" in files:
         pages, large = count_pages(files["letter.pdf"]), count_pages(files["letter-large.pdf"])
         facts.append(f"letter {pages} page{'s' * (pages > 1)}, {large} in large print")
@@ -90,7 +90,7 @@ def check_preview(template: PreviewedTemplate, files: Mapping[str, bytes]) -> It
         facts.append(f"reading ease {ease}")
         if ease < HARD:
             warnings.append(
-                f"its sentences are hard to read ({ease}; aim at {HARD} and more): shorter ones, shorter words"
+                f"hard to read (reading ease {ease}; aim at {HARD} or more): use shorter sentences and words"
             )
     yield f"templates/{template.folder}: {'; '.join(facts)}"
     yield from (f"warning: templates/{template.folder}: {warning}" for warning in warnings)

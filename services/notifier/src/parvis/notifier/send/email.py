@@ -1,4 +1,4 @@
-"""Submits mails to the town's relay, one SMTP transaction each, and reads its reply as an outcome."""
+"""Submits mails to the town's relay, one SMTP transaction each, and maps its replies to outcomes."""
 
 import asyncio
 import ssl
@@ -25,16 +25,18 @@ CODES: dict[str, SendOutcome] = {
     "5.2.2": SendOutcome("failed", None, "unreachable", "5.2.2 mailbox full"),
     "5.3.4": SendOutcome("failed", None, "too-long", "5.3.4 message too large"),
     "5.7.1": SendOutcome("failed", None, "refused", "5.7.1 refused by policy"),
-    "5.7.8": SendOutcome("retry", None, "temporary", "5.7.8 login refused"),  # ours to mend, and no fault of the mail
+    "5.7.8": SendOutcome(
+        "retry", None, "temporary", "5.7.8 login refused"
+    ),  # our configuration, not the mail, is at fault
 }
 
 
-# Postfix lets a client wait 300 s for its next command, others less; and asks for a new connection after 100 mails.
+# Postfix closes a connection after 300 s without a command, others earlier, and after 100 mails.
 _IDLE_S = 20.0
 _MAILS_A_CONNECTION = 100
-# Said or done before the message's first byte: surely not taken. On a connection that waited it means: take a new one.
-_HUNG_UP = SendOutcome("retry", None, "temporary", "relay: it ended the connection")
-_NEEDS_UTF8 = SendOutcome("failed", None, "refused", "the address needs SMTPUTF8, which the relay does not speak")
+# Before the message's first byte, so certainly not taken. On a reused connection: try a new one.
+_HUNG_UP = SendOutcome("retry", None, "temporary", "relay: it closed the connection")
+_NEEDS_UTF8 = SendOutcome("failed", None, "refused", "the address needs SMTPUTF8, which the relay does not support")
 
 
 @dataclass
@@ -47,15 +49,14 @@ class _Connection:
 
 
 class SmtpSender:
-    """The town's relay: STARTTLS and a login, always. A local hop, which owns the slow retries.
+    """Submits mails to the town's relay, always with STARTTLS and a login. The relay owns the slow retries.
 
-    A connection carries one mail at a time and is kept for the next: a relay that fell silent takes one mail with it, not
-    those behind it.
+    Connections are pooled and carry one mail at a time: a relay that stops answering delays one mail, not those behind it.
     """
 
     provider = "smtp"
 
-    def __init__(  # noqa: PLR0913 (what a relay takes)
+    def __init__(  # noqa: PLR0913 (one per setting of the relay)
         self,
         *,
         host: str,
@@ -81,7 +82,7 @@ class SmtpSender:
         self._idle: list[_Connection] = []
 
     async def send(self, message: RenderedMessage) -> SendOutcome:
-        """One transaction, once. Until the message's first byte every failure is definite; after it, only a reply is."""
+        """Make one attempt. Before the message's first byte every failure is definite; after it, only a reply is."""
         idle = await self._take_idle()
         if idle:
             outcome = await self._send_over(idle, message)
@@ -98,14 +99,14 @@ class SmtpSender:
             await _disconnect(self._idle.pop())
 
     async def _take_idle(self) -> _Connection | None:
-        """A connection that waits, the youngest; those that waited too long are ended."""
+        """Take the youngest idle connection, after closing the expired ones; None if there is none."""
         latest = self._clock() - _IDLE_S
         while self._idle and (self._idle[0].idle_since < latest or not self._idle[0].relay.is_connected):
             await _disconnect(self._idle.pop(0))
         return self._idle.pop() if self._idle else None
 
     async def _send_over(self, connection: _Connection, message: RenderedMessage) -> SendOutcome:
-        """One mail over one connection, which is kept only if its dialogue came to its end."""
+        """Send one mail over a connection, which returns to the pool only if its dialogue was completed."""
         is_reusable = False
         try:
             outcome = await self._submit(connection.relay, message)
@@ -120,7 +121,7 @@ class SmtpSender:
         return outcome
 
     async def _connect(self) -> _Connection:
-        if self._tls_context is None:  # read when needed: a relay may write its certificate after our start
+        if self._tls_context is None:  # read on first use: a relay may write its certificate after our start
             self._tls_context = ssl.create_default_context(cafile=self._ca_file)
         relay = SMTP(
             hostname=self._host,
@@ -152,11 +153,11 @@ class SmtpSender:
         return SendOutcome("accepted")
 
     async def _send_envelope(self, relay: SMTP, message: RenderedMessage) -> SendOutcome | None:
-        """MAIL and RCPT: what was refused, if it was; nothing has left yet."""
+        """Send MAIL and RCPT. Gives the outcome if they are refused; None if the message may follow."""
         delivery = message.delivery
         sender = make_bounce_address(delivery.reply_id, self._domain, self._key)
         address = ascii_domain(delivery.address)
-        has_dsn = relay.supports_extension("dsn")  # RFC 3461: only a relay that offers it is asked to report
+        has_dsn = relay.supports_extension("dsn")  # RFC 3461: reports are requested only from a relay that offers them
         options = ["RET=HDRS", f"ENVID={delivery.reply_id}"] if has_dsn else []
         encoding = "ascii" if address.isascii() else "utf-8"
         if encoding == "utf-8":
@@ -176,16 +177,15 @@ class SmtpSender:
 
 
 def outcome_of(code: int, message: str) -> SendOutcome:
-    """What a reply means: 4xx may be tried again, 5xx not."""
+    """The outcome of a refusal: 4xx may be retried, 5xx not."""
     enhanced = message.split(maxsplit=1)[0] if message else ""
     if enhanced in CODES:
         return CODES[enhanced]
     detail = f"{code} {enhanced}" if enhanced[:2] in {"4.", "5."} else str(code)  # the rest may hold the address
     if 400 <= code < 500:
         return SendOutcome("retry", None, "temporary", detail)
-    return SendOutcome(
-        "failed", None, "refused", detail
-    )  # decision 14: dead is said of an address by a status of its own
+    # Decision 14: only a status about the address itself makes it dead.
+    return SendOutcome("failed", None, "refused", detail)
 
 
 async def _disconnect(connection: _Connection) -> None:
@@ -194,15 +194,13 @@ async def _disconnect(connection: _Connection) -> None:
         async with asyncio.timeout(2):
             await connection.relay.quit()
     connection.relay.close()
-    if isinstance(
-        transport, asyncio.WriteTransport
-    ):  # TLS would wait for the other side's good-bye; SMTP's has been said
-        transport.abort()
-        await asyncio.sleep(0)  # the socket is closed in the loop's next turn
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()  # else TLS waits for the other side's close_notify
+        await asyncio.sleep(0)  # the socket is closed in the loop's next iteration
 
 
 def _describe(error: Exception) -> str:
-    """What went wrong, without the relay's words: they may quote the address."""
+    """The type and code of an error, without the relay's text, which may quote the address."""
     return f"{type(error).__name__}{f' {error.code}' if isinstance(error, aiosmtplib.SMTPResponseException) else ''}"
 
 

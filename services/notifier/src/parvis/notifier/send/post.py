@@ -1,4 +1,4 @@
-"""Writes letters into the print shop's folder, and moves those of a batch into a folder of their own: there whole or not at all."""
+"""Writes letters into the print shop's folder, and moves each batch atomically into a folder of its own."""
 
 import asyncio
 import hashlib
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.clock import Clock, now
+from parvis.common.storage.fsync import fsync_path
 from parvis.notifier.decide.print_batch import country_of
 from parvis.notifier.models.delivery import SendOutcome
 from parvis.notifier.models.letter import PrintShopLetter
@@ -21,10 +22,10 @@ from parvis.notifier.send import SenderSetup
 
 @dataclass
 class PrintShopFolder:
-    """The folder that the print shop empties. A letter in it is delivered as far as we can know, and is never written twice.
+    """The folder that the print shop empties. A letter in it counts as delivered, and is never written twice.
 
-    Crash: between the file and its entry in the register the letter is still ours, for a batch takes registered letters only; it is
-           written again, the same bytes under the same name.
+    Crash: after writing the file and before registering it, the letter is written again, with the same bytes under the same name; a
+           batch takes registered letters only.
     """
 
     folder: Path
@@ -48,10 +49,10 @@ class PrintShopFolder:
         return SendOutcome("delivered", name)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
     def _file_name(self, message: RenderedMessage) -> str:
-        """Named by its delivery: a second attempt replaces the file by the same bytes, and is no second letter."""
+        """Named after its delivery, so that a second attempt replaces the file by the same bytes."""
         delivery = message.delivery
         day = (delivery.first_reserved_at or delivery.send_at).astimezone(self.time_zone).date()
         return f"{day.isoformat()}-{delivery.reference}-{delivery.delivery_id}.pdf"
@@ -74,10 +75,10 @@ def create_sender(setup: SenderSetup) -> PrintShopFolder:
 
 
 def gather_batch(folder: Path, name: str, letters: Sequence[PrintShopLetter]) -> list[PrintShopLetter] | None:
-    """Move the letters of a batch beside each other, where the print shop does not look yet.
+    """Move the letters of a batch into a hidden folder, which the print shop ignores.
 
-    Gives:  those that were found; none at all when the batch has left already: its folder is there, or the print shop took it.
-    Crash:  a move is a rename, so a letter is in one place at any time, and a second call goes on with what the first began.
+    Gives:  the letters that exist; None if the batch has left already: its folder exists, or the print shop has taken it.
+    Crash:  a move is a rename, so a letter is in one folder at any time, and a second call continues the first.
     """
     part = _hidden_folder(folder, name)
     if (folder / name).exists():
@@ -91,12 +92,12 @@ def gather_batch(folder: Path, name: str, letters: Sequence[PrintShopLetter]) ->
 
 
 def publish_batch(folder: Path, name: str, manifest: Mapping[str, bytes]) -> None:
-    """Write what lies beside the letters, and let the whole batch appear under its name."""
+    """Write the manifest into the hidden folder, and rename it to the batch's name."""
     part = _hidden_folder(folder, name)
     for file, content in manifest.items():
         _write_file(part, file, content)
     part.replace(folder / name)
-    _sync(folder)
+    fsync_path(folder)
 
 
 def _hidden_folder(folder: Path, name: str) -> Path:
@@ -106,7 +107,7 @@ def _hidden_folder(folder: Path, name: str) -> Path:
 def _move_letters(folder: Path, part: Path, letters: Sequence[PrintShopLetter]) -> Iterator[PrintShopLetter]:
     for letter in letters:
         if Path(letter.file_name).name != letter.file_name:
-            continue  # no letter of ours has such a name: it is missing
+            continue  # no letter of ours has such a name: treat it as missing
         waiting, target = folder / letter.file_name, part / letter.file_name
         if waiting.exists():
             waiting.replace(target)
@@ -122,12 +123,4 @@ def _write_file(folder: Path, name: str, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(folder / name)
-    _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    fsync_path(folder)

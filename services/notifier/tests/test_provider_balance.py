@@ -1,4 +1,4 @@
-"""Which SMS provider takes the next message: breakers, shares, the senders' rates, a gateway's words."""
+"""Facts about the balance of SMS providers: circuit breakers, shares, sender rates, and the gateway's answers."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.notifier.tests.parts import AskFor, Notifier
+from services.notifier.tests.parts import MakeReply, Notifier
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.testing import AN_INSTANT
@@ -25,7 +25,7 @@ def fail(balance: ProviderBalance, name: str, times: int, at: int = 0) -> None:
         balance.record_call(name, well=False, took=SECOND, now=AN_INSTANT + at * SECOND)
 
 
-def test_five_failures_in_a_row_and_a_provider_rests_then_one_call_tries() -> None:
+def test_after_five_failures_a_provider_pauses_and_one_call_tests_it() -> None:
     balance = ProviderBalance({"a": 100, "b": 0})
     assert balance.pick(AN_INSTANT, 0.5) == "a"
     fail(balance, "a", FAILURES_UNTIL_OPEN)
@@ -37,7 +37,7 @@ def test_five_failures_in_a_row_and_a_provider_rests_then_one_call_tries() -> No
     assert balance.pick(later, 0.5) == "a"
 
 
-def test_when_all_rest_nobody_is_called() -> None:
+def test_no_provider_is_called_while_all_are_paused() -> None:
     balance = ProviderBalance({"a": 50, "b": 50})
     for name in ("a", "b"):
         fail(balance, name, FAILURES_UNTIL_OPEN)
@@ -140,12 +140,12 @@ def with_gateway(a_notifier: Callable[..., Notifier], outside: Simulators) -> Ca
 
 @pytest.mark.stack
 async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got(
-    with_gateway: Callable[..., Notifier], ask_for: AskFor
+    with_gateway: Callable[..., Notifier], make_reply: MakeReply
 ) -> None:
     notifier = with_gateway(sms_shares={"twilio": 0, "gateway": 100}, sms_senders={"etat-civil": "MG" + "0" * 32})
     points = (ContactPoint(kind="phone", value="+33639989905"),)
     async with notifier.running():
-        await notifier.take(ask_for("1"), ask_for("2", points=points, conversation="2"))
+        await notifier.take(make_reply("1"), make_reply("2", points=points, conversation="2"))
         await notifier.until(lambda states: states == ["accepted", "accepted"])
         await notifier.reconciliation().reconcile()
         await notifier.until(lambda states: states[:2] == ["delivered", "undelivered"])
@@ -157,12 +157,12 @@ async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got
 
 @pytest.mark.stack
 async def test_what_one_provider_surely_did_not_take_the_other_takes_at_once(
-    with_gateway: Callable[..., Notifier], ask_for: AskFor
+    with_gateway: Callable[..., Notifier], make_reply: MakeReply
 ) -> None:
     notifier = with_gateway(sms_shares={"twilio": 100, "gateway": 0})
     notifier.outside.twilio.carrier.faults = TwilioFaults(behaviour="too-many")
     async with notifier.running():
-        await notifier.take(ask_for())
+        await notifier.take(make_reply())
         await notifier.until(lambda states: states == ["accepted"])
     (row,) = await notifier.rows()
     assert (row.provider, row.attempt) == ("gateway", 1)
