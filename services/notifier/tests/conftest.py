@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from services.notifier.tests.parts import ACCOUNT, MakeReply, Notifier
+from services.notifier.tests.site import Site, site_of
 from sqlalchemy import text
 
 from parvis.common.bus.producer import Producer
@@ -222,3 +223,10 @@ def wrong_login(outside: Simulators, town_config: TownConfig, tmp_path: Path) ->
 def untrusting(outside: Simulators, town_config: TownConfig, tmp_path: Path) -> ChannelSender:
     """A sender that trusts only the system's authorities, none of which signed the relay's certificate."""
     return relay_of(outside, town_config, tmp_path, smtp_ca_file=None)
+
+
+@pytest.fixture
+async def site(notifier: Notifier) -> AsyncGenerator[Site]:
+    """The notifier's pages, opened by a citizen who reads French."""
+    async with site_of(notifier) as opened:
+        yield opened

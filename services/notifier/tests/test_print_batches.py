@@ -208,10 +208,10 @@ async def test_a_batch_that_broke_off_is_finished_by_the_next_round(
     printing = a_printing()
     await written(notifier, make_reply, 2)
     publishing = post.publish_batch
-    monkeypatch.setattr("parvis.notifier.consume.print_batches.publish", _fail)
+    monkeypatch.setattr("parvis.notifier.consume.print_batches.publish_batch", _fail)
     with pytest.raises(Exception, match="folder of letters"):
         await printing.make_due_batches(at_once=True)
-    monkeypatch.setattr("parvis.notifier.consume.print_batches.publish", publishing)
+    monkeypatch.setattr("parvis.notifier.consume.print_batches.publish_batch", publishing)
     await written_later(notifier, make_reply)
     first, second = await printing.make_due_batches(at_once=True)
     counts = [json.loads((notifier.letters / name / "manifest.json").read_text())["count"] for name in (first, second)]

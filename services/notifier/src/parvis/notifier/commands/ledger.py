@@ -112,7 +112,7 @@ async def _preferences(kind: str, value: str) -> int:
         changes = await preference_log_of(connection, hash_contact_point(point, town.hashing_key))
     await database.close()
     for change in changes:
-        preferred = ", ".join(wish.channel for wish in change.personal.reply_channels)
+        preferred = ", ".join(address.channel for address in change.personal.reply_channels)
         parts = (
             f"opted out of {', '.join(change.opt_outs)}" if change.opt_outs else "",
             f"prefers {preferred}" if preferred else "",
@@ -126,7 +126,7 @@ async def _preferences(kind: str, value: str) -> int:
 async def _rebuild(since: datetime | None) -> int:
     town = load_settings(TownSettings)
     database, health = _database(town), Health()
-    producer = Producer(town.kafka_bootstrap, service="notifier-command", health=health)
+    producer = Producer.from_settings(town, service="notifier-command", health=health)
     outbox = Outbox(schema.outbox, database, producer, health, "notifier")
     names = (DELIVERY_UPDATED.full_name(town.topic_prefix), PREFERENCE_CHANGED.full_name(town.topic_prefix))
     chooser = ChannelChooser(own_addresses(load_town_config(town.config_dir)), town.hashing_key)

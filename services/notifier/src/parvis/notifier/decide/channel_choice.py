@@ -1,17 +1,12 @@
 """Chooses the channel and address of a reply from the citizen's stated addresses and preferences. Pure; no I/O."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from parvis.common.contract.channels import channel as channel_row
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
-from parvis.common.contract.contact_points import (
-    email_contact_point,
-    hash_contact_point,
-    phone_contact_point,
-    postal_contact_point,
-)
+from parvis.common.contract.contact_points import hash_contact_point, parse_contact_point
 from parvis.common.contract.delivery import FailureClass, make_delivery_id
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyRequested
@@ -25,11 +20,6 @@ from parvis.notifier.decide.reply_channels import (
 )
 from parvis.notifier.models.delivery import Delivery
 
-_PARSERS: Mapping[str, Callable[[str], ContactPoint]] = {
-    "phone": phone_contact_point,
-    "email": email_contact_point,
-    "post": postal_contact_point,
-}
 Obstacle = Literal["opted-out", "permanent", "unreadable"]
 _MACHINES = frozenset({"mailer-daemon", "postmaster", "bounce", "noreply", "no-reply"})
 _NO_PREFERENCE = EffectivePreference()
@@ -124,7 +114,7 @@ class ChannelChooser:
     def plan(self, reply: ReplyRequested, choice: ChannelChoice, *, step: int = 1) -> Delivery:
         """Build the delivery of a reply on the chosen channel, due at its `send_at`."""
         kind = contact_point_kind_of(choice.channel)
-        point = _PARSERS[kind](choice.address) if kind and choice.address else None
+        point = parse_contact_point(kind, choice.address) if kind and choice.address else None
         return Delivery(
             delivery_id=make_delivery_id(reply.reply_id, choice.channel),
             reply_id=reply.reply_id,
@@ -210,7 +200,7 @@ def contact_point_of(address: ReplyAddress) -> ContactPoint | None:
     """The contact point of a reply address; None if the address is invalid or its channel is not sent."""
     kind = contact_point_kind_of(address.channel)
     try:
-        return _PARSERS[kind](address.address) if kind else None
+        return parse_contact_point(kind, address.address) if kind else None
     except Rejected:
         return None
 
