@@ -209,7 +209,7 @@ async def test_a_batch_that_broke_off_is_finished_by_the_next_round(
     await written(notifier, make_reply, 2)
     publishing = post.publish_batch
     monkeypatch.setattr("parvis.notifier.consume.print_batches.publish_batch", _fail)
-    with pytest.raises(Exception, match="folder of letters"):
+    with pytest.raises(Exception, match="letters folder cannot be written"):
         await printing.make_due_batches(at_once=True)
     monkeypatch.setattr("parvis.notifier.consume.print_batches.publish_batch", publishing)
     await written_later(notifier, make_reply)
