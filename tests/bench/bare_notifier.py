@@ -1,4 +1,4 @@
-"""A bare loop, to hold the notifier against: consume, call the same official client, commit, and nothing else."""
+"""Runs the bare loop that the notifier is compared with: consume, call Twilio's official client, commit."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from parvis.twilio.http_client import TwilioHttpClient
 
 
 async def main(base_url: str, in_flight: int, topic: str) -> None:
-    env = os.environ  # noqa: TID251 (a benchmark's own)
+    env = os.environ  # noqa: TID251 (settings of the benchmark)
     account, town = env["PARVIS_NOTIFIER_TWILIO_ACCOUNT_SID"], "+33536490100"
     http = TwilioHttpClient(base_url=base_url, timeout_s=10, max_connections=in_flight)
     twilio = Client(account, env["PARVIS_NOTIFIER_TWILIO_AUTH_TOKEN"], http_client=http)

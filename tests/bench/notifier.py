@@ -1,4 +1,4 @@
-"""The notifier against a bare loop that consumes and calls the same official client: replies a second, and how late at 6,000 a minute."""
+"""Measures the notifier's throughput against a bare loop with the same Twilio client, and its latency at 6,000 replies a minute."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ from parvis.local.free_ports import FreePorts
 from parvis.local.stack import Stack
 from tests.bench.measure import Bench, Measure, percentile
 
-ROUNDS = int(os.environ.get("PARVIS_BENCH_ROUNDS", "3"))  # noqa: TID251 (a benchmark's own knobs)
+ROUNDS = int(os.environ.get("PARVIS_BENCH_ROUNDS", "3"))  # noqa: TID251 (settings of the benchmark)
 REPLIES = int(os.environ.get("PARVIS_BENCH_REPLIES", "4000"))  # noqa: TID251
 SECONDS = float(os.environ.get("PARVIS_BENCH_SECONDS", "60"))  # noqa: TID251
 PER_SECOND = 100.0  # 6,000 a minute: twice GOV.UK Notify's reference
@@ -32,8 +32,8 @@ IN_FLIGHT = 200
 OURS, THEIRS = REPLY_REQUESTED.full_name("parvis"), "bench.bare"
 
 
-class World:
-    """The stack, the quick API and the topic with the replies."""
+class BenchTown:
+    """The stack, the simulated provider API and the producer of replies."""
 
     def __init__(self, stack: Stack, port: int) -> None:
         self.stack = stack
@@ -52,8 +52,8 @@ class World:
             requested_at=at, requested_by="bench", personal=PersonalReply(contact_points=(point,), text=text),
         )  # fmt: skip
 
-    async def ask(self, count: int, *, topic: str = OURS) -> list[int]:
-        """Write so many replies; their numbers."""
+    async def publish(self, count: int, *, topic: str = OURS) -> list[int]:
+        """Publish `count` replies; gives their numbers."""
         first = self._made + 1
         replies = [self._reply() for _ in range(count)]
         records = [
@@ -63,19 +63,19 @@ class World:
             await self._producer.send_all(records[begin : begin + 500], deadline_s=30)
         return list(range(first, first + count))
 
-    async def ask_steadily(self, seconds: float) -> dict[int, float]:
-        """Write replies at a steady rate; when each was asked for."""
-        began, asked = time.time(), dict[int, float]()
+    async def publish_steadily(self, seconds: float) -> dict[int, float]:
+        """Publish replies at a steady rate; gives the time of each."""
+        began, published = time.time(), dict[int, float]()
         while (elapsed := time.time() - began) < seconds:
-            due = int(elapsed * PER_SECOND) + 1 - len(asked)
+            due = int(elapsed * PER_SECOND) + 1 - len(published)
             if due > 0:
                 at = time.time()
-                asked |= dict.fromkeys(await self.ask(due), at)
+                published |= dict.fromkeys(await self.publish(due), at)
             await asyncio.sleep(0.02)
-        return asked
+        return published
 
     async def calls(self, numbers: Sequence[int], *, within_s: float) -> dict[int, list[float]]:
-        """When each of them came to the provider, once all did."""
+        """Wait until all replies reached the provider; gives the times of each."""
         wanted = {str(number) for number in numbers}
         async with aiohttp.ClientSession() as http, asyncio.timeout(within_s):
             while True:
@@ -102,7 +102,7 @@ async def run(folder: Path) -> Sequence[Measure]:
     }
     try:
         with Stack.start(folder / "town", services=["notifier"], fsync=True, environment=environment) as stack:
-            world = World(stack, port)
+            world = BenchTown(stack, port)
             measures = await _rounds(world, port)
             await world.close()
     finally:
@@ -112,9 +112,9 @@ async def run(folder: Path) -> Sequence[Measure]:
     return measures
 
 
-async def _rounds(world: World, port: int) -> list[Measure]:
+async def _rounds(world: BenchTown, port: int) -> list[Measure]:
     await apply_topics(world.stack.kafka, [Topic("bare", "", (), "", "")], prefix="bench", replication=1)
-    await world.calls(await world.ask(500), within_s=60)  # warm
+    await world.calls(await world.publish(500), within_s=60)  # warm
     measures: list[Measure] = []
     for _ in range(ROUNDS):
         ours = await _parvis(world)
@@ -124,13 +124,13 @@ async def _rounds(world: World, port: int) -> list[Measure]:
             *theirs,
             Measure("parvis / bare-loop", "replies_per_s, target >= 0.7", "", ours[0].value / theirs[0].value),
         ]
-    return [*measures, *await _late(world)]
+    return [*measures, *await _latencies(world)]
 
 
-async def _parvis(world: World) -> list[Measure]:
-    """As many as were written while it was away."""
+async def _parvis(world: BenchTown) -> list[Measure]:
+    """The rate and the processor time for replies that were published while the notifier was stopped."""
     await asyncio.to_thread(world.stack.stop_process, "notifier")
-    numbers = await world.ask(REPLIES)
+    numbers = await world.publish(REPLIES)
     await asyncio.to_thread(world.stack.start_again, "notifier")
     process = psutil.Process(world.stack.pid("notifier"))
     calls = await world.calls(numbers, within_s=120)
@@ -143,10 +143,10 @@ async def _parvis(world: World) -> list[Measure]:
     ]
 
 
-async def _bare(world: World, port: int) -> list[Measure]:
-    """The same to a topic of its own."""
+async def _bare(world: BenchTown, port: int) -> list[Measure]:
+    """The same for the bare loop, on a topic of its own."""
     await asyncio.to_thread(world.stack.stop_process, "notifier")
-    numbers = await world.ask(REPLIES, topic=THEIRS)
+    numbers = await world.publish(REPLIES, topic=THEIRS)
     command = [sys.executable, "-m", "tests.bench.bare_notifier", f"http://127.0.0.1:{port}", str(IN_FLIGHT), THEIRS]
     bare = subprocess.Popen(command, env=dict(world.stack.env))  # noqa: ASYNC220 (it starts at once)
     try:
@@ -165,20 +165,20 @@ async def _bare(world: World, port: int) -> list[Measure]:
 
 
 def _rate(calls: dict[int, list[float]]) -> float:
-    """Between the tenth and the last hundredth: neither the first poll nor one straggler is the rate."""
+    """The rate without the first tenth and the last hundredth, so that neither the first poll nor a straggler distorts it."""
     at = sorted(times[0] for times in calls.values())
     first, last = at[len(at) // 10], at[int(len(at) * 0.99)]
     return len(at) * 0.89 / max(last - first, 1e-6)
 
 
-async def _late(world: World) -> list[Measure]:
-    """From the request's writing to the call at the provider, at 6,000 a minute."""
-    asked = await world.ask_steadily(SECONDS)
-    calls = await world.calls(list(asked), within_s=60)
-    waits_s = [calls[number][0] - at for number, at in asked.items()]
+async def _latencies(world: BenchTown) -> list[Measure]:
+    """The time from the request to the call at the provider, at 6,000 a minute."""
+    published = await world.publish_steadily(SECONDS)
+    calls = await world.calls(list(published), within_s=60)
+    waits_s = [calls[number][0] - at for number, at in published.items()]
     shares = (("p50", 0.5), ("p95", 0.95), ("p99, target < 2000", 0.99), ("max", 1.0))
     figures = [
-        Measure("parvis", f"asked to called at 100/s, {n}", "ms", percentile(waits_s, s) * 1000) for n, s in shares
+        Measure("parvis", f"request to call at 100/s, {n}", "ms", percentile(waits_s, s) * 1000) for n, s in shares
     ]
     return [
         *figures,
@@ -187,6 +187,6 @@ async def _late(world: World) -> list[Measure]:
 
 
 BENCH = Bench(
-    f"replies to a quick provider at {IN_FLIGHT} in flight, against a bare loop with the same client; and at 6,000 a minute",
+    f"replies with {IN_FLIGHT} concurrent calls, against a bare loop with the same client; and latency at 6,000 a minute",
     run,
 )

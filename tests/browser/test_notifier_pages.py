@@ -1,4 +1,4 @@
-"""The pages that links in our messages lead to, in a browser without JavaScript: by keyboard, at 320 pixels, with axe."""
+"""Tests the notifier's pages in a browser without JavaScript: by keyboard, at 320 pixels, with axe."""
 
 import asyncio
 import re
@@ -41,47 +41,42 @@ def town(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Generator[St
     if reason := missing():
         pytest.skip(reason)
     with towns.start(tmp_path_factory.mktemp("town"), services=["notifier"], outside=True) as stack:
-        asyncio.run(_ask(stack))
+        asyncio.run(_request_reply(stack))
         yield stack
 
 
-@pytest.fixture(scope="module")
-def door(town: Stack) -> str:
-    return town.url("notifier")
-
-
-async def _ask(stack: Stack) -> None:
+async def _request_reply(stack: Stack) -> None:
     producer = Producer(stack.kafka, service="a-test", health=Health())
-    asked = build_record(
+    record = build_record(
         REPLY,
         topic=REPLY_REQUESTED.full_name(stack.plan.topic_prefix),
         key=REPLY.conversation_id,
         event_id=REPLY.reply_id,
         source="a-test",
     )
-    await producer.send(asked)
+    await producer.send(record)
     await producer.stop()
 
 
 def texts(stack: Stack) -> list[str]:
-    """What the telephone got, oldest first."""
+    """The text messages that the telephone has received, oldest first."""
     url = f"http://127.0.0.1:{stack.port('outside.twilio')}/_sim/messages"
     listed = httpx.get(url, params={"to": PHONE}, trust_env=False).json()["messages"]
     return [message["body"] for message in listed]
 
 
-def until_some(look: Callable[[], list[str]]) -> list[str]:
+def wait_until_any(fetch: Callable[[], list[str]]) -> list[str]:
     ends_at = time.monotonic() + PATIENCE_S
-    while not (found := look()) and time.monotonic() < ends_at:
+    while not (items := fetch()) and time.monotonic() < ends_at:
         time.sleep(0.2)
-    return found
+    return items
 
 
 def links(stack: Stack) -> SignedLinks:
     return SignedLinks(stack.url("notifier"), stack.env["PARVIS_SECRET_KEY"].encode())
 
 
-def checked(page: Any, violations: Callable[[Any], list[str]]) -> None:
+def check_page(page: Any, violations: Callable[[Any], list[str]]) -> None:
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
@@ -90,38 +85,38 @@ def checked(page: Any, violations: Callable[[Any], list[str]]) -> None:
 def test_a_reply_is_read_with_a_code(
     town: Stack, browser: Any, violations: Callable[[Any], list[str]], language: str
 ) -> None:
-    assert until_some(lambda: texts(town)), "the reply itself"
+    assert wait_until_any(lambda: texts(town)), "the reply itself"
     page = browser.new_context(viewport={"width": 320, "height": 640}).new_page()
     link = links(town).inbox(REPLY.reply_id, REPLY.requested_at.replace(year=REPLY.requested_at.year + 1))
     page.goto(f"{link}?lang={language}")
-    checked(page, violations)
+    check_page(page, violations)
     known = len(texts(town))
     page.locator("main button").first.press("Enter")
-    checked(page, violations)
-    codes = until_some(
-        lambda: [found[0] for text in texts(town) if (found := re.findall(r"code (?:est|is) (\d{6})", text))][
+    check_page(page, violations)
+    codes = wait_until_any(
+        lambda: [matches[0] for text in texts(town) if (matches := re.findall(r"code (?:est|is) (\d{6})", text))][
             known - 1 :
         ]
     )
     page.locator("#code").fill("000000" if codes[-1] != "000000" else "111111")
     page.keyboard.press("Enter")
     page.locator("[role=alert]").wait_for()
-    checked(page, violations)
+    check_page(page, violations)
     page.locator("#code").fill(codes[-1])
     page.keyboard.press("Enter")
     page.get_by_text("La rue est réparée.").wait_for()
-    assert "courriel" not in page.locator("article").inner_text(), "nobody replies to a page"
-    checked(page, violations)
+    assert "courriel" not in page.locator("article").inner_text(), "a page cannot be replied to"
+    check_page(page, violations)
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
-def test_the_way_out_is_one_button(
+def test_unsubscribing_takes_one_button(
     town: Stack, browser: Any, violations: Callable[[Any], list[str]], language: str
 ) -> None:
-    until_some(lambda: texts(town))
+    wait_until_any(lambda: texts(town))
     page = browser.new_context(viewport={"width": 320, "height": 640}).new_page()
     page.goto(f"{links(town).unsubscribe(make_delivery_id(REPLY.reply_id, 'sms'))}?lang={language}")
-    checked(page, violations)
+    check_page(page, violations)
     page.locator("main button").press("Enter")
     page.wait_for_load_state()
-    checked(page, violations)
+    check_page(page, violations)

@@ -21,7 +21,7 @@ from parvis.notifier.models.delivery import Delivery
 from parvis.notifier.models.message import AttachedFile, RenderedMessage
 from parvis.notifier.render.dkim import DkimSigner, read_key
 from parvis.notifier.render.message_renderer import MessageRenderer
-from parvis.notifier.send.email import MailRelay
+from parvis.notifier.send.email import SmtpSender
 from tests.mail import submission
 from tests.mail.submission import PASSWORD, USER, Relay
 from tests.patience import PATIENCE_S
@@ -40,8 +40,8 @@ def relay() -> Generator[Relay]:
 
 
 @pytest.fixture
-async def email(relay: Relay) -> AsyncGenerator[MailRelay]:
-    made = MailRelay(
+async def email(relay: Relay) -> AsyncGenerator[SmtpSender]:
+    made = SmtpSender(
         host="127.0.0.1", port=relay.port, username=USER, password=PASSWORD, ca_file=relay.ca_file, domain=DOMAIN, key=A_KEY,
         timeout_s=20,
     )  # fmt: skip
@@ -83,7 +83,7 @@ async def arrived(relay: Relay, count: int) -> None:
 @pytest.mark.skipif(not MAIL_DKIM, reason="Mail::DKIM is not installed: make system")
 @pytest.mark.parametrize("address", ["celeste@citizens.example", "zoé@citizens.example", "zoe@café.example"])
 async def test_postfix_takes_a_mail_and_its_signature_is_believed_where_it_arrives(
-    relay: Relay, email: MailRelay, renderer: MessageRenderer, tmp_path: Path, address: str
+    relay: Relay, email: SmtpSender, renderer: MessageRenderer, tmp_path: Path, address: str
 ) -> None:
     private, record = rsa_key()
     before = len(relay.elsewhere.mails)
@@ -103,7 +103,7 @@ async def test_postfix_takes_a_mail_and_its_signature_is_believed_where_it_arriv
 
 
 async def test_twenty_mails_leave_over_one_connection(
-    relay: Relay, email: MailRelay, renderer: MessageRenderer
+    relay: Relay, email: SmtpSender, renderer: MessageRenderer
 ) -> None:
     before, connections = len(relay.elsewhere.mails), relay.server.log.count(": connect from")
     for number in range(20):
@@ -114,7 +114,7 @@ async def test_twenty_mails_leave_over_one_connection(
 
 
 async def test_without_the_right_login_postfix_takes_nothing(relay: Relay, renderer: MessageRenderer) -> None:
-    wrong = MailRelay(
+    wrong = SmtpSender(
         host="127.0.0.1", port=relay.port, username=USER, password="guessed", ca_file=relay.ca_file, domain=DOMAIN, key=A_KEY,
         timeout_s=20,
     )  # fmt: skip

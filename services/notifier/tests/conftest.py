@@ -1,4 +1,4 @@
-"""Provides the town of the tests: the example configuration, replies to its citizens, and a notifier with its providers."""
+"""Provides fixtures: the example town's configuration, replies to its citizens, and a notifier with simulated providers."""
 
 from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from services.notifier.tests.parts import ACCOUNT, AskFor, Notifier
+from services.notifier.tests.parts import ACCOUNT, MakeReply, Notifier
+from services.notifier.tests.site import Site, site_of
 from sqlalchemy import text
 
 from parvis.common.bus.producer import Producer
@@ -26,11 +27,11 @@ from parvis.notifier import schema
 from parvis.notifier.app.parts import Clients, NotifierParts, TownContext
 from parvis.notifier.app.sender_registry import build_senders, limits_of
 from parvis.notifier.decide.channel_choice import ChannelChooser, own_addresses
-from parvis.notifier.models.letter import PrintedLetter
+from parvis.notifier.models.letter import PrintShopLetter
 from parvis.notifier.models.sender_ports import ChannelSender
 from parvis.notifier.render.message_renderer import MessageRenderer
 from parvis.notifier.send import SenderSetup
-from parvis.notifier.send.email import MailRelay, create_sender
+from parvis.notifier.send.email import SmtpSender, create_sender
 from parvis.notifier.settings import Settings
 from parvis.notifier.store.letters import StoredLetterRegister
 from parvis.simulators.app import Simulators
@@ -60,8 +61,8 @@ def addressing(town_config: TownConfig) -> ChannelChooser:
 
 
 @pytest.fixture(scope="session")
-def ask_for() -> AskFor:
-    """Makes a reply as the router or the desk asks for it; any member can be changed by name."""
+def make_reply() -> MakeReply:
+    """Makes a reply as the router or the desk requests it; keyword arguments override its fields."""
     return _reply
 
 
@@ -148,7 +149,7 @@ def town_context(town_config: TownConfig, templates: TemplateSet) -> TownContext
 
 
 def build_notifier(outside: Simulators, clients: Clients, town: TownContext, folder: Path, **changes: Any) -> Notifier:
-    """A notifier as `app` builds it; any setting can be changed by name."""
+    """A notifier as `app` builds it; keyword arguments override its settings."""
     settings = settings_of(outside, folder, **changes)
     senders = build_senders(settings, town.config, A_KEY, StoredLetterRegister(clients.database))
     parts = NotifierParts(settings, town, clients, senders, limits_of(settings), worker="a-test:1")
@@ -174,7 +175,7 @@ async def clients(database_url: str, tmp_path: Path) -> AsyncGenerator[Clients]:
 async def a_notifier(
     outside: Simulators, clients: Clients, town_config: TownConfig, templates: TemplateSet, tmp_path: Path
 ) -> AsyncGenerator[Callable[..., Notifier]]:
-    """Builds notifiers with other settings, or other clients, by name."""
+    """Builds notifiers with other settings or clients."""
     built: list[Notifier] = []
 
     def build(*, changed: Clients = clients, **changes: Any) -> Notifier:
@@ -195,11 +196,11 @@ async def notifier(a_notifier: Callable[..., Notifier]) -> Notifier:
 
 @pytest.fixture
 async def impatient(a_notifier: Callable[..., Notifier]) -> Notifier:
-    """A notifier that waits a second for a provider, for tests of silence."""
+    """A notifier that waits one second for a provider, for tests of time-outs."""
     return a_notifier(provider_timeout_s=1)
 
 
-def relay_of(outside: Simulators, town_config: TownConfig, folder: Path, **changes: Any) -> MailRelay:
+def relay_of(outside: Simulators, town_config: TownConfig, folder: Path, **changes: Any) -> SmtpSender:
     settings = settings_of(outside, folder, **changes)
     return create_sender(SenderSetup(settings, town_config.town, A_KEY, NoLetters(), {}))
 
@@ -210,7 +211,7 @@ class NoLetters:
     async def find_file_name(self, delivery_id: str) -> str | None:
         return None
 
-    async def record(self, letter: PrintedLetter) -> None: ...
+    async def record(self, letter: PrintShopLetter) -> None: ...
 
 
 @pytest.fixture
@@ -220,5 +221,12 @@ def wrong_login(outside: Simulators, town_config: TownConfig, tmp_path: Path) ->
 
 @pytest.fixture
 def untrusting(outside: Simulators, town_config: TownConfig, tmp_path: Path) -> ChannelSender:
-    """Trusts the machine's own authorities only, none of which signed the relay's certificate."""
+    """A sender that trusts only the system's authorities, none of which signed the relay's certificate."""
     return relay_of(outside, town_config, tmp_path, smtp_ca_file=None)
+
+
+@pytest.fixture
+async def site(notifier: Notifier) -> AsyncGenerator[Site]:
+    """The notifier's pages, opened by a citizen who reads French."""
+    async with site_of(notifier) as opened:
+        yield opened

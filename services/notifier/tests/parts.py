@@ -1,4 +1,4 @@
-"""A notifier built by `app` on the real PostgreSQL, against the providers' own protocols, with a broker's memory for Kafka."""
+"""Builds a notifier with `app` on the real PostgreSQL and simulated providers, with a fake Kafka producer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -29,7 +29,7 @@ from parvis.notifier.models.sender_ports import ChannelSender
 from parvis.notifier.render.message_renderer import MessageRenderer
 from parvis.simulators.app import Simulators
 
-AskFor = Callable[..., ReplyRequested]
+MakeReply = Callable[..., ReplyRequested]
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 TOPIC = "parvis.delivery.updated"
 PREFERENCES = "parvis.preference.changed"
@@ -37,7 +37,7 @@ PREFERENCES = "parvis.preference.changed"
 
 @dataclass
 class Notifier:
-    """One notifier, built by `app` itself over the tests' clients: the real database, a broker's memory in place of Kafka."""
+    """A notifier, built by `app` over the tests' clients: the real database, and a fake producer instead of Kafka."""
 
     parts: NotifierParts
     producer: FakeProducer
@@ -91,7 +91,7 @@ class Notifier:
 
     @asynccontextmanager
     async def running(self, *others: SendLoop) -> AsyncGenerator[None]:
-        """Send and tell until the block ends."""
+        """Send and publish until the block ends."""
         stopping = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for part in (*others, *([] if others else [self.send_loop()])):
@@ -99,11 +99,11 @@ class Notifier:
             group.create_task(self.outbox.relay(stopping))
             try:
                 yield
-                await self._all_told()
+                await self._all_published()
             finally:
                 stopping.set()
 
-    async def _all_told(self) -> None:
+    async def _all_published(self) -> None:
         waiting = select(func.count()).where(schema.outbox.c.sent_at.is_(None))
         async with asyncio.timeout(15):
             while True:
@@ -113,7 +113,7 @@ class Notifier:
                 await asyncio.sleep(0.02)
 
     async def take(self, *events: Event) -> None:
-        """What the consumer would hand over, in one batch."""
+        """Handle events as one batch of the consumer."""
         await self.intake.handle(
             [DecodedRecord(event, _received(event, number)) for number, event in enumerate(events)]
         )
@@ -137,7 +137,7 @@ class Notifier:
 
     @property
     def published_preferences(self) -> list[PreferenceChanged]:
-        """The preferences that the notifier itself has told."""
+        """The preferences that the notifier has published."""
         return [PreferenceChanged.model_validate_json(s.value) for s in self.producer.sent if s.topic == PREFERENCES]
 
     @property

@@ -1,4 +1,4 @@
-"""Where a reply goes, whether it may, and how it goes on."""
+"""Facts about the choice of a channel, the send limits, and the next state after an attempt."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.notifier.tests.parts import AskFor
+from services.notifier.tests.parts import MakeReply
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.preference import SMS_HELP, PersonalPreference, PreferenceChanged
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import AN_INSTANT
 from parvis.common.town.models import TownConfig
-from parvis.notifier.decide.channel_choice import ChannelChooser, is_own
+from parvis.notifier.decide.channel_choice import ChannelChooser, is_own_address
 from parvis.notifier.decide.delivery_states import (
     FIRST_WAIT,
     LONGEST_BEHIND_A_BREAKER,
@@ -50,9 +50,11 @@ def stop(
 
 
 def chosen(
-    addressing: ChannelChooser, reply: ReplyRequested, kept: dict[str, PreferenceChanged] | None = None
+    addressing: ChannelChooser, reply: ReplyRequested, preferences: dict[str, PreferenceChanged] | None = None
 ) -> tuple[str, str]:
-    choice = addressing.choose(reply, {name: effective_preference([change]) for name, change in (kept or {}).items()})
+    choice = addressing.choose(
+        reply, {name: effective_preference([change]) for name, change in (preferences or {}).items()}
+    )
     return choice.channel, choice.failure_class or choice.address
 
 
@@ -73,97 +75,103 @@ def a_delivery(addressing: ChannelChooser, reply: ReplyRequested, **changes: Any
     ],
 )
 def test_a_reply_goes_where_the_citizen_wrote_from(
-    addressing: ChannelChooser, ask_for: AskFor, channel: str, point: ContactPoint, expected: str
+    addressing: ChannelChooser, make_reply: MakeReply, channel: str, point: ContactPoint, expected: str
 ) -> None:
-    assert chosen(addressing, ask_for(channel=channel, points=(point,))) == (expected, point.value)
+    assert chosen(addressing, make_reply(channel=channel, points=(point,))) == (expected, point.value)
 
 
 def test_a_stated_preference_goes_before_the_channel_of_the_contact(
-    addressing: ChannelChooser, ask_for: AskFor
+    addressing: ChannelChooser, make_reply: MakeReply
 ) -> None:
     stated = [{"channel": "sms", "address": "06 39 98 00 02"}, {"channel": "post", "address": HOME.value}]
-    reply = ask_for(channel="email", points=(MAIL,), personal={"stated": stated})
+    reply = make_reply(channel="email", points=(MAIL,), personal={"stated": stated})
     assert chosen(addressing, reply) == ("sms", "+33639980002")
 
 
-def test_a_kept_preference_goes_before_the_channel_of_the_contact(addressing: ChannelChooser, ask_for: AskFor) -> None:
-    kept = stop(
+def test_a_stored_preference_goes_before_the_channel_of_the_contact(
+    addressing: ChannelChooser, make_reply: MakeReply
+) -> None:
+    preferences = stop(
         addressing,
         MAIL,
         personal=PersonalPreference.model_validate(
             {"contact_point": MAIL, "reply_channels": [{"channel": "post", "address": HOME.value}]}
         ),
     )
-    assert chosen(addressing, ask_for(channel="email", points=(MAIL,)), kept) == ("post", HOME.value)
+    assert chosen(addressing, make_reply(channel="email", points=(MAIL,)), preferences) == ("post", HOME.value)
 
 
-def test_stop_does_not_forget_the_order_of_channels(addressing: ChannelChooser, ask_for: AskFor) -> None:
+def test_stop_does_not_forget_the_order_of_channels(addressing: ChannelChooser, make_reply: MakeReply) -> None:
     name = addressing.hash_of(MOBILE)
-    wishes = {"contact_point": MOBILE, "reply_channels": [{"channel": "post", "address": HOME.value}]}
-    ordered = stop(addressing, MOBILE, personal=PersonalPreference.model_validate(wishes))[name]
+    preference = {"contact_point": MOBILE, "reply_channels": [{"channel": "post", "address": HOME.value}]}
+    ordered = stop(addressing, MOBILE, personal=PersonalPreference.model_validate(preference))[name]
     now = effective_preference([ordered, stop(addressing, MOBILE, "sms")[name]])
     assert now.opt_outs == {"sms"}
-    choice = addressing.choose(ask_for(), {name: now})
+    choice = addressing.choose(make_reply(), {name: now})
     assert (choice.channel, choice.address) == ("post", HOME.value)
 
 
-def test_who_asks_for_help_after_stop_has_not_opened_again(addressing: ChannelChooser) -> None:
+def test_help_after_stop_keeps_the_opt_out(addressing: ChannelChooser) -> None:
     name = addressing.hash_of(MOBILE)
-    asked = stop(addressing, MOBILE, source=SMS_HELP)[name]
-    assert effective_preference([stop(addressing, MOBILE, "sms")[name], asked]).opt_outs == {"sms"}
+    help_request = stop(addressing, MOBILE, source=SMS_HELP)[name]
+    assert effective_preference([stop(addressing, MOBILE, "sms")[name], help_request]).opt_outs == {"sms"}
 
 
-def test_a_stated_address_that_is_none_is_passed_over(addressing: ChannelChooser, ask_for: AskFor) -> None:
+def test_a_stated_address_that_is_none_is_passed_over(addressing: ChannelChooser, make_reply: MakeReply) -> None:
     stated = [{"channel": "email", "address": "not an address"}, {"channel": "inbox", "address": ""}]
-    assert chosen(addressing, ask_for(personal={"stated": stated})) == ("sms", MOBILE.value)
+    assert chosen(addressing, make_reply(personal={"stated": stated})) == ("sms", MOBILE.value)
 
 
-def test_who_asks_to_be_called_gets_a_person_not_an_sms(addressing: ChannelChooser, ask_for: AskFor) -> None:
-    reply = ask_for(personal={"stated": [{"channel": "phone", "address": MOBILE.value}]})
+def test_a_citizen_who_asks_for_a_call_gets_a_task_and_no_sms(
+    addressing: ChannelChooser, make_reply: MakeReply
+) -> None:
+    reply = make_reply(personal={"stated": [{"channel": "phone", "address": MOBILE.value}]})
     assert chosen(addressing, reply) == ("phone", "no-address")
 
 
-def test_who_called_is_called_back(addressing: ChannelChooser, ask_for: AskFor) -> None:
-    assert chosen(addressing, ask_for(channel="phone")) == ("phone", "no-address")
+def test_a_caller_is_called_back(addressing: ChannelChooser, make_reply: MakeReply) -> None:
+    assert chosen(addressing, make_reply(channel="phone")) == ("phone", "no-address")
 
 
-def test_a_reply_without_any_address_is_a_task_for_people(addressing: ChannelChooser, ask_for: AskFor) -> None:
-    reply = ask_for(channel="web", points=())
+def test_a_reply_without_any_address_is_a_task_for_people(addressing: ChannelChooser, make_reply: MakeReply) -> None:
+    reply = make_reply(channel="web", points=())
     assert chosen(addressing, reply) == ("phone", "no-address")
     assert a_delivery(addressing, reply).state == "failed"
 
 
-def test_what_the_law_owes_moves_to_another_channel_after_stop(addressing: ChannelChooser, ask_for: AskFor) -> None:
-    kept = stop(addressing, MOBILE, "sms")
-    assert chosen(addressing, ask_for(points=(MOBILE, HOME)), kept) == ("post", HOME.value)
-    assert chosen(addressing, ask_for(), kept) == ("phone", "opted-out")
+def test_legal_notices_move_to_another_channel_after_stop(addressing: ChannelChooser, make_reply: MakeReply) -> None:
+    preferences = stop(addressing, MOBILE, "sms")
+    assert chosen(addressing, make_reply(points=(MOBILE, HOME)), preferences) == ("post", HOME.value)
+    assert chosen(addressing, make_reply(), preferences) == ("phone", "opted-out")
 
 
-def test_an_answer_takes_another_way_after_stop_a_mere_status_does_not(
-    addressing: ChannelChooser, ask_for: AskFor
+def test_after_stop_an_answer_takes_another_channel_and_information_does_not(
+    addressing: ChannelChooser, make_reply: MakeReply
 ) -> None:
-    kept = stop(addressing, MOBILE, "sms")
-    assert chosen(addressing, ask_for(points=(MOBILE, HOME), legal=False), kept) == ("post", HOME.value)
-    status = ask_for(kind="status", points=(MOBILE, HOME), legal=False)
-    assert chosen(addressing, status, kept) == ("phone", "opted-out")
+    preferences = stop(addressing, MOBILE, "sms")
+    assert chosen(addressing, make_reply(points=(MOBILE, HOME), legal=False), preferences) == ("post", HOME.value)
+    status = make_reply(kind="status", points=(MOBILE, HOME), legal=False)
+    assert chosen(addressing, status, preferences) == ("phone", "opted-out")
 
 
-def test_a_status_after_stop_goes_where_the_citizen_named_a_way_themselves(
-    addressing: ChannelChooser, ask_for: AskFor
+def test_information_after_stop_goes_only_to_a_channel_that_the_citizen_named(
+    addressing: ChannelChooser, make_reply: MakeReply
 ) -> None:
     stated = [{"channel": "sms", "address": MOBILE.value}, {"channel": "email", "address": MAIL.value}]
-    status = ask_for(kind="status", legal=False, personal={"stated": stated})
+    status = make_reply(kind="status", legal=False, personal={"stated": stated})
     assert chosen(addressing, status, stop(addressing, MOBILE, "sms")) == ("email", MAIL.value)
 
 
-def test_nothing_is_sent_to_ourselves(addressing: ChannelChooser, town_config: TownConfig, ask_for: AskFor) -> None:
+def test_nothing_is_sent_to_ourselves(
+    addressing: ChannelChooser, town_config: TownConfig, make_reply: MakeReply
+) -> None:
     town = town_config.town
     for value in (town.mailbox, f"bounce+x.y@{town.mail_domain}", next(iter(town_config.departments.values())).email):
         point = ContactPoint(kind="email", value=value)
-        assert is_own(point, addressing.own)
-        assert chosen(addressing, ask_for(channel="email", points=(point,))) == ("phone", "no-address")
+        assert is_own_address(point, addressing.own)
+        assert chosen(addressing, make_reply(channel="email", points=(point,))) == ("phone", "no-address")
     ours = ContactPoint(kind="phone", value=town.sms_number)
-    assert chosen(addressing, ask_for(points=(ours,))) == ("phone", "no-address")
+    assert chosen(addressing, make_reply(points=(ours,))) == ("phone", "no-address")
 
 
 @given(
@@ -183,13 +191,13 @@ def test_nothing_is_sent_to_ourselves(addressing: ChannelChooser, town_config: T
 )
 def test_a_choice_is_an_address_or_a_reason(
     addressing: ChannelChooser,
-    ask_for: AskFor,
+    make_reply: MakeReply,
     channel: str,
     stated: list[dict[str, str]],
     points: list[ContactPoint],
     legal: bool,
 ) -> None:
-    reply = ask_for(channel=channel, points=tuple(points), legal=legal, personal={"stated": stated})
+    reply = make_reply(channel=channel, points=tuple(points), legal=legal, personal={"stated": stated})
     choice = addressing.choose(reply, {})
     delivery = addressing.plan(reply, choice)
     assert (delivery.state == "planned") == (choice.failure_class is None)
@@ -201,27 +209,27 @@ def test_a_choice_is_an_address_or_a_reason(
 
 @pytest.mark.parametrize("kind", ["registration", "receipt", "status", "question", "transfer"])
 def test_the_sixth_automatic_message_of_a_day_fails_visibly(
-    addressing: ChannelChooser, ask_for: AskFor, kind: str
+    addressing: ChannelChooser, make_reply: MakeReply, kind: str
 ) -> None:
-    delivery = a_delivery(addressing, ask_for(kind=kind))
+    delivery = a_delivery(addressing, make_reply(kind=kind))
     assert refuse_over_budget(delivery, SendCounts(automatic=4, answers=20), LIMITS) is None
     no = refuse_over_budget(delivery, SendCounts(automatic=5), LIMITS)
     assert no
     assert (no.state, no.failure_class) == ("failed", "budget")
 
 
-def test_answers_have_a_larger_budget(addressing: ChannelChooser, ask_for: AskFor) -> None:
-    delivery = a_delivery(addressing, ask_for())
+def test_answers_have_a_larger_budget(addressing: ChannelChooser, make_reply: MakeReply) -> None:
+    delivery = a_delivery(addressing, make_reply())
     assert refuse_over_budget(delivery, SendCounts(automatic=50, answers=29), LIMITS) is None
     assert refuse_over_budget(delivery, SendCounts(answers=30), LIMITS)
 
 
 def test_a_conversation_is_registered_once_and_a_second_receipt_is_dropped(
-    addressing: ChannelChooser, ask_for: AskFor
+    addressing: ChannelChooser, make_reply: MakeReply
 ) -> None:
     again = SendCounts(has_same_kind=True)
-    registration = refuse_over_budget(a_delivery(addressing, ask_for(kind="registration")), again, LIMITS)
-    receipt = refuse_over_budget(a_delivery(addressing, ask_for(kind="receipt")), again, LIMITS)
+    registration = refuse_over_budget(a_delivery(addressing, make_reply(kind="registration")), again, LIMITS)
+    receipt = refuse_over_budget(a_delivery(addressing, make_reply(kind="receipt")), again, LIMITS)
     assert registration
     assert registration.failure_class == "budget"
     assert receipt
@@ -229,9 +237,9 @@ def test_a_conversation_is_registered_once_and_a_second_receipt_is_dropped(
 
 
 def test_a_refused_call_waits_longer_each_time_and_gives_up_after_two_days(
-    addressing: ChannelChooser, ask_for: AskFor
+    addressing: ChannelChooser, make_reply: MakeReply
 ) -> None:
-    delivery = a_delivery(addressing, ask_for(), state="reserved", attempt=1, first_reserved_at=AN_INSTANT)
+    delivery = a_delivery(addressing, make_reply(), state="reserved", attempt=1, first_reserved_at=AN_INSTANT)
     refused = SendOutcome("retry", failure_class="temporary", detail="20429")
     soon = transition_after_attempt(refused, delivery, 1, LIMITS, now=AN_INSTANT, chance=0)
     assert (soon.state, soon.wait) == ("planned", FIRST_WAIT)
@@ -249,7 +257,7 @@ def test_a_refused_call_waits_longer_each_time_and_gives_up_after_two_days(
 
 
 @pytest.mark.parametrize(
-    ("stands", "attempt", "outcome", "expected"),
+    ("current_state", "attempt", "outcome", "expected"),
     [
         ("reserved", 1, "accepted", "accepted"),
         ("reserved", 1, "unknown", "unknown"),
@@ -263,10 +271,10 @@ def test_a_refused_call_waits_longer_each_time_and_gives_up_after_two_days(
         ("reserved", 2, "accepted", "accepted"),
     ],
 )
-def test_an_answer_never_undoes_what_is_known_better(
-    addressing: ChannelChooser, ask_for: AskFor, stands: str, attempt: int, outcome: str, expected: str
+def test_an_answer_never_overrides_a_later_state(
+    addressing: ChannelChooser, make_reply: MakeReply, current_state: str, attempt: int, outcome: str, expected: str
 ) -> None:
-    delivery = a_delivery(addressing, ask_for(), state=stands, attempt=attempt)
+    delivery = a_delivery(addressing, make_reply(), state=current_state, attempt=attempt)
     assert (
         transition_after_attempt(
             replace(SendOutcome("unknown"), state=outcome), delivery, 1, LIMITS, now=AN_INSTANT, chance=0
@@ -280,8 +288,8 @@ def test_a_wait_is_between_half_and_five_minutes(attempt: int, chance: float) ->
     assert FIRST_WAIT / 2 <= retry_delay(attempt, chance, LONGEST_WAIT) <= LONGEST_WAIT
 
 
-def test_silence_is_never_a_reason_to_send_again_at_once(addressing: ChannelChooser, ask_for: AskFor) -> None:
-    delivery = a_delivery(addressing, ask_for(), state="reserved", attempt=1)
+def test_silence_is_never_a_reason_to_send_again_at_once(addressing: ChannelChooser, make_reply: MakeReply) -> None:
+    delivery = a_delivery(addressing, make_reply(), state="reserved", attempt=1)
     assert (
         transition_after_attempt(SendOutcome("unknown"), delivery, 1, LIMITS, now=AN_INSTANT, chance=0.5).state
         == "unknown"
@@ -290,17 +298,17 @@ def test_silence_is_never_a_reason_to_send_again_at_once(addressing: ChannelChoo
     assert state_after_lapsed_lease(replace(delivery, channel="post")) == "planned"
 
 
-def test_only_notices_are_sent_a_second_time_and_only_once(addressing: ChannelChooser, ask_for: AskFor) -> None:
-    notice = a_delivery(addressing, ask_for(kind="registration"), state="unknown", attempt=1)
+def test_only_notices_are_sent_a_second_time_and_only_once(addressing: ChannelChooser, make_reply: MakeReply) -> None:
+    notice = a_delivery(addressing, make_reply(kind="registration"), state="unknown", attempt=1)
     assert may_resend(notice)
     assert not may_resend(replace(notice, resent_at=AN_INSTANT))
-    assert not may_resend(a_delivery(addressing, ask_for(), state="unknown", attempt=1))
+    assert not may_resend(a_delivery(addressing, make_reply(), state="unknown", attempt=1))
 
 
 def test_a_telephone_that_said_stop_gets_no_notice_of_the_inbox_either(
-    addressing: ChannelChooser, ask_for: AskFor
+    addressing: ChannelChooser, make_reply: MakeReply
 ) -> None:
-    reply = ask_for(points=(MOBILE, MAIL), personal={"stated": [{"channel": "inbox", "address": MOBILE.value}]})
+    reply = make_reply(points=(MOBILE, MAIL), personal={"stated": [{"channel": "inbox", "address": MOBILE.value}]})
     assert addressing.choose(reply, {}).channel == "inbox"
     stopped = {addressing.hash_of(MOBILE): EffectivePreference(opt_outs=frozenset({"sms", "whatsapp"}))}
     assert addressing.choose(reply, stopped).channel == "email"

@@ -1,4 +1,4 @@
-"""From a planned row to the relay and back: STARTTLS, a login, reports."""
+"""Facts about mail delivery through the relay: STARTTLS, login, connections, delivery reports."""
 
 import asyncio
 import email
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from aiosmtplib import SMTP
-from services.notifier.tests.parts import AskFor, Notifier
+from services.notifier.tests.parts import MakeReply, Notifier
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.reply_tokens import make_message_id, reply_id_of_bounce_address
@@ -25,9 +25,9 @@ def mailbox(name: str) -> tuple[ContactPoint, ...]:
 
 
 async def test_an_answer_by_mail_is_submitted_over_tls_with_a_report_asked_for(
-    notifier: Notifier, ask_for: AskFor
+    notifier: Notifier, make_reply: MakeReply
 ) -> None:
-    reply = ask_for(channel="email", points=mailbox("celeste"))
+    reply = make_reply(channel="email", points=mailbox("celeste"))
     async with notifier.running():
         await notifier.take(reply)
         await notifier.until(lambda states: states == ["accepted"])
@@ -48,10 +48,10 @@ async def test_an_answer_by_mail_is_submitted_over_tls_with_a_report_asked_for(
     [("inconnu", "failed", "permanent"), ("plein", "failed", "unreachable")],
 )
 async def test_each_answer_of_the_relay_has_its_state(
-    notifier: Notifier, ask_for: AskFor, name: str, state: str, failure_class: str
+    notifier: Notifier, make_reply: MakeReply, name: str, state: str, failure_class: str
 ) -> None:
     async with notifier.running():
-        await notifier.take(ask_for(channel="email", points=mailbox(name)))
+        await notifier.take(make_reply(channel="email", points=mailbox(name)))
         await notifier.until(lambda states: states[:1] == [state])
     row = (await notifier.rows())[0]
     assert row.failure_class == failure_class
@@ -59,20 +59,22 @@ async def test_each_answer_of_the_relay_has_its_state(
 
 
 @pytest.mark.parametrize("fault", [{"rcpt": "451 4.3.0 later", "times": 1}, {"data": "452 4.3.1 full", "times": 1}])
-async def test_a_relay_that_says_later_gets_it_later(
-    notifier: Notifier, ask_for: AskFor, fault: dict[str, Any]
+async def test_a_temporary_refusal_of_the_relay_is_retried(
+    notifier: Notifier, make_reply: MakeReply, fault: dict[str, Any]
 ) -> None:
     notifier.outside.mail.relay.faults = MailFaults.model_validate(fault)
     async with notifier.running():
-        await notifier.take(ask_for(channel="email", points=mailbox("celeste")))
+        await notifier.take(make_reply(channel="email", points=mailbox("celeste")))
         await notifier.until(lambda states: states == ["accepted"])
-    assert [told.state for told in notifier.published] == ["reserved", "planned", "reserved", "accepted"]
+    assert [update.state for update in notifier.published] == ["reserved", "planned", "reserved", "accepted"]
     assert len(notifier.outside.mail.box.mails) == 1
 
 
-async def test_the_second_sending_of_a_notice_has_the_same_message_id(impatient: Notifier, ask_for: AskFor) -> None:
+async def test_the_second_sending_of_a_notice_has_the_same_message_id(
+    impatient: Notifier, make_reply: MakeReply
+) -> None:
     notifier = impatient
-    notice = ask_for(kind="registration", channel="email", points=mailbox("muet"))
+    notice = make_reply(kind="registration", channel="email", points=mailbox("muet"))
     async with notifier.running():
         await notifier.take(notice)
         await notifier.until(lambda states: states == ["unknown"])
@@ -90,11 +92,11 @@ async def test_the_second_sending_of_a_notice_has_the_same_message_id(impatient:
 
 
 async def test_a_wrong_login_is_ours_to_mend_and_loses_nothing(
-    notifier: Notifier, ask_for: AskFor, wrong_login: Any
+    notifier: Notifier, make_reply: MakeReply, wrong_login: Any
 ) -> None:
     notifier.senders["email"] = wrong_login
     async with notifier.running():
-        await notifier.take(ask_for(channel="email", points=mailbox("celeste")))
+        await notifier.take(make_reply(channel="email", points=mailbox("celeste")))
         async with asyncio.timeout(10):
             while not (row := (await notifier.rows())[0]).failure_class:
                 await asyncio.sleep(0.02)
@@ -102,20 +104,20 @@ async def test_a_wrong_login_is_ours_to_mend_and_loses_nothing(
 
 
 async def test_a_relay_without_our_certificate_gets_neither_login_nor_mail(
-    notifier: Notifier, ask_for: AskFor, untrusting: Any
+    notifier: Notifier, make_reply: MakeReply, untrusting: Any
 ) -> None:
-    reply = ask_for(channel="email", points=mailbox("celeste"))
+    reply = make_reply(channel="email", points=mailbox("celeste"))
     delivery = notifier.chooser.plan(reply, notifier.chooser.choose(reply, {}))
     outcome = await untrusting.send(RenderedMessage(delivery, b"Subject: x\r\n\r\nx\r\n", "message/rfc822"))
     assert outcome.state == "retry"
     assert not notifier.outside.mail.box.mails
 
 
-async def test_an_address_beyond_ascii_travels_by_smtputf8(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_an_address_beyond_ascii_travels_by_smtputf8(notifier: Notifier, make_reply: MakeReply) -> None:
     async with notifier.running():
         await notifier.take(
-            ask_for("1", channel="email", points=(ContactPoint(kind="email", value="zoé@citizens.example"),)),
-            ask_for("2", channel="email", points=(ContactPoint(kind="email", value="zoe@café.example"),)),
+            make_reply("1", channel="email", points=(ContactPoint(kind="email", value="zoé@citizens.example"),)),
+            make_reply("2", channel="email", points=(ContactPoint(kind="email", value="zoe@café.example"),)),
         )
         await notifier.until(lambda states: states == ["accepted", "accepted"])
     assert {to.address for mail in notifier.outside.mail.box.mails for to in mail.recipients} == {
@@ -125,13 +127,13 @@ async def test_an_address_beyond_ascii_travels_by_smtputf8(notifier: Notifier, a
 
 
 async def test_a_relay_without_smtputf8_is_not_handed_such_an_address(
-    notifier: Notifier, ask_for: AskFor, monkeypatch: pytest.MonkeyPatch
+    notifier: Notifier, make_reply: MakeReply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def offers(_: SMTP, name: str) -> bool:
         return name != "smtputf8"
 
     monkeypatch.setattr(SMTP, "supports_extension", offers)
-    reply = ask_for(channel="email", points=(ContactPoint(kind="email", value="zoé@citizens.example"),))
+    reply = make_reply(channel="email", points=(ContactPoint(kind="email", value="zoé@citizens.example"),))
     delivery = notifier.chooser.plan(reply, notifier.chooser.choose(reply, {}))
     outcome = await notifier.senders["email"].send(notifier.renderer.render(reply, delivery, AN_INSTANT))
     assert (outcome.state, outcome.failure_class) == ("failed", "refused")
@@ -152,62 +154,62 @@ def count_logins(notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> list[No
     return logins
 
 
-async def send_one(notifier: Notifier, ask_for: AskFor, key: str) -> SendOutcome:
-    reply = ask_for(key, channel="email", points=mailbox("celeste"))
+async def send_one(notifier: Notifier, make_reply: MakeReply, key: str) -> SendOutcome:
+    reply = make_reply(key, channel="email", points=mailbox("celeste"))
     delivery = notifier.chooser.plan(reply, notifier.chooser.choose(reply, {}))
     return await notifier.senders["email"].send(notifier.renderer.render(reply, delivery, AN_INSTANT))
 
 
 async def test_a_connection_is_kept_for_the_next_mail(
-    notifier: Notifier, ask_for: AskFor, monkeypatch: pytest.MonkeyPatch
+    notifier: Notifier, make_reply: MakeReply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logins = count_logins(notifier, monkeypatch)
     for number in range(5):
-        assert (await send_one(notifier, ask_for, str(number))).state == "accepted"
+        assert (await send_one(notifier, make_reply, str(number))).state == "accepted"
     assert len(logins) == 1
     assert len({mail.id for mail in notifier.outside.mail.box.mails}) == 5
     assert all(mail.tls for mail in notifier.outside.mail.box.mails)
 
 
 async def test_mails_that_leave_together_take_a_connection_each_and_leave_them_for_the_next(
-    notifier: Notifier, ask_for: AskFor, monkeypatch: pytest.MonkeyPatch
+    notifier: Notifier, make_reply: MakeReply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logins = count_logins(notifier, monkeypatch)
     for first in (0, 4):
-        sent = await asyncio.gather(*(send_one(notifier, ask_for, str(first + number)) for number in range(4)))
+        sent = await asyncio.gather(*(send_one(notifier, make_reply, str(first + number)) for number in range(4)))
         assert {outcome.state for outcome in sent} == {"accepted"}
     assert len(logins) == 4
 
 
 async def test_a_connection_that_was_refused_something_or_fell_silent_is_not_used_again(
-    impatient: Notifier, ask_for: AskFor, monkeypatch: pytest.MonkeyPatch
+    impatient: Notifier, make_reply: MakeReply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notifier = impatient
     logins = count_logins(notifier, monkeypatch)
     states: list[str] = []
     for number, fault in enumerate(({}, {"rcpt": "550 5.1.1 no"}, {}, {"silent": True}, {})):
         notifier.outside.mail.relay.faults = MailFaults.model_validate(fault)
-        states.append((await send_one(notifier, ask_for, str(number))).state)
+        states.append((await send_one(notifier, make_reply, str(number))).state)
     assert states == ["accepted", "failed", "accepted", "unknown", "accepted"]
     assert len(logins) == 3
 
 
 async def test_a_relay_that_restarts_between_two_mails_costs_a_connection_and_no_mail(
-    notifier: Notifier, ask_for: AskFor, monkeypatch: pytest.MonkeyPatch
+    notifier: Notifier, make_reply: MakeReply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logins = count_logins(notifier, monkeypatch)
-    assert (await send_one(notifier, ask_for, "1")).state == "accepted"
+    assert (await send_one(notifier, make_reply, "1")).state == "accepted"
     notifier.outside.mail.relay.faults = MailFaults.model_validate({"rcpt": "421 4.3.2 shutting down", "times": 1})
-    assert (await send_one(notifier, ask_for, "2")).state == "accepted"
+    assert (await send_one(notifier, make_reply, "2")).state == "accepted"
     assert len(logins) == 2
 
 
 async def test_a_relay_that_is_down_loses_no_mail_and_keeps_each_citizens_order(
-    notifier: Notifier, ask_for: AskFor
+    notifier: Notifier, make_reply: MakeReply
 ) -> None:
     notifier.outside.mail.relay.faults = MailFaults.model_validate({"rcpt": "451 4.3.0 later", "times": 6})
     replies = [
-        ask_for(f"{who}{number}", conversation=who, channel="email", points=mailbox(who), personal={"text": f"Réponse {number}."})
+        make_reply(f"{who}{number}", conversation=who, channel="email", points=mailbox(who), personal={"text": f"Réponse {number}."})
         for number in range(3)
         for who in ("celeste", "basile")
     ]  # fmt: skip
@@ -218,8 +220,14 @@ async def test_a_relay_that_is_down_loses_no_mail_and_keeps_each_citizens_order(
         await notifier.until(lambda states: states == ["accepted"] * 6, within_s=30)
         stopping.set()
     for who in ("celeste", "basile"):
-        said = [mail.content for mail in notifier.outside.mail.box.mails if mail.recipients[0].address.startswith(who)]
-        assert [number for content in said for number in range(3) if f"ponse {number}".encode() in content] == [0, 1, 2]
+        contents = [
+            mail.content for mail in notifier.outside.mail.box.mails if mail.recipients[0].address.startswith(who)
+        ]
+        assert [number for content in contents for number in range(3) if f"ponse {number}".encode() in content] == [
+            0,
+            1,
+            2,
+        ]
 
 
 async def hurry(notifier: Notifier, stopping: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""What lands in the print shop's tray."""
+"""Facts about rendered letters, and their files in the print shop's folder."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +10,7 @@ import pytest
 import zxingcpp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.notifier.tests.parts import AskFor, Notifier
+from services.notifier.tests.parts import MakeReply, Notifier
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.errors import Rejected
@@ -92,8 +92,8 @@ def place_of(pdf: bytes, words: str) -> tuple[float, float, float, float]:
         document.close()
 
 
-def test_a_letter_says_who_writes_to_whom_about_what(ask_for: AskFor, write: Write) -> None:
-    reply = ask_for(channel="post", points=(HOME,))
+def test_a_letter_names_sender_addressee_and_subject(make_reply: MakeReply, write: Write) -> None:
+    reply = make_reply(channel="post", points=(HOME,))
     (text,) = pages_of(write(reply))
     for words in (
         *LINES,
@@ -118,26 +118,26 @@ def test_a_letter_says_who_writes_to_whom_about_what(ask_for: AskFor, write: Wri
 )
 @pytest.mark.parametrize("large_print", [False, True])
 def test_the_whole_address_is_seen_through_the_window(
-    ask_for: AskFor, set_letter: SetLetter, lines: tuple[str, ...], window: tuple[int, ...], *, large_print: bool
+    make_reply: MakeReply, set_letter: SetLetter, lines: tuple[str, ...], window: tuple[int, ...], *, large_print: bool
 ) -> None:
-    reply = ask_for(channel="post", points=(ContactPoint(kind="post", value="\n".join(lines)),))
+    reply = make_reply(channel="post", points=(ContactPoint(kind="post", value="\n".join(lines)),))
     pdf = set_letter(reply, large_print=large_print)
     left, top, right, bottom = window
     for line in lines:
-        place = place_of(pdf, line)
-        assert place[0] >= left, line
-        assert place[1] >= top, line
-        assert place[2] <= right, line
-        assert place[3] <= bottom, line
+        box = place_of(pdf, line)
+        assert box[0] >= left, line
+        assert box[1] >= top, line
+        assert box[2] <= right, line
+        assert box[3] <= bottom, line
 
 
 @pytest.mark.parametrize("large_print", [False, True])
 @pytest.mark.parametrize("kind", ["answer", "receipt"])
 def test_nothing_but_the_address_can_show_through_the_window(
-    ask_for: AskFor, set_letter: SetLetter, kind: str, *, large_print: bool
+    make_reply: MakeReply, set_letter: SetLetter, kind: str, *, large_print: bool
 ) -> None:
     variables = {"received_on": "2 mars 2026", "procedure": "x", "answer_due_on": "x", "silence_rule": "x"}
-    reply = ask_for(kind=kind, channel="post", points=(HOME,), personal={"variables": variables})
+    reply = make_reply(kind=kind, channel="post", points=(HOME,), personal={"variables": variables})
     document: Any = pypdfium2.PdfDocument(set_letter(reply, large_print=large_print))
     page = document[0].render(scale=200 / 72, grayscale=True).to_numpy()
     document.close()
@@ -152,18 +152,18 @@ def test_nothing_but_the_address_can_show_through_the_window(
     assert not columns[inner[2] - left :].any()
 
 
-def test_large_print_is_half_as_large_again(ask_for: AskFor, set_letter: SetLetter) -> None:
-    reply = ask_for(channel="post", points=(HOME,))
+def test_large_print_is_half_as_large_again(make_reply: MakeReply, set_letter: SetLetter) -> None:
+    reply = make_reply(channel="post", points=(HOME,))
 
     def height(pdf: bytes) -> float:
-        place = place_of(pdf, "Votre acte est prêt")
-        return place[3] - place[1]
+        box = place_of(pdf, "Votre acte est prêt")
+        return box[3] - box[1]
 
     assert height(set_letter(reply, large_print=True)) == pytest.approx(1.5 * height(set_letter(reply)), rel=0.02)
 
 
-def test_the_code_on_a_letter_names_its_conversation_when_it_comes_back(ask_for: AskFor, write: Write) -> None:
-    reply = ask_for(channel="post", points=(HOME,))
+def test_the_code_on_a_letter_names_its_conversation_when_it_comes_back(make_reply: MakeReply, write: Write) -> None:
+    reply = make_reply(channel="post", points=(HOME,))
     document: Any = pypdfium2.PdfDocument(write(reply))
     image = document[0].render(scale=200 / 72).to_pil()
     document.close()
@@ -175,8 +175,8 @@ def test_the_code_on_a_letter_names_its_conversation_when_it_comes_back(ask_for:
     assert reply.reference in read[0].text
 
 
-def test_a_letter_is_tagged_titled_and_made_to_be_kept(ask_for: AskFor, write: Write) -> None:
-    pdf = write(ask_for(channel="post", points=(HOME,), language="en"))
+def test_a_letter_is_tagged_titled_and_made_to_be_kept(make_reply: MakeReply, write: Write) -> None:
+    pdf = write(make_reply(channel="post", points=(HOME,), language="en"))
     for mark in (
         b"/MarkInfo",
         b"/StructTreeRoot",
@@ -189,47 +189,49 @@ def test_a_letter_is_tagged_titled_and_made_to_be_kept(ask_for: AskFor, write: W
 
 
 def test_every_attempt_gives_the_same_bytes(
-    ask_for: AskFor, renderer: MessageRenderer, addressing: ChannelChooser
+    make_reply: MakeReply, renderer: MessageRenderer, addressing: ChannelChooser
 ) -> None:
-    reply = ask_for(channel="post", points=(HOME,))
+    reply = make_reply(channel="post", points=(HOME,))
     delivery = addressing.plan(reply, addressing.choose(reply, {}))
     first = renderer.render(reply, delivery, AN_INSTANT).content
     assert renderer.render(reply, delivery, AN_INSTANT).content == first
 
 
-def test_a_long_answer_has_several_pages_with_the_reference_on_each(ask_for: AskFor, write: Write) -> None:
-    reply = ask_for(channel="post", points=(HOME,), personal={"text": "\n\n".join(["Une phrase de plus. " * 20] * 15)})
+def test_a_long_answer_has_several_pages_with_the_reference_on_each(make_reply: MakeReply, write: Write) -> None:
+    reply = make_reply(
+        channel="post", points=(HOME,), personal={"text": "\n\n".join(["Une phrase de plus. " * 20] * 15)}
+    )
     pages = pages_of(write(reply))
     assert len(pages) > 2
     assert all(reply.reference in page for page in pages)
 
 
-def test_text_is_never_read_as_layout(ask_for: AskFor, write: Write) -> None:
+def test_text_is_never_read_as_layout(make_reply: MakeReply, write: Write) -> None:
     text = '#panic("x") *gras* = Titre $x$ // non \\ #include "/etc/passwd" @ici <la>'
-    (page,) = pages_of(write(ask_for(channel="post", points=(HOME,), personal={"text": text})))
+    (page,) = pages_of(write(make_reply(channel="post", points=(HOME,), personal={"text": text})))
     assert text in " ".join(page.split())
 
 
 @settings(deadline=None, max_examples=25)
 @given(text=st.text(st.characters(min_codepoint=1, max_codepoint=0x24F), max_size=200))
 def test_any_european_text_can_be_set(
-    ask_for: AskFor, renderer: MessageRenderer, addressing: ChannelChooser, text: str
+    make_reply: MakeReply, renderer: MessageRenderer, addressing: ChannelChooser, text: str
 ) -> None:
-    reply = ask_for(channel="post", points=(HOME,), personal={"text": text})
+    reply = make_reply(channel="post", points=(HOME,), personal={"text": text})
     assert (
         renderer.render(reply, addressing.plan(reply, addressing.choose(reply, {})), AN_INSTANT).content[:5] == b"%PDF-"
     )
 
 
-def test_a_script_without_a_font_is_said_and_not_printed_as_boxes(ask_for: AskFor, write: Write) -> None:
-    assert "Merci" in pages_of(write(ask_for(channel="post", points=(HOME,), personal={"text": "Merci 👍🏽"})))[0]
+def test_a_script_without_a_font_is_refused_and_not_printed_as_boxes(make_reply: MakeReply, write: Write) -> None:
+    assert "Merci" in pages_of(write(make_reply(channel="post", points=(HOME,), personal={"text": "Merci 👍🏽"})))[0]
     with pytest.raises(Rejected, match="glyph"):
-        write(ask_for(channel="post", points=(HOME,), personal={"text": "你好"}))
+        write(make_reply(channel="post", points=(HOME,), personal={"text": "你好"}))
 
 
 @pytest.mark.stack
-async def test_a_letter_lands_whole_under_its_own_name(notifier: Notifier, ask_for: AskFor) -> None:
-    reply = ask_for(channel="post", points=(HOME,))
+async def test_a_letter_lands_whole_under_its_own_name(notifier: Notifier, make_reply: MakeReply) -> None:
+    reply = make_reply(channel="post", points=(HOME,))
     async with notifier.running():
         await notifier.take(reply)
         await notifier.until(lambda states: states == ["delivered"])
@@ -237,15 +239,15 @@ async def test_a_letter_lands_whole_under_its_own_name(notifier: Notifier, ask_f
     (file,) = notifier.letters.iterdir()
     assert file.name == row.provider_id
     assert file.name.endswith(f"-{reply.reference}-{row.delivery_id}.pdf")
-    assert [told.state for told in notifier.published] == ["reserved", "delivered"]
+    assert [update.state for update in notifier.published] == ["reserved", "delivered"]
     assert notifier.published[-1].evidence
 
 
 @pytest.mark.stack
 async def test_a_letter_whose_writer_died_is_written_again_and_is_one_letter(
-    notifier: Notifier, ask_for: AskFor
+    notifier: Notifier, make_reply: MakeReply
 ) -> None:
-    reply = ask_for(channel="post", points=(HOME,))
+    reply = make_reply(channel="post", points=(HOME,))
     await notifier.take(reply)
     notifier.parts.limits = type(notifier.parts.limits)(lease=timedelta(0))
     (due,) = await notifier.send_loop().reserve(1)
@@ -259,11 +261,11 @@ async def test_a_letter_whose_writer_died_is_written_again_and_is_one_letter(
 
 
 @pytest.mark.stack
-async def test_a_folder_that_cannot_be_written_is_tried_again(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_a_folder_that_cannot_be_written_is_tried_again(notifier: Notifier, make_reply: MakeReply) -> None:
     notifier.letters.rmdir() if notifier.letters.exists() else None
     notifier.letters.touch()  # a file where the folder should be
     async with notifier.running():
-        await notifier.take(ask_for(channel="post", points=(HOME,)))
+        await notifier.take(make_reply(channel="post", points=(HOME,)))
         await notifier.until(lambda states: states == ["planned"])
         while not (await notifier.rows())[0].failure_class:
             await notifier.until(lambda states: states in (["planned"], ["reserved"]))

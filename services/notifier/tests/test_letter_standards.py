@@ -1,11 +1,11 @@
-"""Letters as somebody else's validator sees them: PDF/UA-1 for those who listen, PDF/A-2a for those who keep."""
+"""Tests letters with an independent validator: PDF/UA-1 for accessibility, PDF/A-2a for archiving."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from services.notifier.tests import validator
-from services.notifier.tests.parts import AskFor
+from services.notifier.tests.parts import MakeReply
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.errors import Unavailable
@@ -25,7 +25,10 @@ LONG = "\n\n".join(["« Une phrase de plus » : 100 % de ce qu’il faut, pour 1
 
 @pytest.fixture(scope="module")
 def letters(
-    ask_for: AskFor, renderer: MessageRenderer, addressing: ChannelChooser, tmp_path_factory: pytest.TempPathFactory
+    make_reply: MakeReply,
+    renderer: MessageRenderer,
+    addressing: ChannelChooser,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """Every kind, language and size of letter, and one file that is none of it."""
     folder = tmp_path_factory.mktemp("letters")
@@ -33,7 +36,7 @@ def letters(
         for language in ("fr", "en"):
             for large in (False, True):
                 personal = {"text": LONG if large else "Votre acte est prêt.", "variables": VARIABLES}
-                reply = ask_for(kind=kind, channel="post", points=(HOME,), language=language, personal=personal)
+                reply = make_reply(kind=kind, channel="post", points=(HOME,), language=language, personal=personal)
                 delivery = replace(addressing.plan(reply, addressing.choose(reply, {})), large_print=large)
                 pdf = renderer.render(reply, delivery, AN_INSTANT).content
                 (folder / f"{kind}-{language}-{large}.pdf").write_bytes(pdf)
@@ -48,7 +51,7 @@ def test_a_validator_of_others_finds_nothing_wrong_with_our_letters(letters: Pat
         jar = validator.ensure()
     except Unavailable as error:
         pytest.skip(f"veraPDF is not here: {error}")
-    told = validator.broken_rules(jar, flavour, letters)
-    assert told.pop("wrong.pdf"), "the validator sees what is wrong"
-    assert len(told) == 12
-    assert {name: rules for name, rules in told.items() if rules} == {}
+    rules_by_file = validator.broken_rules(jar, flavour, letters)
+    assert rules_by_file.pop("wrong.pdf"), "the validator sees what is wrong"
+    assert len(rules_by_file) == 12
+    assert {name: rules for name, rules in rules_by_file.items() if rules} == {}

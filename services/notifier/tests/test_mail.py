@@ -1,4 +1,4 @@
-"""What a mail is made of: signatures that others believe, a page that reads well, files, one click out."""
+"""Facts about rendered mails: DKIM signatures, HTML part, attachments, one-click unsubscription."""
 
 import base64
 import email
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
-from services.notifier.tests.parts import AskFor
+from services.notifier.tests.parts import MakeReply
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.delivery import make_delivery_id
@@ -106,9 +106,9 @@ def keys() -> tuple[DkimSigner, dict[str, str]]:
 
 @pytest.fixture(params=["answer", "status"])
 def signed(
-    request: pytest.FixtureRequest, ask_for: AskFor, write: Write, keys: tuple[DkimSigner, dict[str, str]]
+    request: pytest.FixtureRequest, make_reply: MakeReply, write: Write, keys: tuple[DkimSigner, dict[str, str]]
 ) -> bytes:
-    reply = ask_for(
+    reply = make_reply(
         kind=request.param, legal=False, channel="email", points=(MAIL,), personal={"text": "C’est prêt.\n\n.fin"}
     )
     return write(reply, AttachedFile("acte n° 1.pdf", "application/pdf", b"%PDF-1.7\x00\xff" * 99), signer=keys[0])
@@ -138,24 +138,24 @@ def test_every_key_signs(signed: bytes, keys: tuple[DkimSigner, dict[str, str]])
     ],
     ids=["as we sent it", "another text", "a second subject", "an added reply-to"],
 )
-def test_somebody_elses_library_believes_our_signatures_and_no_changed_mail(
+def test_another_library_accepts_our_signatures_and_no_changed_mail(
     signed: bytes, keys: tuple[DkimSigner, dict[str, str]], tmp_path: Path, old: bytes, new: bytes, verdict: str
 ) -> None:
     (tmp_path / "zone").write_text("".join(f"{name} {record}\n" for name, record in keys[1].items()))
     assert old in signed
-    told = subprocess.run(
+    result = subprocess.run(
         ["perl", str(Path(__file__).with_name("dkim_check.pl")), str(tmp_path / "zone")],
         input=signed.replace(old, new, 1) if old else signed, capture_output=True, timeout=30, check=True,
     )  # fmt: skip
-    said = dict(line.split(": ") for line in told.stdout.decode().splitlines())
-    assert {said[selector] for selector in ("s2025", "s2026")} == {verdict}, told.stderr
-    assert said["ed2026"] in {
+    verdicts_by_key = dict(line.split(": ") for line in result.stdout.decode().splitlines())
+    assert {verdicts_by_key[selector] for selector in ("s2025", "s2026")} == {verdict}, result.stderr
+    assert verdicts_by_key["ed2026"] in {
         verdict,
         "invalid",
     }  # a library that does not know Ed25519 yet says invalid, and goes by the others
 
 
-def test_every_field_that_acts_is_signed_once_more_than_it_stands_there(signed: bytes) -> None:
+def test_every_signed_field_is_signed_once_more_than_it_occurs(signed: bytes) -> None:
     fields = re.sub(rb"\s", b"", signed.partition(b"h=")[2].partition(b";")[0]).split(b":")
     message = read(signed)
     for name in (
@@ -172,13 +172,13 @@ def test_every_field_that_acts_is_signed_once_more_than_it_stands_there(signed: 
 
 
 @pytest.mark.parametrize("text", [b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", b"\xff\x00"])
-def test_a_file_that_is_no_key_is_told_at_the_start(text: bytes) -> None:
+def test_a_file_that_is_no_key_is_a_configuration_error(text: bytes) -> None:
     with pytest.raises(Misconfigured, match="s2026"):
         read_key("s2026", text)
 
 
-def test_without_a_key_a_mail_leaves_unsigned(ask_for: AskFor, write: Write) -> None:
-    assert read(write(ask_for(channel="email", points=(MAIL,))))["DKIM-Signature"] is None
+def test_without_a_key_a_mail_leaves_unsigned(make_reply: MakeReply, write: Write) -> None:
+    assert read(write(make_reply(channel="email", points=(MAIL,))))["DKIM-Signature"] is None
 
 
 def test_a_key_is_never_shown_by_what_failed() -> None:
@@ -190,8 +190,8 @@ def test_a_key_is_never_shown_by_what_failed() -> None:
 # --- one click out (RFC 8058)
 
 
-def test_information_that_goes_out_by_itself_offers_one_click_out(ask_for: AskFor, write: Write) -> None:
-    reply = ask_for(kind="status", legal=False, channel="email", points=(MAIL,))
+def test_information_offers_one_click_unsubscription(make_reply: MakeReply, write: Write) -> None:
+    reply = make_reply(kind="status", legal=False, channel="email", points=(MAIL,))
     message = read(write(reply))
     link = message["List-Unsubscribe"].strip("<>")
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -211,24 +211,24 @@ def test_information_that_goes_out_by_itself_offers_one_click_out(ask_for: AskFo
         ("question", False),
     ],
 )
-def test_nothing_that_is_owed_and_no_persons_answer_offers_it(
-    ask_for: AskFor, write: Write, kind: str, *, legal: bool
+def test_legal_notices_and_answers_offer_no_unsubscription(
+    make_reply: MakeReply, write: Write, kind: str, *, legal: bool
 ) -> None:
     variables = {"received_on": "x", "procedure": "x", "answer_due_on": "x", "silence_rule": "x"}
     message = read(
-        write(ask_for(kind=kind, legal=legal, channel="email", points=(MAIL,), personal={"variables": variables}))
+        write(make_reply(kind=kind, legal=legal, channel="email", points=(MAIL,), personal={"variables": variables}))
     )
     assert not [name for name in message if name.lower().startswith("list-")]
 
 
 @given(st.text(max_size=90))
-def test_a_made_up_link_opens_nothing(text: str) -> None:
+def test_a_forged_token_opens_nothing(text: str) -> None:
     assert LINKS.delivery_of(text) is None
     assert LINKS.reply_of(text, AN_INSTANT) is None
 
 
-def test_a_link_for_one_purpose_is_none_for_another(ask_for: AskFor) -> None:
-    reply = ask_for()
+def test_a_link_for_one_purpose_is_none_for_another(make_reply: MakeReply) -> None:
+    reply = make_reply()
     out = LINKS.unsubscribe(make_delivery_id(reply.reply_id, "email")).rpartition("/")[2]
     inbox = LINKS.inbox(reply.reply_id, AN_INSTANT.replace(year=2027)).rpartition("/")[2]
     assert LINKS.reply_of(inbox, AN_INSTANT) == reply.reply_id
@@ -261,9 +261,9 @@ def seen_in(page: str) -> Seen:
 
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_the_page_has_its_language_one_heading_no_table_and_fetches_nothing(
-    ask_for: AskFor, write: Write, language: str
+    make_reply: MakeReply, write: Write, language: str
 ) -> None:
-    page = twin(write(ask_for(channel="email", points=(MAIL,), language=language)), "html")
+    page = twin(write(make_reply(channel="email", points=(MAIL,), language=language)), "html")
     seen = seen_in(page)
     names = [name for name, _ in seen.tags]
     assert dict(seen.tags)["html"] == {"lang": language}
@@ -275,17 +275,17 @@ def test_the_page_has_its_language_one_heading_no_table_and_fetches_nothing(
     assert "width:" not in page.replace("max-width:", "")
 
 
-def test_both_twins_say_the_same(ask_for: AskFor, write: Write) -> None:
+def test_both_parts_have_the_same_text(make_reply: MakeReply, write: Write) -> None:
     content = write(
-        ask_for(channel="email", points=(MAIL,), personal={"text": "Un & deux <trois>\n« quatre »\n\ncinq"})
+        make_reply(channel="email", points=(MAIL,), personal={"text": "Un & deux <trois>\n« quatre »\n\ncinq"})
     )
     shown = " ".join(seen_in(twin(content, "html").partition("</h1>")[2]).words.split())
     assert shown == " ".join(twin(content, "plain").split())
 
 
-def test_only_our_own_addresses_become_links(ask_for: AskFor, write: Write) -> None:
+def test_only_our_own_addresses_become_links(make_reply: MakeReply, write: Write) -> None:
     text = "Voir https://www.example-town.example/x, https://evil.example/ et https://www.example-town.example.evil.example/"
-    links = [found.get("href") for name, found in seen_in(twin(write(ask_for(channel="email", points=(MAIL,), personal={"text": text})), "html")).tags if name == "a"]  # fmt: skip
+    links = [found.get("href") for name, found in seen_in(twin(write(make_reply(channel="email", points=(MAIL,), personal={"text": text})), "html")).tags if name == "a"]  # fmt: skip
     assert links == ["https://www.example-town.example/x"]
 
 
@@ -294,7 +294,7 @@ CANARY = "kanari-7f3a"
 
 @given(st.text(max_size=60), st.sampled_from(["registration", "receipt"]), st.sampled_from(["fr", "en"]))
 def test_no_word_of_a_citizen_is_in_an_acknowledgement(
-    renderer: MessageRenderer, ask_for: AskFor, around: str, kind: str, language: str
+    renderer: MessageRenderer, make_reply: MakeReply, around: str, kind: str, language: str
 ) -> None:
     """Whatever they wrote, and wherever an asker put it: text, subject, a name, a file's name."""
     theirs = f"{around}{CANARY}{around}"
@@ -302,24 +302,24 @@ def test_no_word_of_a_citizen_is_in_an_acknowledgement(
         ("text", "subject", "name", "department", "town", "reference", "department_email", "town_web"), theirs
     )
     personal = {"text": theirs, "variables": variables, "file_names": (theirs,), "in_reply_to": f"<{CANARY}@x.example"}
-    content = renderer.render(reply := ask_for(kind=kind, channel="email", points=(MAIL,), personal=personal, language=language), to(reply), AN_INSTANT).content  # fmt: skip
+    content = renderer.render(reply := make_reply(kind=kind, channel="email", points=(MAIL,), personal=personal, language=language), to(reply), AN_INSTANT).content  # fmt: skip
     message = read(content)
     for part in message.walk():
-        said = part.get_content() if not part.is_multipart() else ""
-        assert CANARY not in str(said)
+        part_content = part.get_content() if not part.is_multipart() else ""
+        assert CANARY not in str(part_content)
     assert all(CANARY not in str(value) for value in message.values())
 
 
 # --- files and addresses
 
 
-def test_files_go_with_an_answer_under_their_own_names(ask_for: AskFor, write: Write) -> None:
+def test_files_go_with_an_answer_under_their_own_names(make_reply: MakeReply, write: Write) -> None:
     files = [
         AttachedFile("acte d’état civil.pdf", "application/pdf", bytes(range(256)) * 40),
         AttachedFile('a\r\nBcc: x@y.example".txt', "text/plain; charset=utf-8", "é\r\n.\r\n".encode()),
         AttachedFile("", "message/rfc822\r\nX: y", b"From: x\r\n\r\n"),
     ]
-    content = write(ask_for(channel="email", points=(MAIL,)), *files)
+    content = write(make_reply(channel="email", points=(MAIL,)), *files)
     message = read(content)
     found = list(message.iter_attachments())
     assert [part.get_filename() for part in found] == ["acte d’état civil.pdf", "a Bcc- x@y.example-.txt", "document-3"]
@@ -339,14 +339,14 @@ def test_files_go_with_an_answer_under_their_own_names(ask_for: AskFor, write: W
     ],
 )
 def test_an_address_beyond_ascii_is_written_raw_and_its_domain_as_the_dns_knows_it(
-    ask_for: AskFor, write: Write, keys: tuple[DkimSigner, dict[str, str]], address: str, written: str
+    make_reply: MakeReply, write: Write, keys: tuple[DkimSigner, dict[str, str]], address: str, written: str
 ) -> None:
-    content = write(ask_for(channel="email", points=(MAIL,)), address=address, signer=keys[0])
+    content = write(make_reply(channel="email", points=(MAIL,)), address=address, signer=keys[0])
     assert f"\r\nTo: <{written}>\r\n".encode() in content
     assert verdicts(content, keys[1]) == [True, True, True]
 
 
 @pytest.mark.parametrize("address", ["a@b>, <x@y.example", "a\r\nBcc: x@y.example"])
-def test_an_address_that_is_none_is_refused(ask_for: AskFor, write: Write, address: str) -> None:
+def test_an_address_that_is_none_is_refused(make_reply: MakeReply, write: Write, address: str) -> None:
     with pytest.raises(Rejected):
-        write(ask_for(channel="email", points=(MAIL,)), address=address)
+        write(make_reply(channel="email", points=(MAIL,)), address=address)

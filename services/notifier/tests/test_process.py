@@ -1,4 +1,4 @@
-"""The notifier as a process, on the real Kafka and PostgreSQL: it is killed while the provider is silent."""
+"""Tests the notifier as a process on the real Kafka and PostgreSQL, killed while the provider does not answer."""
 
 import asyncio
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from services.notifier.tests.parts import AskFor
+from services.notifier.tests.parts import MakeReply
 
 from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
@@ -62,7 +62,7 @@ async def ask(stack: Stack, producer: Producer, reply: ReplyRequested) -> None:
     )
 
 
-async def told(stack: Stack, reply: ReplyRequested, state: str) -> list[DeliveryUpdated]:
+async def updates_until(stack: Stack, reply: ReplyRequested, state: str) -> list[DeliveryUpdated]:
     """Every update of a reply, once it has reached that state."""
     async with asyncio.timeout(40):
         while True:
@@ -83,26 +83,26 @@ async def at_twilio(stack: Stack, number: str) -> list[dict[str, str]]:
         return answer.json()["messages"]
 
 
-async def test_a_reply_goes_through_the_whole_process(stack: Stack, producer: Producer, ask_for: AskFor) -> None:
-    reply = ask_for("whole")
+async def test_a_reply_goes_through_the_whole_process(stack: Stack, producer: Producer, make_reply: MakeReply) -> None:
+    reply = make_reply("whole")
     await ask(stack, producer, reply)
-    updates = await told(stack, reply, "accepted")
+    updates = await updates_until(stack, reply, "accepted")
     assert [update.state for update in updates] == ["reserved", "accepted"]
     (message,) = await at_twilio(stack, "+33639980001")
     assert reply.reference in message["body"]
 
 
 async def test_kill_9_while_the_provider_is_silent_leaves_an_unknown_and_one_call(
-    stack: Stack, producer: Producer, ask_for: AskFor
+    stack: Stack, producer: Producer, make_reply: MakeReply
 ) -> None:
-    reply = ask_for("killed", points=HANGS)
+    reply = make_reply("killed", points=HANGS)
     await ask(stack, producer, reply)
     async with asyncio.timeout(30):
         while not await at_twilio(stack, HANGS[0].value):
             await asyncio.sleep(0.05)
     await asyncio.to_thread(stack.kill, "notifier", stays_down=True)
     await asyncio.to_thread(stack.start_again, "notifier")
-    updates = await told(stack, reply, "unknown")
+    updates = await updates_until(stack, reply, "unknown")
     # Then the provider's own list may tell, too.
     assert [update.state for update in updates][:2] == ["reserved", "unknown"]
     (message,) = await at_twilio(stack, HANGS[0].value)
@@ -119,12 +119,12 @@ async def test_kill_9_while_the_provider_is_silent_leaves_an_unknown_and_one_cal
     await producer.send(
         build_record(report, topic=topic, key=reply.reply_id, event_id="a report", source="test"), deadline_s=20
     )
-    assert (await told(stack, reply, "delivered"))[-1].provider_id == message["sid"]
+    assert (await updates_until(stack, reply, "delivered"))[-1].provider_id == message["sid"]
     assert len(await at_twilio(stack, HANGS[0].value)) == 1
 
 
 async def test_preferences_are_read_before_anything_is_sent(
-    stack: Stack, producer: Producer, ask_for: AskFor, addressing: ChannelChooser
+    stack: Stack, producer: Producer, make_reply: MakeReply, addressing: ChannelChooser
 ) -> None:
     """What was said while the notifier was away counts for what was asked while it was away, whichever it reads first."""
     mobile = ContactPoint(kind="phone", value="+33639980077")
@@ -137,13 +137,13 @@ async def test_preferences_are_read_before_anything_is_sent(
         changed_at=now(),
         personal=PersonalPreference(contact_point=mobile),
     )
-    reply = ask_for("after stop", points=(mobile,), legal=False)
+    reply = make_reply("after stop", points=(mobile,), legal=False)
     await asyncio.to_thread(stack.stop_process, "notifier")
     await ask(stack, producer, reply)
     topic = name_of(stack, PREFERENCE_CHANGED)
     await producer.send(build_record(stop, topic=topic, key=pseudonym, event_id="a stop", source="test"), deadline_s=20)
     await asyncio.to_thread(stack.start_again, "notifier")
-    (update,) = await told(stack, reply, "failed")
+    (update,) = await updates_until(stack, reply, "failed")
     assert update.failure_class == "opted-out"
     assert await at_twilio(stack, mobile.value) == []
 

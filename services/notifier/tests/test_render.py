@@ -1,4 +1,4 @@
-"""What a citizen reads."""
+"""Facts about rendered texts: SMS, mail headers, and cleaned input."""
 
 import email
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.notifier.tests.parts import AskFor
+from services.notifier.tests.parts import MakeReply
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.errors import Rejected
@@ -19,7 +19,7 @@ from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.text.sms_encoding import count_segments, simplify_typography
 from parvis.notifier.decide.channel_choice import ChannelChooser
 from parvis.notifier.render.message_renderer import MessageRenderer
-from parvis.notifier.render.reply_text import one_line, tidy, visible
+from parvis.notifier.render.reply_text import remove_invisible, tidy, to_one_line
 
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
 NOTICE = {"variables": {"received_on": "2 mars 2026"}}
@@ -68,8 +68,8 @@ def body(message: EmailMessage, kind: str) -> str:
     return str(content)
 
 
-def test_an_sms_says_who_answers_and_with_which_reference(ask_for: AskFor, sent: Sent) -> None:
-    reply = ask_for()
+def test_an_sms_says_who_answers_and_with_which_reference(make_reply: MakeReply, sent: Sent) -> None:
+    reply = make_reply()
     text = sent(reply).decode()
     assert text.startswith("Votre acte est prêt.")
     assert reply.reference in text
@@ -98,13 +98,13 @@ def test_segments_are_counted_as_they_are_paid(text: str, expected: tuple[str, i
     assert count_segments(text) == expected
 
 
-def test_a_text_too_long_for_an_sms_is_rejected(ask_for: AskFor, sent: Sent) -> None:
+def test_a_text_too_long_for_an_sms_is_rejected(make_reply: MakeReply, sent: Sent) -> None:
     with pytest.raises(Rejected, match="1600"):
-        sent(ask_for(personal={"text": "a" * 1600}))
+        sent(make_reply(personal={"text": "a" * 1600}))
 
 
-def test_a_mail_is_two_twins_with_the_thread_token(ask_for: AskFor, sent: Sent) -> None:
-    reply = ask_for(channel="email", points=(MAIL,), personal={"in_reply_to": "<abc@citizens.example>"})
+def test_a_mail_has_two_parts_and_the_thread_token(make_reply: MakeReply, sent: Sent) -> None:
+    reply = make_reply(channel="email", points=(MAIL,), personal={"in_reply_to": "<abc@citizens.example>"})
     message = read(sent(reply))
     sender = message["From"].addresses[0]
     assert [str(to) for to in message["To"].addresses] == ["celeste@citizens.example"]
@@ -128,27 +128,27 @@ def test_a_mail_is_two_twins_with_the_thread_token(ask_for: AskFor, sent: Sent) 
         ("status", "auto-generated"),
     ],
 )
-def test_what_no_person_wrote_says_so(ask_for: AskFor, sent: Sent, kind: str, mark: str) -> None:
-    message = read(sent(ask_for(kind=kind, channel="email", points=(MAIL,), personal=NOTICE)))
+def test_automatic_mail_is_marked_as_automatic(make_reply: MakeReply, sent: Sent, kind: str, mark: str) -> None:
+    message = read(sent(make_reply(kind=kind, channel="email", points=(MAIL,), personal=NOTICE)))
     assert (message["Auto-Submitted"], message["X-Auto-Response-Suppress"]) == (mark, "All")
 
 
-def test_the_same_reply_has_the_same_message_id_at_every_attempt(ask_for: AskFor, sent: Sent) -> None:
-    reply = ask_for(kind="registration", channel="email", points=(MAIL,), personal=NOTICE)
+def test_the_same_reply_has_the_same_message_id_at_every_attempt(make_reply: MakeReply, sent: Sent) -> None:
+    reply = make_reply(kind="registration", channel="email", points=(MAIL,), personal=NOTICE)
     assert read(sent(reply))["Message-ID"] == read(sent(reply))["Message-ID"]
 
 
 @pytest.mark.parametrize("evil", INJECTIONS)
-def test_nothing_that_comes_from_outside_adds_a_header(ask_for: AskFor, sent: Sent, evil: str) -> None:
+def test_nothing_that_comes_from_outside_adds_a_header(make_reply: MakeReply, sent: Sent, evil: str) -> None:
     clean = {"channel": "email", "points": (MAIL,)}
-    names = read(sent(ask_for(**clean, personal={"in_reply_to": "<a@b>"}))).keys()
+    names = read(sent(make_reply(**clean, personal={"in_reply_to": "<a@b>"}))).keys()
     for personal in (
         {"text": evil},
         {"variables": {"subject": evil, "reference": evil, "department": evil, "town": evil}},
         {"in_reply_to": evil},
         {"in_reply_to": f"<{evil}>"},
     ):
-        content = sent(ask_for(**clean, personal=personal))
+        content = sent(make_reply(**clean, personal=personal))
         message = read(content)
         assert set(message.keys()) <= set(names)
         assert message["Bcc"] is None
@@ -157,12 +157,12 @@ def test_nothing_that_comes_from_outside_adds_a_header(ask_for: AskFor, sent: Se
 
 @given(evil=st.text(max_size=200))
 def test_no_text_at_all_adds_a_header(
-    ask_for: AskFor, renderer: MessageRenderer, addressing: ChannelChooser, evil: str
+    make_reply: MakeReply, renderer: MessageRenderer, addressing: ChannelChooser, evil: str
 ) -> None:
     variables = {"received_on": evil, "town": evil, "reference": evil, "procedure": evil}
     personal = {"text": evil, "in_reply_to": f"<{evil}>", "variables": variables}
     for kind in ("answer", "receipt"):
-        reply = ask_for(kind=kind, channel="email", points=(MAIL,), personal=personal)
+        reply = make_reply(kind=kind, channel="email", points=(MAIL,), personal=personal)
         delivery = addressing.plan(reply, addressing.choose(reply, {}))
         message = read(renderer.render(reply, delivery, AN_INSTANT).content)
         assert message["Bcc"] is None
@@ -170,31 +170,33 @@ def test_no_text_at_all_adds_a_header(
         assert message["From"].endswith("<etat-civil@example-town.example>")
 
 
-def test_an_acknowledgement_repeats_nothing_a_citizen_wrote(ask_for: AskFor, sent: Sent) -> None:
+def test_an_acknowledgement_repeats_nothing_a_citizen_wrote(make_reply: MakeReply, sent: Sent) -> None:
     spam = "Gagnez un téléphone sur http://spam.example"
-    reply = ask_for(kind="registration", channel="email", points=(MAIL,), personal={"text": spam, **NOTICE})
+    reply = make_reply(kind="registration", channel="email", points=(MAIL,), personal={"text": spam, **NOTICE})
     assert "spam.example" not in sent(reply).decode()
 
 
-def test_nobody_writes_another_telephone_number_into_a_notice(ask_for: AskFor, sent: Sent) -> None:
+def test_nobody_writes_another_telephone_number_into_a_notice(make_reply: MakeReply, sent: Sent) -> None:
     variables = {"town_phone": "08 99 00 00 00", "department_phone": "08 99 00 00 00", "received_on": "2 mars 2026"}
-    text = sent(ask_for(kind="registration", personal={"variables": variables})).decode()
+    text = sent(make_reply(kind="registration", personal={"variables": variables})).decode()
     assert "08 99" not in text
     assert "05 36 49 01 10" in text
 
 
-def test_an_unknown_department_or_language_still_gets_an_answer(ask_for: AskFor, sent: Sent) -> None:
-    text = sent(ask_for(department="no-such-place", language="br")).decode()
+def test_an_unknown_department_or_language_still_gets_an_answer(make_reply: MakeReply, sent: Sent) -> None:
+    text = sent(make_reply(department="no-such-place", language="br")).decode()
     assert "Accueil et orientation" in text
 
 
-def test_a_reply_without_a_template_of_its_kind_is_wrapped_in_the_answer(ask_for: AskFor, sent: Sent) -> None:
-    assert "De quelle rue" in sent(ask_for(kind="question", personal={"text": "De quelle rue parlez-vous ?"})).decode()
+def test_a_reply_without_a_template_of_its_kind_is_wrapped_in_the_answer(make_reply: MakeReply, sent: Sent) -> None:
+    assert (
+        "De quelle rue" in sent(make_reply(kind="question", personal={"text": "De quelle rue parlez-vous ?"})).decode()
+    )
 
 
 @given(text=st.text(max_size=300))
 def test_cleaned_text_is_stable_and_holds_nothing_invisible(text: str) -> None:
-    for clean in (visible(text), one_line(text), tidy(text)):
-        assert visible(clean) == clean
+    for clean in (remove_invisible(text), to_one_line(text), tidy(text)):
+        assert remove_invisible(clean) == clean
         assert not any(ord(character) < 32 and character != "\n" for character in clean)
         clean.encode()

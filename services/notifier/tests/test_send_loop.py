@@ -1,4 +1,4 @@
-"""Facts about the loop that sends: a slow channel holds up no other, and each delivery ends its own way."""
+"""Facts about the send loop: a slow channel delays no other, and a failed delivery stops no other."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from services.notifier.tests.parts import AskFor, Notifier
+from services.notifier.tests.parts import MakeReply, Notifier
 
 from parvis.common.contract.contact import ClaimCheck, ContactId, ContactPoint, ScanVerdict
 from parvis.common.files.antivirus import AntivirusScanner
@@ -29,11 +29,11 @@ async def stored_file(folder: Path, content: bytes = b"%PDF-1.4", scan: ScanVerd
 
 
 async def test_a_mail_leaves_while_the_text_messages_wait_for_their_rate(
-    a_notifier: Callable[..., Notifier], ask_for: AskFor
+    a_notifier: Callable[..., Notifier], make_reply: MakeReply
 ) -> None:
     notifier = a_notifier(sms_per_second=3, in_flight=10)
-    await notifier.take(*(ask_for(f"s{n}", points=phone(n)) for n in range(60)))
-    await notifier.take(ask_for("mail", channel="email", points=MAIL))
+    await notifier.take(*(make_reply(f"s{n}", points=phone(n)) for n in range(60)))
+    await notifier.take(make_reply("mail", channel="email", points=MAIL))
     async with notifier.running():
         await notifier.until(lambda states: states[-1] == "accepted", within_s=60)
         waiting = [state for state in (await notifier.states())[:-1] if state in {"planned", "reserved"}]
@@ -42,15 +42,15 @@ async def test_a_mail_leaves_while_the_text_messages_wait_for_their_rate(
     )
 
 
-async def test_a_missing_file_ends_its_own_delivery_and_no_other(notifier: Notifier, ask_for: AskFor) -> None:
-    there = await stored_file(notifier.folder)
-    missing = there.model_copy(update={"blob": f"{there.blob[:-1]}x"})
+async def test_a_missing_file_ends_its_own_delivery_and_no_other(notifier: Notifier, make_reply: MakeReply) -> None:
+    present = await stored_file(notifier.folder)
+    missing = present.model_copy(update={"blob": f"{present.blob[:-1]}x"})
     async with notifier.running():
         await notifier.take(
-            ask_for("bad", channel="email", points=MAIL, attachments=(missing,)), ask_for("good", points=phone(2))
+            make_reply("bad", channel="email", points=MAIL, attachments=(missing,)), make_reply("good", points=phone(2))
         )
         await notifier.until(lambda states: states[:2] == ["failed", "accepted"], within_s=60)
-        await notifier.take(ask_for("later", points=phone(3)))
+        await notifier.take(make_reply("later", points=phone(3)))
         await notifier.until(lambda states: states[-1] == "accepted", within_s=60)
     assert (await notifier.rows())[0].failure_class == "refused"
 
@@ -60,23 +60,23 @@ class Scanner:
 
     def __init__(self) -> None:
         self.verdict: ScanVerdict = "pending"
-        self.asked = 0
+        self.scans = 0
 
     async def scan(self, content: bytes, *, limit_s: float = 2.0) -> ScanVerdict:
-        self.asked += 1
+        self.scans += 1
         return self.verdict
 
 
 @pytest.mark.parametrize(("verdict", "state"), [("clean", "accepted"), ("infected", "failed")])
 async def test_a_pending_file_is_not_mailed_until_it_is_scanned_and_an_infected_one_never(
-    a_notifier: Callable[..., Notifier], clients: Clients, ask_for: AskFor, verdict: ScanVerdict, state: str
+    a_notifier: Callable[..., Notifier], clients: Clients, make_reply: MakeReply, verdict: ScanVerdict, state: str
 ) -> None:
     scanner = Scanner()
     notifier = a_notifier(changed=replace(clients, scanner=cast(AntivirusScanner, scanner)))
     file = await stored_file(notifier.folder, scan="pending")
     async with notifier.running():
-        await notifier.take(ask_for("file", channel="email", points=MAIL, attachments=(file,)))
-        await notifier.until(lambda states: states == ["planned"] and scanner.asked > 0)
+        await notifier.take(make_reply("file", channel="email", points=MAIL, attachments=(file,)))
+        await notifier.until(lambda states: states == ["planned"] and scanner.scans > 0)
         scanner.verdict = verdict
         await notifier.until(lambda states: states[0] == state, within_s=60)
     assert [update.state for update in notifier.published][:3] == ["reserved", "planned", "reserved"]

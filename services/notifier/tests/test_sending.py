@@ -1,4 +1,4 @@
-"""From a planned row to Twilio and back: the ledger's promises."""
+"""Facts about the way of a reply to Twilio and back, and about the ledger's guarantees."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
-from services.notifier.tests.parts import AskFor, Notifier
+from services.notifier.tests.parts import MakeReply, Notifier
 from sqlalchemy import text
 
 from parvis.common.bus.cloudevents import Record
@@ -36,8 +36,10 @@ def number(ending: str) -> tuple[ContactPoint, ...]:
     return (ContactPoint(kind="phone", value=f"+336399899{ending}"),)
 
 
-async def test_an_answer_by_sms_is_reserved_told_sent_and_accepted(notifier: Notifier, ask_for: AskFor) -> None:
-    reply = ask_for()
+async def test_an_answer_by_sms_is_reserved_published_sent_and_accepted(
+    notifier: Notifier, make_reply: MakeReply
+) -> None:
+    reply = make_reply()
     async with notifier.running():
         await notifier.take(reply)
         await notifier.until(lambda states: states == ["accepted"])
@@ -47,34 +49,34 @@ async def test_an_answer_by_sms_is_reserved_told_sent_and_accepted(notifier: Not
     assert message.sender == "+33536490100"
     assert message.status_callback == f"http://127.0.0.1:1/sms/status?reply={reply.reply_id}"
     assert row.provider_id == message.sid
-    assert [(told.state, told.attempt) for told in notifier.published] == [("reserved", 1), ("accepted", 1)]
+    assert [(update.state, update.attempt) for update in notifier.published] == [("reserved", 1), ("accepted", 1)]
     evidence = notifier.published[-1].evidence
     assert evidence
-    kept = await BlobStore(f"file://{notifier.folder / 'blobs'}").get(evidence)
-    assert kept.decode() == message.body
+    stored = await BlobStore(f"file://{notifier.folder / 'blobs'}").get(evidence)
+    assert stored.decode() == message.body
 
 
-async def test_the_same_reply_asked_for_again_is_one_reply(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_the_same_reply_asked_for_again_is_one_reply(notifier: Notifier, make_reply: MakeReply) -> None:
     async with notifier.running():
-        await notifier.take(ask_for(), ask_for())
+        await notifier.take(make_reply(), make_reply())
         await notifier.until(lambda states: states == ["accepted"])
-        await notifier.take(ask_for())
-        await notifier.take(ask_for("2"))
+        await notifier.take(make_reply())
+        await notifier.take(make_reply("2"))
         await notifier.until(lambda states: states == ["accepted", "accepted"])
     assert len(notifier.at_twilio) == 2
 
 
-async def test_a_held_reply_is_not_sent_before_its_time(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_a_held_reply_is_not_sent_before_its_time(notifier: Notifier, make_reply: MakeReply) -> None:
     async with notifier.running():
-        await notifier.take(ask_for("held", send_at=now() + timedelta(hours=1)), ask_for("due"))
+        await notifier.take(make_reply("held", send_at=now() + timedelta(hours=1)), make_reply("due"))
         await notifier.until(lambda states: "accepted" in states)
     assert await notifier.states() == ["planned", "accepted"]
 
 
-async def test_nothing_is_sent_that_kafka_does_not_know_of(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_nothing_is_sent_before_kafka_acknowledges_it(notifier: Notifier, make_reply: MakeReply) -> None:
     notifier.producer.broken = Unavailable("Kafka is away")
     async with notifier.running():
-        await notifier.take(ask_for())
+        await notifier.take(make_reply())
         async with asyncio.timeout(10):
             while notifier.health.parts.get("sending") is None:
                 await asyncio.sleep(0.01)
@@ -86,7 +88,7 @@ async def test_nothing_is_sent_that_kafka_does_not_know_of(notifier: Notifier, a
     assert (len(notifier.at_twilio), row.sends) == (1, 1)
 
 
-async def test_reserved_is_told_before_the_provider_is_called(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_reserved_is_published_before_the_provider_is_called(notifier: Notifier, make_reply: MakeReply) -> None:
     seen: list[int] = []
 
     class Watching(FakeProducer):
@@ -96,7 +98,7 @@ async def test_reserved_is_told_before_the_provider_is_called(notifier: Notifier
 
     producer = Watching()
     async with notifier.running(notifier.send_loop(producer=producer)):
-        await notifier.take(ask_for())
+        await notifier.take(make_reply())
         await notifier.until(lambda states: states == ["accepted"])
     assert seen == [0]
 
@@ -110,22 +112,22 @@ async def test_reserved_is_told_before_the_provider_is_called(notifier: Notifier
         ("51", "unknown", "temporary"),
     ],
 )
-async def test_each_answer_of_twilio_has_its_state(
-    notifier: Notifier, ask_for: AskFor, ending: str, state: str, failure_class: str
+async def test_each_twilio_answer_has_its_state(
+    notifier: Notifier, make_reply: MakeReply, ending: str, state: str, failure_class: str
 ) -> None:
     async with notifier.running():
-        await notifier.take(ask_for(points=number(ending)))
+        await notifier.take(make_reply(points=number(ending)))
         await notifier.until(lambda states: states[:1] == [state])
     row = (await notifier.rows())[0]
     assert row.failure_class == failure_class
-    assert state in [told.state for told in notifier.published]
+    assert state in [update.state for update in notifier.published]
 
 
-async def test_too_many_requests_are_tried_again_later(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_too_many_requests_are_tried_again_later(notifier: Notifier, make_reply: MakeReply) -> None:
     await notifier.break_twilio(behaviour="too-many", times=1)
     started_at = now()
     async with notifier.running():
-        await notifier.take(ask_for())
+        await notifier.take(make_reply())
         await notifier.until(lambda states: states == ["planned"])
         async with asyncio.timeout(10):
             while not (row := (await notifier.rows())[0]).failure_class:
@@ -133,12 +135,12 @@ async def test_too_many_requests_are_tried_again_later(notifier: Notifier, ask_f
         assert (row.failure_class, row.attempt) == ("temporary", 1)
         assert row.send_at > started_at + timedelta(seconds=2)
         await notifier.until(lambda states: states == ["accepted"])
-    assert [told.attempt for told in notifier.published] == [1, 1, 2, 2]
+    assert [update.attempt for update in notifier.published] == [1, 1, 2, 2]
 
 
-async def test_silence_is_unknown_and_a_callback_resolves_it(impatient: Notifier, ask_for: AskFor) -> None:
+async def test_silence_is_unknown_and_a_callback_resolves_it(impatient: Notifier, make_reply: MakeReply) -> None:
     notifier = impatient
-    reply = ask_for(points=number("60"))
+    reply = make_reply(points=number("60"))
     async with notifier.running():
         await notifier.take(reply)
         await notifier.until(lambda states: states == ["unknown"])
@@ -167,9 +169,9 @@ def report(reply: ReplyRequested, outcome: str, sid: str = "SM1", **changes: Any
     "order", [("accepted", "delivered"), ("delivered", "accepted"), ("delivered", "delivered", "accepted")]
 )
 async def test_callbacks_in_any_order_and_number_end_in_the_same_state(
-    notifier: Notifier, ask_for: AskFor, order: tuple[str, ...]
+    notifier: Notifier, make_reply: MakeReply, order: tuple[str, ...]
 ) -> None:
-    reply = ask_for()
+    reply = make_reply()
     async with notifier.running():
         await notifier.take(reply)
         await notifier.until(lambda states: states == ["accepted"])
@@ -177,8 +179,8 @@ async def test_callbacks_in_any_order_and_number_end_in_the_same_state(
     assert await notifier.states() == ["delivered"]
 
 
-async def test_a_callback_before_the_api_has_answered_is_kept(notifier: Notifier, ask_for: AskFor) -> None:
-    reply = ask_for()
+async def test_a_callback_before_the_api_has_answered_is_kept(notifier: Notifier, make_reply: MakeReply) -> None:
+    reply = make_reply()
 
     @dataclass
     class Hasty:
@@ -204,38 +206,42 @@ async def test_a_callback_before_the_api_has_answered_is_kept(notifier: Notifier
     assert await notifier.states() == ["delivered"]
 
 
-async def test_a_report_about_a_reply_nobody_asked_for_changes_nothing(notifier: Notifier, ask_for: AskFor) -> None:
-    await notifier.take(report(ask_for("other"), "delivered"))
+async def test_a_report_about_a_reply_nobody_asked_for_changes_nothing(
+    notifier: Notifier, make_reply: MakeReply
+) -> None:
+    await notifier.take(report(make_reply("other"), "delivered"))
     assert await notifier.rows() == []
 
 
-async def test_the_sixth_notice_of_a_day_to_one_address_fails_visibly(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_the_sixth_notice_of_a_day_to_one_address_fails_visibly(
+    notifier: Notifier, make_reply: MakeReply
+) -> None:
     before = REGISTRY.get_sample_value("parvis_loops_suspected_total", {"channel": "sms"}) or 0
-    replies = [ask_for(f"n{i}", kind="status", conversation=f"c{i}") for i in range(8)]
+    replies = [make_reply(f"n{i}", kind="status", conversation=f"c{i}") for i in range(8)]
     async with notifier.running(notifier.send_loop(), notifier.send_loop(worker="a-test:2", due=asyncio.Event())):
         await notifier.take(*replies)
         states = await notifier.until(lambda states: not {"planned", "reserved"} & set(states))
         assert (states.count("accepted"), states.count("failed")) == (5, 3)
-        await notifier.take(ask_for("an answer"))
+        await notifier.take(make_reply("an answer"))
         await notifier.until(lambda states: states[-1] == "accepted")
     assert {row.failure_class for row in await notifier.rows() if row.state == "failed"} == {"budget"}
     assert len(notifier.at_twilio) == 6
-    assert sum(told.failure_class == "budget" for told in notifier.published) == 3
+    assert sum(update.failure_class == "budget" for update in notifier.published) == 3
     assert REGISTRY.get_sample_value("parvis_loops_suspected_total", {"channel": "sms"}) == before + 3
 
 
 async def test_one_conversation_is_sent_in_the_order_in_which_it_was_asked_for(
-    notifier: Notifier, ask_for: AskFor
+    notifier: Notifier, make_reply: MakeReply
 ) -> None:
-    replies = [ask_for(f"a{i}", conversation="same", personal={"text": f"Réponse {i}."}) for i in range(6)]
+    replies = [make_reply(f"a{i}", conversation="same", personal={"text": f"Réponse {i}."}) for i in range(6)]
     async with notifier.running(notifier.send_loop(), notifier.send_loop(worker="a-test:2", due=asyncio.Event())):
         await notifier.take(*replies)
         await notifier.until(lambda states: states == ["accepted"] * 6)
     assert [message.body.split(".")[0] for message in notifier.at_twilio] == [f"Réponse {i}" for i in range(6)]
 
 
-async def test_a_second_registration_of_a_conversation_is_not_sent(notifier: Notifier, ask_for: AskFor) -> None:
-    twice = [ask_for(f"r{i}", kind="registration", conversation="same") for i in range(2)]
+async def test_a_second_registration_of_a_conversation_is_not_sent(notifier: Notifier, make_reply: MakeReply) -> None:
+    twice = [make_reply(f"r{i}", kind="registration", conversation="same") for i in range(2)]
     async with notifier.running():
         await notifier.take(*twice)
         await notifier.until(lambda states: states == ["accepted", "failed"])
@@ -243,11 +249,11 @@ async def test_a_second_registration_of_a_conversation_is_not_sent(notifier: Not
 
 
 async def test_stop_while_a_reply_is_held_moves_it(
-    notifier: Notifier, ask_for: AskFor, addressing: ChannelChooser
+    notifier: Notifier, make_reply: MakeReply, addressing: ChannelChooser
 ) -> None:
     mobile = ContactPoint(kind="phone", value="+33639980001")
     mail = ContactPoint(kind="email", value="celeste@citizens.example")
-    held = ask_for(points=(mobile, mail), send_at=now() + timedelta(seconds=1))
+    held = make_reply(points=(mobile, mail), send_at=now() + timedelta(seconds=1))
     stop = PreferenceChanged(
         contact_point_hash=addressing.hash_of(mobile),
         opt_outs=("sms",),
@@ -263,20 +269,20 @@ async def test_stop_while_a_reply_is_held_moves_it(
     assert notifier.at_twilio == []
 
 
-async def test_a_reply_nobody_can_be_sent_is_told_at_once(notifier: Notifier, ask_for: AskFor) -> None:
-    await notifier.take(ask_for(channel="counter", points=()))
+async def test_a_reply_without_a_channel_is_published_at_once(notifier: Notifier, make_reply: MakeReply) -> None:
+    await notifier.take(make_reply(channel="counter", points=()))
     async with notifier.running():
         async with asyncio.timeout(10):
             while not notifier.published:
                 await asyncio.sleep(0.02)
-    assert [(told.state, told.failure_class, told.channel) for told in notifier.published] == [
+    assert [(update.state, update.failure_class, update.channel) for update in notifier.published] == [
         ("failed", "no-address", "phone")
     ]
 
 
-async def test_it_arrived_after_all_and_the_next_step_is_called_off(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_a_late_delivered_cancels_the_next_step(notifier: Notifier, make_reply: MakeReply) -> None:
     mail = ContactPoint(kind="email", value="celeste@citizens.example")
-    reply = ask_for(points=(ContactPoint(kind="phone", value="+33639980001"), mail))
+    reply = make_reply(points=(ContactPoint(kind="phone", value="+33639980001"), mail))
     await notifier.take(reply)
     await notifier.send_loop().reserve(10)
     await notifier.take(report(reply, "undelivered", failure_class="unreachable"))
@@ -285,11 +291,11 @@ async def test_it_arrived_after_all_and_the_next_step_is_called_off(notifier: No
     assert await notifier.states() == ["delivered", "cancelled"]
 
 
-async def test_a_conversation_and_the_whole_town_have_a_budget_too(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_a_conversation_and_the_whole_town_have_a_budget_too(notifier: Notifier, make_reply: MakeReply) -> None:
     notifier.parts.limits = replace(notifier.parts.limits, messages_per_conversation_and_day=2, automatic_per_hour=3)
-    await notifier.take(*(ask_for(f"a{i}", conversation="same", points=person(i)) for i in range(3)))
+    await notifier.take(*(make_reply(f"a{i}", conversation="same", points=person(i)) for i in range(3)))
     await notifier.take(
-        *(ask_for(f"n{i}", kind="status", conversation=f"c{i}", points=person(9 + i)) for i in range(5))
+        *(make_reply(f"n{i}", kind="status", conversation=f"c{i}", points=person(9 + i)) for i in range(5))
     )
     async with notifier.running():
         await notifier.until(lambda states: states.count("accepted") == 5 and "failed" in states)
@@ -302,25 +308,27 @@ def person(number: int) -> tuple[ContactPoint, ...]:
     return (ContactPoint(kind="phone", value=f"+3363998{number:04d}"),)
 
 
-async def test_a_receipt_is_held_across_a_restart_and_sent_once(notifier: Notifier, ask_for: AskFor) -> None:
-    held = ask_for("r", kind="receipt", conversation="same", send_at=now() + timedelta(seconds=1))
+async def test_a_receipt_is_held_across_a_restart_and_sent_once(notifier: Notifier, make_reply: MakeReply) -> None:
+    held = make_reply("r", kind="receipt", conversation="same", send_at=now() + timedelta(seconds=1))
     await notifier.take(held)
     assert await notifier.send_loop().reserve(10) == []  # the process that took it has gone
     async with notifier.running():
         await notifier.until(lambda states: states == ["accepted"])
-        await notifier.take(held, ask_for("r2", kind="receipt", conversation="same"))
+        await notifier.take(held, make_reply("r2", kind="receipt", conversation="same"))
         await notifier.until(lambda states: states == ["accepted", "cancelled"])
     assert len(notifier.at_twilio) == 1
 
 
-async def test_after_quiet_days_a_burst_is_looked_up_and_not_read_through(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_after_quiet_days_a_burst_is_looked_up_and_not_read_through(
+    notifier: Notifier, make_reply: MakeReply
+) -> None:
     """The statistics know of nothing planned; then much is. What is picked must not cost what waits."""
-    await notifier.take(*(ask_for(f"old{i}") for i in range(500)))
+    await notifier.take(*(make_reply(f"old{i}") for i in range(500)))
     async with notifier.database.transaction() as connection:
         await connection.execute(text("update notifier.delivery set state = 'delivered'"))
         await connection.execute(text("analyze notifier.delivery"))
     await notifier.take(
-        *(ask_for(f"new{i}", points=(ContactPoint(kind="phone", value=f"+3363998{i:04}"),)) for i in range(1000))
+        *(make_reply(f"new{i}", points=(ContactPoint(kind="phone", value=f"+3363998{i:04}"),)) for i in range(1000))
     )
     url = notifier.database.engine.url.render_as_string(hide_password=False)
     database = Database(url, service="notifier", server_settings=BY_INDEX)

@@ -1,4 +1,4 @@
-"""Facts about how the notifier is wired: every channel that is sent has its sender, and one more takes one row and one file."""
+"""Facts about the notifier's wiring: every channel that is sent has a sender, and a new one needs one row and one module."""
 
 import pkgutil
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from types import ModuleType
 
 import pytest
-from services.notifier.tests.parts import AskFor, Notifier
+from services.notifier.tests.parts import MakeReply, Notifier
 
 from parvis.common.contract.channels import Channel, channels, temporary_channel
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
@@ -63,13 +63,13 @@ def pigeon_module(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
 
 
 async def test_a_made_up_channel_is_one_row_and_one_file(
-    pigeon_module: None, a_notifier: Callable[..., Notifier], ask_for: AskFor
+    pigeon_module: None, a_notifier: Callable[..., Notifier], make_reply: MakeReply
 ) -> None:
     notifier = a_notifier()
     stated = (ReplyAddress(channel="pigeon", address="+33639980001"),)
     mail = (ContactPoint(kind="email", value="celeste@citizens.example"),)
     async with notifier.running():
-        await notifier.take(ask_for(points=mail, personal={"stated": stated}))
+        await notifier.take(make_reply(points=mail, personal={"stated": stated}))
         await notifier.until(lambda states: states == ["delivered"])
     pigeon = notifier.senders["pigeon"]
     assert isinstance(pigeon, Pigeon)

@@ -1,4 +1,4 @@
-"""Letters in, the rules that they break out: veraPDF, which knows nothing of how they were made, on the broker's Java."""
+"""Runs veraPDF, an independent validator, on letters and gives the rules that they break."""
 
 import json
 import os

@@ -1,3 +1,5 @@
+"""Starts the notifier."""
+
 from parvis.common.runtime.service import run_service
 from parvis.notifier.app.service import build
 

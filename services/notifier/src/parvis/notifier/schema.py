@@ -22,7 +22,7 @@ reply = Table(
 delivery = Table(
     "delivery",
     METADATA,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),  # the order in which replies were asked for
+    Column("id", BigInteger, Identity(always=True), primary_key=True),  # the order in which replies were requested
     Column("delivery_id", Text, nullable=False, unique=True),
     Column("reply_id", Text, nullable=False),
     Column("conversation_id", Text, nullable=False),
@@ -45,10 +45,10 @@ delivery = Table(
     Column("detail", Text, nullable=False),
     Column("evidence", JSONB),
     Column("step", Integer, nullable=False),  # 1 for the first channel of a reply
-    Column("why", Text, nullable=False),  # what made this step necessary
+    Column("why", Text, nullable=False),  # the reason for this step
     Column("moves_to", Text),  # the channel of the next step
     Column("sends", Integer, nullable=False),  # attempts that the provider took, or may have taken
-    Column("asked_at", DateTime(timezone=True)),  # when the provider was last asked what became of it
+    Column("asked_at", DateTime(timezone=True)),  # when the provider was last queried about it
     Column("planned_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
 )
@@ -62,7 +62,7 @@ preference = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False),
 )
 
-# Automatic messages a minute, for the budget of the whole town.
+# Automatic messages per minute, for the budget of the whole town.
 tally = Table(
     "tally",
     METADATA,
@@ -70,7 +70,7 @@ tally = Table(
     Column("automatic", Integer, nullable=False),
 )
 
-# One-time codes of the inbox, as what proves them.
+# One-time codes of the inbox, as keyed hashes.
 code = Table(
     "code",
     METADATA,
@@ -84,7 +84,7 @@ code = Table(
     Column("used_at", DateTime(timezone=True)),
 )
 
-# A folder for the print shop; closed once it is there whole.
+# A folder for the print shop; closed once it is complete.
 batch = Table(
     "batch",
     METADATA,
@@ -93,7 +93,7 @@ batch = Table(
     Column("closed_at", DateTime(timezone=True)),
 )
 
-# Every letter that was ever written, so that none is printed twice.
+# Every letter ever written, so that none is printed twice.
 letter = Table(
     "letter",
     METADATA,

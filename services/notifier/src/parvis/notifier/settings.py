@@ -1,4 +1,4 @@
-"""Reads PARVIS_NOTIFIER_* into one checked Settings."""
+"""Reads PARVIS_NOTIFIER_* into one validated Settings."""
 
 from datetime import time
 from pathlib import Path
@@ -12,7 +12,7 @@ from parvis.common.runtime.settings import ServiceSettings
 
 def _web_address(url: str) -> str:
     if not url.startswith(("http://", "https://")):
-        raise ValueError("it does not begin with http:// or https://")
+        raise ValueError("must begin with http:// or https://")
     return url.rstrip("/")
 
 
@@ -20,96 +20,111 @@ WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class Settings(ServiceSettings):
-    """The providers that carry our replies, and how patient we are with them."""
+    """The notifier's providers, pages, folders, limits and time-outs."""
 
     model_config = SettingsConfigDict(env_prefix="PARVIS_NOTIFIER_", extra="ignore")
 
     port: int = Field(default=8120, ge=0, le=65535, description="HTTP port, with /live, /ready and /metrics")
 
-    twilio_account_sid: str = Field(pattern=r"^AC[0-9a-f]{32}$", description="account at Twilio, AC…")
-    twilio_auth_token: SecretStr = Field(description="its token")
-    twilio_base_url: str = Field(default="", description="another host for Twilio's API; empty: Twilio itself")
+    twilio_account_sid: str = Field(pattern=r"^AC[0-9a-f]{32}$", description="Twilio account SID, AC…")
+    twilio_auth_token: SecretStr = Field(description="auth token of the Twilio account")
+    twilio_base_url: str = Field(
+        default="", description="base URL of Twilio's API, for a simulator; empty: Twilio itself"
+    )
     sms_public_url: WebAddress = Field(
         description="public URL of ingest-sms: Twilio's status callbacks go to <it>/sms/status"
     )
 
     sms_sender: str = Field(
-        default="", description="number, name or messaging service (MG…) that SMS come from; empty: the town's number"
+        default="", description="sender of SMS: number, name or messaging service (MG…); empty: the town's number"
     )
     sms_senders: dict[str, str] = Field(
-        default={}, description='departments that have their own, as JSON: {"etat-civil": "MG…", "voirie": "+33…"}'
+        default={}, description='senders of single departments, as JSON: {"etat-civil": "MG…", "voirie": "+33…"}'
     )
     sms_per_second: float = Field(
         default=0,
         ge=0,
-        description="most SMS a second and sender, of this process; 0: as fast as the provider takes them",
+        description="most SMS per second and sender, in this process; 0: no limit",
     )
     sms_gateway_url: str = Field(
-        default="", description="a second SMS provider: base URL of a plain HTTP gateway; empty: Twilio alone"
+        default="", description="base URL of an HTTP gateway as second SMS provider; empty: Twilio only"
     )
-    sms_gateway_token: SecretStr | None = Field(default=None, description="its bearer token")
+    sms_gateway_token: SecretStr | None = Field(default=None, description="bearer token of the HTTP gateway")
     sms_shares: dict[str, int] = Field(
         default={"twilio": 50, "gateway": 50},
-        description="how the providers share the SMS while both are well, as JSON",
+        description="shares of the SMS providers while both are healthy, as JSON",
     )
 
-    smtp_host: str = Field(description="the mail relay; it must offer STARTTLS and a login")
-    smtp_port: int = Field(default=587, ge=1, le=65535, description="its submission port")
-    smtp_username: str = Field(min_length=1, description="login at the relay")
+    smtp_host: str = Field(description="mail relay; it must offer STARTTLS and a login")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="submission port of the mail relay")
+    smtp_username: str = Field(min_length=1, description="login at the mail relay")
     smtp_password: SecretStr = Field(description="password of that login")
     smtp_ca_file: Path | None = Field(
-        default=None, description="PEM file of who signed the relay's certificate; none: the system's authorities"
+        default=None,
+        description="PEM file of the authority that signed the relay's certificate; empty: the system's authorities",
     )
 
     public_url: WebAddress = Field(
         default="http://127.0.0.1:8120",
-        description="where citizens find the notifier's pages (inbox, unsubscribe); https, but on a laptop",
+        description="public URL of the notifier's pages (inbox, unsubscribe); https except on a laptop",
     )
     dkim_keys: dict[str, Path] = Field(
         default={},
-        description='selector and file of each DKIM key, as JSON: {"s2026": "/run/keys/s2026.pem"}; none: unsigned',
+        description='selector and file of each DKIM key, as JSON: {"s2026": "/run/keys/s2026.pem"}; empty: mails are not signed',
     )
     enclosures_largest_mb: float = Field(
-        default=7, ge=0, le=25, description="megabytes of files that a mail carries; more, and it carries a link"
+        default=7,
+        ge=0,
+        le=25,
+        description="megabytes of attachments in a mail; if there are more, the mail has a link instead",
     )
 
     inbox_days: int = Field(default=90, ge=1, le=3650, description="days during which a link to a reply works")
 
-    letters_dir: Path = Field(default=Path("var/letters"), description="folder the print shop takes its PDFs from")
+    letters_dir: Path = Field(
+        default=Path("var/letters"), description="folder where the print shop collects the letters"
+    )
 
     letters_batch_at: time = Field(
         default=time(17, 30),
-        description="hour in the town at which the day's letters become a batch for the print shop",
+        description="local time at which the day's letters become a batch for the print shop",
     )
     letters_batch_most: int = Field(
-        default=500, ge=1, le=10_000, description="letters that make a batch before that hour"
+        default=500, ge=1, le=10_000, description="number of letters that make a batch before that time"
     )
 
-    in_flight: int = Field(default=50, ge=1, le=1000, description="most provider calls under way at a time")
+    in_flight: int = Field(
+        default=50,
+        ge=1,
+        le=1000,
+        description="most concurrent provider calls of each channel",
+    )
     provider_timeout_s: float = Field(
-        default=10, gt=0, le=600, description="seconds until a provider's silence is unknown"
+        default=10, gt=0, le=600, description="seconds after which a provider call without an answer is unknown"
     )
     lease_s: float = Field(
         default=90, gt=0, le=3600, description="seconds after which a reserved delivery whose process died is unknown"
     )
     unknown_after_s: float = Field(
-        default=900, gt=0, description="seconds after which an unresolved registration, receipt or status is sent again"
+        default=900,
+        gt=0,
+        description="seconds after which an unknown registration, receipt or status is sent again, once",
     )
     retry_for_s: float = Field(
-        default=48 * 3600, gt=0, description="seconds during which a refused provider call is tried again"
+        default=48 * 3600, gt=0, description="seconds during which a provider call that was not taken is retried"
     )
     automatic_a_day: int = Field(default=5, ge=1, description="most automatic messages to one address in 24 hours")
     answers_a_day: int = Field(default=30, ge=1, description="most answers of agents to one address in 24 hours")
     a_conversation_a_day: int = Field(default=40, ge=1, description="most messages of one conversation in 24 hours")
     automatic_an_hour: int = Field(
-        default=50_000, ge=1, description="most automatic messages of the whole town in an hour; what is more waits"
+        default=50_000, ge=1, description="most automatic messages of the whole town in an hour; further ones wait"
     )
     ask_every_s: float = Field(
-        default=30, gt=0, description="seconds between two questions to a provider about the same unresolved message"
+        default=30, gt=0, description="seconds between two queries to a provider about the same message"
     )
 
     @model_validator(mode="after")
     def _gateway_has_a_token(self) -> "Settings":
         if self.sms_gateway_url and self.sms_gateway_token is None:
-            raise ValueError("PARVIS_NOTIFIER_SMS_GATEWAY_TOKEN is missing: the gateway of SMS_GATEWAY_URL wants one")
+            raise ValueError("PARVIS_NOTIFIER_SMS_GATEWAY_TOKEN is missing: PARVIS_NOTIFIER_SMS_GATEWAY_URL needs it")
         return self

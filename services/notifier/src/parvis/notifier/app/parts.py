@@ -1,4 +1,4 @@
-"""Builds the notifier's parts over its clients: in the process, and over clients of theirs in the tests."""
+"""Builds the notifier's parts over its clients, for the process and for tests."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ from parvis.web.pages import PageRenderer
 
 @dataclass(frozen=True)
 class TownContext:
-    """The town that the notifier sends for: what its operator wrote, its keys, its prefix of topics."""
+    """The town that the notifier sends for: its configuration, templates, keys and topic prefix."""
 
     config: TownConfig
     templates: TemplateSet
@@ -70,7 +70,7 @@ class Clients:
 
 @dataclass
 class NotifierParts:
-    """Builds the notifier's parts over its clients, each where it is first asked for. Tests build the same over clients of theirs."""
+    """Builds the notifier's parts over its clients, each on first use. Tests pass clients of their own."""
 
     settings: Settings
     town: TownContext

@@ -1,4 +1,4 @@
-"""Builds a sender for each channel, with the limits and the keys that the settings give it."""
+"""Builds the sender of each channel, the sending limits and the DKIM signer from the settings."""
 
 import importlib
 from datetime import timedelta
@@ -16,7 +16,7 @@ from parvis.notifier.settings import Settings
 def build_senders(
     settings: Settings, town: TownConfig, signing_key: bytes, letters: LetterRegister
 ) -> dict[str, ChannelSender]:
-    """A sender for each channel that the table of channels says we send on: the module of its name in `send/` makes it."""
+    """The sender of each channel that is sent, made by the module of its name in `send/`."""
     senders: dict[str, ChannelSender] = {}
     setup = SenderSetup(settings, town.town, signing_key, letters, senders)
     for row in channels():
@@ -41,7 +41,7 @@ def limits_of(settings: Settings) -> SendingLimits:
 
 
 def dkim_signer(settings: Settings, domain: str) -> DkimSigner:
-    """The DKIM keys, read once.
+    """The signer with the DKIM keys, read once.
 
     Raises: Misconfigured, for a file that cannot be read or holds no key.
     """

@@ -1,4 +1,4 @@
-"""Adds `parvis notifier`: what an operator asks of the ledger and of templates, and does after a restored backup."""
+"""Adds `parvis notifier`: queries of the ledger, its rebuild after a restored backup, and previews of templates."""
 
 from parvis.common.cli.subparsers import Commands
 from parvis.notifier.commands import ledger, templates
@@ -8,7 +8,7 @@ __all__ = ["check", "register"]
 
 
 def register(commands: Commands) -> None:
-    command = commands.add_parser("notifier", help="the ledger of replies, after a backup too; previews of templates")
+    command = commands.add_parser("notifier", help="query or rebuild the ledger of replies; preview templates")
     actions = command.add_subparsers(metavar="ACTION", required=True)
     ledger.register(actions)
     templates.register(actions)

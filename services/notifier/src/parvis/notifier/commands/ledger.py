@@ -27,44 +27,40 @@ from parvis.notifier.store.preferences import preference_log_of
 
 
 def register(actions: Commands) -> None:
-    sends = actions.add_parser(
-        "sends", help="replies with more sends than one and those the log explains; exit 1 if any"
-    )
-    sends.set_defaults(run=_sends_asked)
+    sends = actions.add_parser("sends", help="replies with more sends than the ledger explains; exit 1 if any")
+    sends.set_defaults(run=_run_sends)
 
     steps = actions.add_parser("steps", help="every step of a reply: channel, state, why")
     steps.add_argument("reply", metavar="REPLY_ID")
-    steps.set_defaults(run=_steps_asked)
+    steps.set_defaults(run=_run_steps)
 
-    said = actions.add_parser(
-        "preferences", help="all that was said about a contact point, with source, proof and date"
+    preferences = actions.add_parser(
+        "preferences", help="every stored preference of a contact point, with source, proof and date"
     )
-    said.add_argument("kind", choices=["phone", "email", "post"])
-    said.add_argument("value", help="+33639980001, someone@citizens.example")
-    said.set_defaults(run=_preferences_asked)
+    preferences.add_argument("kind", choices=["phone", "email", "post"])
+    preferences.add_argument("value", help="+33639980001, someone@citizens.example")
+    preferences.set_defaults(run=_run_preferences)
 
-    rebuild = actions.add_parser(
-        "rebuild", help="bring a restored database up to what Kafka knows; no notifier may run"
-    )
+    rebuild = actions.add_parser("rebuild", help="bring a restored database up to date with Kafka; no notifier may run")
     rebuild.add_argument(
-        "--since", type=datetime.fromisoformat, help="when the backup was made; else the ledger's newest word"
+        "--since", type=datetime.fromisoformat, help="time of the backup; by default the ledger's last change"
     )
-    rebuild.set_defaults(run=_rebuild_asked)
+    rebuild.set_defaults(run=_run_rebuild)
 
 
-def _sends_asked(_: argparse.Namespace) -> int:
+def _run_sends(_: argparse.Namespace) -> int:
     return asyncio.run(_sends())
 
 
-def _steps_asked(given: argparse.Namespace) -> int:
+def _run_steps(given: argparse.Namespace) -> int:
     return asyncio.run(_steps(given.reply))
 
 
-def _preferences_asked(given: argparse.Namespace) -> int:
+def _run_preferences(given: argparse.Namespace) -> int:
     return asyncio.run(_preferences(given.kind, given.value))
 
 
-def _rebuild_asked(given: argparse.Namespace) -> int:
+def _run_rebuild(given: argparse.Namespace) -> int:
     return asyncio.run(_rebuild(given.since))
 
 
@@ -94,14 +90,14 @@ async def _steps(reply: str) -> int:
         steps = (await deliveries.deliveries_of_replies(connection, [reply])).get(reply, [])
     await database.close()
     for d in steps:
-        words = (
+        parts = (
             d.failure_class or "",
             d.detail,
             f"→ {d.moves_to}" if d.moves_to else "",
             f"because {d.why}" if d.why else "",
         )
         print(
-            f"{d.step}. {d.channel:<6} {d.state:<12} attempts {d.attempt}, sends {d.sends}  {'  '.join(filter(None, words))}"
+            f"{d.step}. {d.channel:<6} {d.state:<12} attempts {d.attempt}, sends {d.sends}  {'  '.join(filter(None, parts))}"
         )
     if not steps:
         sys.stderr.write(f"no reply {reply} in the ledger\n")
@@ -113,24 +109,24 @@ async def _preferences(kind: str, value: str) -> int:
     database = _database(town)
     point = ContactPoint.model_validate({"kind": kind, "value": value})
     async with database.transaction() as connection:
-        said = await preference_log_of(connection, hash_contact_point(point, town.hashing_key))
+        changes = await preference_log_of(connection, hash_contact_point(point, town.hashing_key))
     await database.close()
-    for one in said:
-        wishes = ", ".join(wish.channel for wish in one.personal.reply_channels)
-        words = (
-            f"opted out of {', '.join(one.opt_outs)}" if one.opt_outs else "",
-            f"prefers {wishes}" if wishes else "",
-            one.detail,
+    for change in changes:
+        preferred = ", ".join(address.channel for address in change.personal.reply_channels)
+        parts = (
+            f"opted out of {', '.join(change.opt_outs)}" if change.opt_outs else "",
+            f"prefers {preferred}" if preferred else "",
+            change.detail,
         )
-        proof = f"proof {one.evidence.blob}" if one.evidence else ""
-        print(f"{format_instant(one.changed_at)}  {one.source:<16} {'  '.join(filter(None, (*words, proof)))}")
+        proof = f"proof {change.evidence.blob}" if change.evidence else ""
+        print(f"{format_instant(change.changed_at)}  {change.source:<16} {'  '.join(filter(None, (*parts, proof)))}")
     return 0
 
 
 async def _rebuild(since: datetime | None) -> int:
     town = load_settings(TownSettings)
     database, health = _database(town), Health()
-    producer = Producer(town.kafka_bootstrap, service="notifier-command", health=health)
+    producer = Producer.from_settings(town, service="notifier-command", health=health)
     outbox = Outbox(schema.outbox, database, producer, health, "notifier")
     names = (DELIVERY_UPDATED.full_name(town.topic_prefix), PREFERENCE_CHANGED.full_name(town.topic_prefix))
     chooser = ChannelChooser(own_addresses(load_town_config(town.config_dir)), town.hashing_key)
@@ -140,5 +136,5 @@ async def _rebuild(since: datetime | None) -> int:
     topics = [topic.full_name(town.topic_prefix) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)]
     mended = await LedgerRebuild(town.kafka_bootstrap, RebuildTopics(*topics), database, intake).rebuild(since)
     await database.close()
-    print(f"{mended} deliveries mended; the next notifier goes on from there")
+    print(f"{mended} deliveries repaired; the notifier may be started")
     return 0

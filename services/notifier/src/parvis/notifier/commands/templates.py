@@ -19,30 +19,30 @@ from parvis.common.town.templates import DEPARTMENTS, PROCEDURES, TemplateSet, l
 def register(actions: Commands) -> None:
     preview = actions.add_parser("preview", help="write every template as SMS, mail and letter into a folder")
     preview.add_argument("folder", type=Path, metavar="DIR", help="the town's configuration")
-    preview.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where the files go")
-    preview.add_argument("--template", metavar="NAME", help="only this one, such as receipt")
-    preview.add_argument("--language", metavar="LANGUAGE", help="only in this one, such as fr")
-    preview.add_argument("--department", metavar="SLUG", help="only what this department has of its own")
-    preview.add_argument("--procedure", metavar="SLUG", help="only what this procedure has of its own")
+    preview.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="folder for the files")
+    preview.add_argument("--template", metavar="NAME", help="only this template, such as receipt")
+    preview.add_argument("--language", metavar="LANGUAGE", help="only this language, such as fr")
+    preview.add_argument("--department", metavar="SLUG", help="only the templates of this department")
+    preview.add_argument("--procedure", metavar="SLUG", help="only the templates of this procedure")
     preview.set_defaults(run=_preview)
-    link = actions.add_parser("link", help="where a citizen reads a reply with a one-time code")
+    link = actions.add_parser("link", help="print the link by which a citizen reads a reply with a one-time code")
     link.add_argument("reply", metavar="REPLY_ID")
     link.set_defaults(run=_link)
 
 
 def check(path: Path, town_config: TownConfig) -> list[str]:
-    """What `parvis config check` says of the templates.
+    """The lines of `parvis config check` about the templates.
 
     Raises: Misconfigured, as `load_templates` does.
     """
-    return list(_judged(town_config, load_templates(path, town_config)))
+    return list(_check_templates(town_config, load_templates(path, town_config)))
 
 
-def _judged(town_config: TownConfig, templates: TemplateSet) -> Iterator[str]:
+def _check_templates(town_config: TownConfig, templates: TemplateSet) -> Iterator[str]:
     from parvis.notifier.render.template_preview import check_preview, render_preview, templates_to_preview
 
-    for shown in templates_to_preview(templates, town_config):
-        yield from check_preview(shown, render_preview(shown, town_config, templates))
+    for template in templates_to_preview(templates, town_config):
+        yield from check_preview(template, render_preview(template, town_config, templates))
 
 
 def _preview(arguments: argparse.Namespace) -> int:
@@ -53,14 +53,14 @@ def _preview(arguments: argparse.Namespace) -> int:
     owner = {(DEPARTMENTS, arguments.department), (PROCEDURES, arguments.procedure)}
     is_special = bool(arguments.department or arguments.procedure)
     wanted = [
-        shown
-        for shown in templates_to_preview(templates, town_config)
-        if arguments.template in {None, shown.name}
-        and arguments.language in {None, shown.language}
-        and (not is_special or (shown.owner_kind, shown.slug) in owner)
+        template
+        for template in templates_to_preview(templates, town_config)
+        if arguments.template in {None, template.name}
+        and arguments.language in {None, template.language}
+        and (not is_special or (template.owner_kind, template.slug) in owner)
     ]
     if not wanted:
-        raise Rejected("no template is called so: parvis config check lists them")
+        raise Rejected("no such template: parvis config check lists them")
     for shown in wanted:
         folder = arguments.to / shown.folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,19 +87,19 @@ def _link(arguments: argparse.Namespace) -> int:
         settings.public_url,
         inbox_lifetime=timedelta(days=settings.inbox_days),
     )
-    print(renderer.inbox_link(asyncio.run(_reply(town, arguments.reply))))
+    print(renderer.inbox_link(asyncio.run(_load_reply(town, arguments.reply))))
     return 0
 
 
-async def _reply(town: TownSettings, name: str) -> ReplyRequested:
+async def _load_reply(town: TownSettings, name: str) -> ReplyRequested:
     from parvis.notifier.store.replies import replies_of
 
     database = Database(town.database_url.get_secret_value(), service="notifier-command")
     try:
         async with database.transaction() as connection:
-            found = await replies_of(connection, [name])
+            replies = await replies_of(connection, [name])
     finally:
         await database.close()
-    if name not in found:
+    if name not in replies:
         raise Rejected(f"no reply {name}")
-    return found[name]
+    return replies[name]

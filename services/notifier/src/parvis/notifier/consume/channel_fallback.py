@@ -1,4 +1,4 @@
-"""Plans the next channel of a reply when a delivery ends without having arrived, in the transaction that stores the end."""
+"""Plans the next channel of a reply whose delivery failed, in the transaction that stores the failure."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -28,16 +28,16 @@ DeliveryChange = tuple[Delivery, Delivery]  # a locked delivery before and after
 
 @dataclass(frozen=True)
 class ChannelFallback:
-    """The fallback chain: a reply that did not arrive on one channel goes on by the citizen's next one, down to paper and people.
+    """Moves a reply that did not arrive to the citizen's next channel: in the end to a letter, or to a task for people.
 
-    Never two at a time: a step is planned when the one before it has ended, and is called off when that one arrives after all.
+    A reply has one open step at a time: the next is planned when the one before has ended, and cancelled if that one arrives late.
     """
 
     ledger: DeliveryLedger
     chooser: ChannelChooser
 
     async def write(self, connection: AsyncConnection, changes: Sequence[DeliveryChange], at: datetime) -> None:
-        """Write locked deliveries and whatever follows from their ends."""
+        """Write locked deliveries, and the next steps of those that ended."""
         ended = [new for old, new in changes if new.state != old.state and should_fall_back(new)]
         arrived_late = [new for old, new in changes if new.state == "delivered" and old.state in _OVER]
         if not ended and not arrived_late:
@@ -53,14 +53,14 @@ class ChannelFallback:
         await self._call_off_next(connection, arrived_late, at)
 
     async def record_preferences(self, connection: AsyncConnection, learnt: Sequence[PreferenceChanged]) -> None:
-        """Record and publish what we learnt of an address: it is as much a preference as what citizens say."""
+        """Record and publish preferences derived from failures, complaints and contacts."""
         by_id = {str(uuid.uuid5(_NAMESPACE, f"{p.source}\x1f{p.detail}\x1f{p.changed_at}")): p for p in learnt}
         await self.ledger.record_preferences(connection, by_id)
 
     async def _plan_next(
         self, connection: AsyncConnection, ended: Sequence[Delivery], at: datetime
     ) -> Mapping[str, Delivery]:
-        """The next delivery of each reply that goes on, by the id of the delivery that ended."""
+        """Plan the next delivery of each reply, by the id of the delivery that ended; replies without a next one are left out."""
         if not ended:
             return {}
         ids = {delivery.reply_id for delivery in ended}
@@ -71,7 +71,7 @@ class ChannelFallback:
         for delivery in ended:
             reply = replies.get(delivery.reply_id)
             if reply is None:
-                continue  # it cannot be read, which was logged: people see that the delivery failed
+                continue  # unreadable, and logged as such: people see that the delivery failed
             following = self._next_delivery(reply, delivery, steps.get(delivery.reply_id, [delivery]), preferences, at)
             if following:
                 next_by_id[delivery.delivery_id] = following
@@ -86,7 +86,7 @@ class ChannelFallback:
         preferences: EffectivePreferences,
         at: datetime,
     ) -> Delivery | None:
-        """None when the reply goes on already, or people have it."""
+        """None if another step of the reply is open or has arrived, or if people already have it."""
         others = [step for step in steps if step.delivery_id != ended.delivery_id]
         if any(other.state not in _OVER or other.channel == "phone" for other in others):
             return None
@@ -102,7 +102,7 @@ class ChannelFallback:
         replies: Mapping[str, ReplyRequested],
         at: datetime,
     ) -> EffectivePreferences:
-        """The preferences that count, with what these failures say of their addresses."""
+        """The preferences in force, after these failures are taken into account."""
         known = await load_effective_preferences(connection, self.chooser, replies.values())
         learnt = [preference for d in ended if (preference := preference_from_failure(d, known, at))]
         if not learnt:
@@ -111,19 +111,19 @@ class ChannelFallback:
         return await load_effective_preferences(connection, self.chooser, replies.values())
 
     async def _call_off_next(self, connection: AsyncConnection, arrived: Sequence[Delivery], at: datetime) -> None:
-        """A reply that arrived after all needs no later step; one that has not left is called off."""
+        """Cancel later steps that were not sent yet: the reply arrived after all."""
         if not arrived:
             return
         steps = await deliveries_of_replies(connection, {delivery.reply_id for delivery in arrived})
         later = [d for known in steps.values() for d in known if d.state == "planned" and not d.attempt and d.step > 1]
         locked = await lock_deliveries(connection, [d.delivery_id for d in later])
-        off = Transition("cancelled", detail="the step before it arrived after all")
+        off = Transition("cancelled", detail="the step before it arrived late")
         changes = [(d, apply_transition(d, off, at)) for d in locked.values() if d.state == "planned"]
         await self.ledger.write(connection, changes, at)
 
 
-def _why(ended: Delivery, more: str) -> str:
-    return f"{ended.channel}: {ended.failure_class or ended.state} {ended.detail}; {more}".strip(" ;")[:200]
+def _why(ended: Delivery, reason: str) -> str:
+    return f"{ended.channel}: {ended.failure_class or ended.state} {ended.detail}; {reason}".strip(" ;")[:200]
 
 
 def _log_move(ended: Delivery, following: Delivery) -> None:

@@ -1,4 +1,4 @@
-"""Takes reply.requested, delivery.reported and preference.changed from Kafka and writes rows. No provider is called from here."""
+"""Consumes reply.requested, delivery.reported and preference.changed and writes rows. Calls no provider."""
 
 import asyncio
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ log = logger()
 
 @dataclass
 class KafkaIntake:
-    """The consumer's handler: one transaction a batch, every record keyed by its id, so that a repeat changes nothing."""
+    """Handles the consumer's batches, each in one transaction. Idempotent: every row is keyed by its record's id."""
 
     database: Database
     ledger: DeliveryLedger
@@ -48,9 +48,9 @@ class KafkaIntake:
     clock: Clock = now
 
     async def handle(self, items: Sequence[DecodedRecord]) -> None:
-        """Raises: Unavailable, while the preferences are being read: a channel chosen without them may be a wrong one."""
+        """Raises: Unavailable, while the preferences are being replayed: without them the wrong channel may be chosen."""
         if not self.preferences_read.is_set():
-            raise Unavailable("the preferences are still being read")
+            raise Unavailable("the preferences are still being replayed")
         preferences = {i.record.event_id: i.event for i in items if isinstance(i.event, PreferenceChanged)}
         replies = [i.event for i in items if isinstance(i.event, ReplyRequested)]
         reports = [i.event for i in items if isinstance(i.event, DeliveryReported)]
@@ -69,7 +69,7 @@ class KafkaIntake:
         await self.plan(connection, [by_id[reply_id] for reply_id in in_order if reply_id in new])
 
     async def plan(self, connection: AsyncConnection, replies: Sequence[ReplyRequested]) -> None:
-        """Choose the first channel of replies for which nothing is planned yet."""
+        """Plan the first delivery of replies that have none."""
         known = await load_effective_preferences(connection, self.chooser, replies)
         preferences = await self._revive_addresses(connection, replies, known)
         planned = [self.chooser.plan(reply, self.chooser.choose(reply, preferences)) for reply in replies]
@@ -78,7 +78,7 @@ class KafkaIntake:
     async def _revive_addresses(
         self, connection: AsyncConnection, replies: Sequence[ReplyRequested], known: EffectivePreferences
     ) -> EffectivePreferences:
-        """An address that was given up is used again when its citizen writes from it."""
+        """Use an address again that was given up, when its citizen writes from it. Gives the preferences then in force."""
         hash_of = self.chooser.hash_of
         revived = [
             preference
@@ -93,7 +93,7 @@ class KafkaIntake:
         return await load_effective_preferences(connection, self.chooser, replies)
 
     async def apply_reports(self, connection: AsyncConnection, reports: Sequence[DeliveryReported]) -> None:
-        """Write what providers, bounces and returned letters say of deliveries; several of one delivery in their order."""
+        """Apply the reports of providers, bounces and returned letters; several about one delivery in their order."""
         if not reports:
             return
         at = self.clock()
@@ -118,7 +118,7 @@ class KafkaIntake:
     async def _record_complaints(
         self, connection: AsyncConnection, reports: Sequence[tuple[DeliveryReported, Delivery]]
     ) -> None:
-        """A complaint counts whatever the ledger has already: it comes after `delivered`, which it does not outrank."""
+        """Record complaints as opt-outs, in whatever state the delivery is: a complaint follows `delivered` and does not outrank it."""
         hashes = {d.address_hash for report, d in reports if report.failure_class == "opted-out"}
         known = await effective_preferences_of(connection, hashes)
         complaints = [preference_from_complaint(report, d, known, report.reported_at) for report, d in reports]

@@ -1,4 +1,4 @@
-"""Rebuilds the ledger from the topics when the database is older than Kafka: nothing that may have left is sent again."""
+"""Rebuilds the ledger from the topics after a restored backup, so that nothing is sent twice."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
@@ -48,7 +48,7 @@ class RebuildTopics:
 
 @dataclass
 class LedgerRebuild:
-    """Brings a database that is older than Kafka, as after a restored backup, up to what Kafka knows."""
+    """Brings a database that is older than Kafka, as after a restored backup, up to date with the topics."""
 
     bootstrap: str
     topics: RebuildTopics
@@ -57,7 +57,7 @@ class LedgerRebuild:
     clock: Clock = now
 
     async def rebuild_if_behind(self) -> None:
-        """At every start: compare the newest update of each partition with its row. Twelve records, where all is well."""
+        """Compare the newest update of each partition with its row, and rebuild if a row is older. Run at every start; reads one record per partition."""
         records = await last_record_of_each_partition(self.bootstrap, [self.topics.updates])
         newest = list(_events(records, DeliveryUpdated))
         async with self.database.transaction() as connection:
@@ -67,7 +67,7 @@ class LedgerRebuild:
             await self.rebuild()
 
     async def rebuild(self, since: datetime | None = None) -> int:
-        """Read the topics from an hour before the ledger's last change, or since an instant; gives how many rows were mended."""
+        """Rebuild from the topics, read from `since`, else from an hour before the ledger's last change. Gives the number of repaired rows."""
         async with self.database.transaction() as connection:
             newest = await last_change(connection)
         since = since or (newest - _MARGIN if newest else None)
@@ -81,7 +81,7 @@ class LedgerRebuild:
         return len(mended)
 
     async def _record_requests(self, since: datetime | None) -> list[str]:
-        """Record the replies that were requested, batch by batch: they are large, and may be many."""
+        """Record the requested replies in batches: they are large, and may be many. Gives their ids."""
         ids: list[str] = []
         batch: list[ReplyRequested] = []
         async for reply in self._read(self.topics.requests, ReplyRequested, since):
@@ -94,7 +94,7 @@ class LedgerRebuild:
     async def _in_batches(
         self, items: Sequence[_Item], write: Callable[[AsyncConnection, Sequence[_Item]], Awaitable[list[str]]]
     ) -> list[str]:
-        """Write items, a transaction for every 500; one that spoils its batch is found by writing each alone, and left out."""
+        """Write items, 500 per transaction. If a batch fails, its items are written one by one; one that fails alone is logged and left out."""
         ids: list[str] = []
         for begin in range(0, len(items), BATCH):
             ids += await self._write_batch(items[begin : begin + BATCH], write)
@@ -113,14 +113,14 @@ class LedgerRebuild:
             return [written for item in batch for written in await self._write_batch([item], write)]
 
     async def _record(self, connection: AsyncConnection, requests: Sequence[ReplyRequested]) -> list[str]:
-        """Record replies; the first of an id wins. Gives the ids of those that have a recipient."""
+        """Record replies; of several with the same id, the first. Gives the ids of those that have a recipient."""
         first = {reply.reply_id: reply for reply in reversed(requests)}
         replies = await fill_in_recipients(connection, list(first.values()))
         await record_replies(connection, replies, self.clock())
         return [reply.reply_id for reply in replies]
 
     async def _mend(self, connection: AsyncConnection, histories: Sequence[DeliveryHistory]) -> list[str]:
-        """Write the deliveries of which the topic knows more than the table; gives their ids."""
+        """Write the deliveries whose rows are behind the topic; gives their ids."""
         rows = await lock_deliveries(connection, [history.last.delivery_id for history in histories])
         replies = await replies_of(connection, [history.last.reply_id for history in histories])
         behind = [
@@ -132,7 +132,7 @@ class LedgerRebuild:
         return [delivery.delivery_id for delivery in behind]
 
     async def _plan(self, connection: AsyncConnection, reply_ids: Sequence[str]) -> list[str]:
-        """A reply that was requested and never reserved surely never left: it is planned as if it came now."""
+        """Plan the replies that have no delivery: never reserved, they were never sent."""
         waiting = await without_delivery(connection, reply_ids)
         await self.intake.plan(connection, list((await replies_of(connection, waiting)).values()))
         return list(waiting)
@@ -151,7 +151,7 @@ class LedgerRebuild:
 
 
 def _events(records: Sequence[ReceivedRecord], kind: type[_Kind]) -> Iterator[_Kind]:
-    """The events that can be read: the consumer brings the others to the dead letters."""
+    """The readable events; the consumer dead-letters the others."""
     for received in records:
         with suppress(Poison):
             event = received.event((kind,))

@@ -1,4 +1,4 @@
-"""Stores the outcomes of provider calls, many in one transaction, with the events and next steps that follow from them."""
+"""Stores the outcomes of provider calls in batches, with their events and the next steps of what failed."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ GATHER_S = 0.02  # outcomes that come within this are stored together
 
 @dataclass(frozen=True)
 class FinishedAttempt:
-    """One attempt to send a delivery, its outcome, and the bytes that were sent as evidence."""
+    """One attempt to send a delivery: its outcome, and a reference to the sent bytes as evidence."""
 
     delivery: Delivery
     outcome: SendOutcome
@@ -38,7 +38,7 @@ class FinishedAttempt:
 
 @dataclass
 class OutcomeWriter:
-    """TX2 of many attempts: those that end while one transaction is under way go into the next, together."""
+    """Stores outcomes (TX2). Attempts that end while a transaction is open share the next one."""
 
     database: Database
     fallback: ChannelFallback
@@ -58,12 +58,12 @@ class OutcomeWriter:
             if self._waiting:
                 await asyncio.sleep(GATHER_S)
             batch, self._waiting = self._waiting, []
-            if batch:  # else the attempt before ours took ours along
+            if batch:  # empty when another task has stored ours with its own
                 await self._store_all(batch)
                 self.outbox.wake()
 
     async def _store_all(self, batch: list[FinishedAttempt]) -> None:
-        """Store a batch; one that spoils it is found by storing each alone, and left to its lease: then it is unknown."""
+        """Store a batch. If it fails, each outcome is stored alone; one that fails alone is logged, and its lease lapses into `unknown`."""
         try:
             await self._until_stored(batch)
         except (ValueError, LookupError, DBAPIError) as error:
@@ -74,7 +74,7 @@ class OutcomeWriter:
                 await self._store_all([attempt])
 
     async def _until_stored(self, batch: list[FinishedAttempt]) -> None:
-        """However long the database is away; when the service ends first, the leases lapse and the deliveries are unknown."""
+        """Retry until the database is back. If the service ends first, the leases lapse and the deliveries become `unknown`."""
         backoff = Backoff(first_s=0.2, longest_s=5)
         while True:
             try:
@@ -94,7 +94,7 @@ class OutcomeWriter:
         for attempt in batch:
             delivery, outcome = attempt.delivery, attempt.outcome
             current = rows.get(delivery.delivery_id)
-            if current is None:  # its row cannot be read any more, which was logged where it was read
+            if current is None:  # its row has become unreadable; the reader has logged why
                 log.error("outcome.lost", delivery_id=delivery.delivery_id, reason="no readable row")
                 continue
             sender = self.senders.get(current.channel)

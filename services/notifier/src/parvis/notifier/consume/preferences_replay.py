@@ -1,4 +1,4 @@
-"""Replays the whole log of preference.changed into the database at the start: nothing is sent before it was read."""
+"""Replays all of preference.changed into the database at startup. Nothing is sent before it has finished."""
 
 import asyncio
 from contextlib import suppress
@@ -23,10 +23,10 @@ BATCH = 500
 
 @dataclass
 class PreferencesReplay:
-    """Reads the log up to where it stood at our start, then lets sending begin; the consumer brings what comes later.
+    """Reads the topic up to its end at startup, then lets sending begin; the consumer brings later changes.
 
-    The rows are there already when the database is: the replay adds those that a restored backup has lost. So does the rebuild
-    of the ledger, which runs before sending begins as well.
+    Usually the rows exist already: the replay adds those that a restored backup has lost. The rebuild of the ledger, which also
+    runs before sending begins, does the same for deliveries.
     """
 
     bootstrap: str
@@ -54,11 +54,11 @@ class PreferencesReplay:
             await stopping.wait()
 
     async def replay(self) -> int:
-        """Record every preference of the log; gives how many there are."""
+        """Record every preference of the topic; gives their number."""
         count = 0
         batch: dict[str, PreferenceChanged] = {}
         async for received in read_all_records(self.bootstrap, [self.topic]):
-            with suppress(Poison):  # the consumer brings it to the dead letters
+            with suppress(Poison):  # the consumer dead-letters it
                 event = received.event((PreferenceChanged,))
                 if isinstance(event, PreferenceChanged):
                     batch[received.event_id] = event
@@ -70,13 +70,13 @@ class PreferencesReplay:
         return count
 
     async def _record(self, batch: dict[str, PreferenceChanged]) -> None:
-        """Record a batch; a preference that the database refuses is found by recording each alone, logged and left out."""
+        """Record a batch. If it fails, each preference is recorded alone; one that PostgreSQL refuses is logged and left out."""
         try:
             async with self.database.transaction() as connection:
                 await record_preferences(connection, batch)
         except DBAPIError:
             if len(batch) == 1:
-                log.exception("preference.refused", code=next(iter(batch)), reason="PostgreSQL does not take its value")
+                log.exception("preference.refused", code=next(iter(batch)), reason="PostgreSQL refuses its value")
                 return
             for event_id, preference in batch.items():
                 await self._record({event_id: preference})

@@ -1,4 +1,4 @@
-"""Makes a batch of the day's letters for the print shop: one folder with its manifest, there whole or not at all."""
+"""Batches the day's letters for the print shop: one folder with a manifest, which appears complete or not at all."""
 
 import asyncio
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.notifier.decide.print_batch import batch_day, batch_name, build_manifest, is_batch_due, is_batch_name
-from parvis.notifier.models.letter import PrintedLetter
-from parvis.notifier.send.post import gather, publish
+from parvis.notifier.models.letter import PrintShopLetter
+from parvis.notifier.send.post import gather_batch, publish_batch
 from parvis.notifier.store import letters as store
 
 log = logger()
@@ -23,10 +23,10 @@ EVERY_S = 20.0
 
 @dataclass
 class PrintBatches:
-    """Makes a batch at the same hour every day, or when there are enough letters.
+    """Makes a batch at the same hour every day, or as soon as there are enough letters.
 
-    Order: the batch's letters are fixed in the table; they are moved, each by a rename; the folder appears, by a rename; the
-           table says so. Wherever it breaks off, the next round goes on, and no letter is in two folders.
+    Order: assign letters to the batch in the table; rename each into a hidden folder; rename the folder; close the batch in the
+           table. After a crash the next round continues at the same step, and no letter is ever in two folders.
     """
 
     folder: Path
@@ -48,9 +48,9 @@ class PrintBatches:
             await sleep_unless_stopped(stopping, EVERY_S)
 
     async def make_due_batches(self, *, at_once: bool = False) -> list[str]:
-        """Finish the batches that broke off, make those that are due; gives the names of the folders that are new.
+        """Finish interrupted batches and make those that are due; gives the names of the new folders.
 
-        Raises: Unavailable, while PostgreSQL or the folder is away.
+        Raises: Unavailable, when PostgreSQL or the folder cannot be used.
         """
         async with self.database.transaction() as holding:
             if not await store.lock_batches(holding):
@@ -72,7 +72,7 @@ class PrintBatches:
         return True
 
     async def _finish_open(self) -> list[str]:
-        """Finish every open batch; one whose folder cannot be written holds up no other."""
+        """Finish every open batch; one whose folder cannot be written does not stop the others."""
         async with self.database.transaction() as connection:
             opened = [
                 (name, made_at, await store.letters_of(connection, name))
@@ -88,35 +88,38 @@ class PrintBatches:
                 failed = error
                 log.exception("batch.failed", file=name, count=len(letters), reason=type(error).__name__)
         if failed:
-            raise Unavailable(f"the folder of letters: {type(failed).__name__}") from failed
+            raise Unavailable(f"the letters folder cannot be written: {type(failed).__name__}") from failed
         return made
 
-    async def _finish(self, name: str, made_at: datetime, letters: list[PrintedLetter]) -> bool:
-        """Gives whether its folder is there now and was not before."""
+    async def _finish(self, name: str, made_at: datetime, letters: list[PrintShopLetter]) -> bool:
+        """Gives True if its folder was made now."""
         if not is_batch_name(name):
             async with self.database.transaction() as connection:
                 await store.dissolve_batch(connection, name, self.clock())
-            log.error("batch.dissolved", file=name, count=len(letters), reason="no folder can have its name")
+            log.error("batch.dissolved", file=name, count=len(letters), reason="its name is no batch name")
             return False
-        found = await asyncio.to_thread(self._publish, name, made_at, letters)
+        moved = await asyncio.to_thread(self._publish, name, made_at, letters)
         async with self.database.transaction() as connection:
             await store.close_batch(connection, name, self.clock())
-        _log_batch(name, letters, found)
-        return found is not None
+        _log_batch(name, letters, moved)
+        return moved is not None
 
-    def _publish(self, name: str, made_at: datetime, letters: list[PrintedLetter]) -> list[PrintedLetter] | None:
-        found = gather(self.folder, name, letters)
-        if found is not None:
-            publish(self.folder, name, build_manifest(name, made_at, found))
-        return found
+    def _publish(self, name: str, made_at: datetime, letters: list[PrintShopLetter]) -> list[PrintShopLetter] | None:
+        moved = gather_batch(self.folder, name, letters)
+        if moved is not None:
+            publish_batch(self.folder, name, build_manifest(name, made_at, moved))
+        return moved
 
 
-def _log_batch(name: str, letters: list[PrintedLetter], found: list[PrintedLetter] | None) -> None:
-    if found is None:
+def _log_batch(name: str, letters: list[PrintShopLetter], moved: list[PrintShopLetter] | None) -> None:
+    if moved is None:
         log.warning(
-            "batch.gone", file=name, count=len(letters), reason="we stopped while it left, or its letters are lost"
+            "batch.gone",
+            file=name,
+            count=len(letters),
+            reason="the folder exists or was collected before we closed the batch, or its letters are lost",
         )
         return
-    log.info("batch.closed", file=name, count=len(found), pages=sum(letter.pages for letter in found))
-    if len(found) < len(letters):
-        log.error("letters.missing", file=name, count=len(letters) - len(found), channel="post")
+    log.info("batch.closed", file=name, count=len(moved), pages=sum(letter.pages for letter in moved))
+    if len(moved) < len(letters):
+        log.error("letters.missing", file=name, count=len(letters) - len(moved), channel="post")

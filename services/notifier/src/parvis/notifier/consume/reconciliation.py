@@ -1,4 +1,4 @@
-"""Resolves deliveries that no provider's answer has ended: lapsed leases, unknown ones, and those left unknown for too long."""
+"""Resolves deliveries without a provider's final answer: lapsed leases, and those whose outcome is unknown."""
 
 import asyncio
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ from parvis.notifier.store.send_counts import delete_old_tallies
 log = logger()
 PURGE_EVERY = 3600  # rounds
 COUNT_EVERY = 15
-_LEASE_LAPSED = "the process that sent it did not say how it ended"
-_SENT_AGAIN = "sent a last time: nobody knows what became of the first"
+_LEASE_LAPSED = "the lease lapsed: the sending process stored no outcome"
+_SENT_AGAIN = "sent a last time: the outcome of the first is unknown"
 
 
 @dataclass
 class Reconciliation:
-    """One round every few seconds. Several processes may do it at once: rows are locked, locked ones passed over."""
+    """Runs a round every few seconds. Several processes may run: each skips the rows that another has locked."""
 
     database: Database
     fallback: ChannelFallback
@@ -64,7 +64,7 @@ class Reconciliation:
             await sleep_unless_stopped(stopping, self.every_s)
 
     async def reconcile(self) -> int:
-        """One round; gives how many deliveries it moved."""
+        """Run one round; gives the number of deliveries that changed state."""
         return await self._end_lapsed_leases() + await self.poller.poll() + await self._resend_unknown()
 
     async def _end_lapsed_leases(self) -> int:
@@ -80,17 +80,17 @@ class Reconciliation:
 
     async def _resend_unknown(self) -> int:
         at = self.clock()
-        again = Transition("planned", detail=_SENT_AGAIN)
+        resend = Transition("planned", detail=_SENT_AGAIN)
         async with self.database.transaction() as connection:
             old = await unresolved_deliveries.lock_unknown_since(connection, at - self.limits.unknown_after, RESENT)
-            changes = [(d, apply_transition(d, again, at, resent_at=at)) for d in old if may_resend(d)]
+            changes = [(d, apply_transition(d, resend, at, resent_at=at)) for d in old if may_resend(d)]
             await self.fallback.write(connection, changes, at)
         for delivery, _ in changes:
             log_resend(delivery, "unknown for too long")
         return len(changes)
 
     async def _count(self) -> None:
-        """Measure the promise that no reply has more sends than one and those that the log explains."""
+        """Measure the promise: one send per reply, plus the resends and moves that are logged."""
         at = self.clock()
         async with self.database.transaction() as connection:
             over = await unresolved_deliveries.sent_too_often(connection, at - timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""Reserves due deliveries in one transaction: those that still have the right channel, are in no quiet hours and within every budget."""
+"""Reserves due deliveries in one transaction, after checking channel, quiet hours and budgets again."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -22,13 +22,13 @@ from parvis.notifier.store.due_deliveries import DueDelivery, mark_reserved, pic
 from parvis.notifier.store.effective_preferences import load_effective_preferences
 
 log = logger()
-_TOWN_WAITS = timedelta(minutes=2)  # until an hour's budget of automatic messages is looked at again
+_TOWN_WAITS = timedelta(minutes=2)  # until the hourly budget of automatic messages is checked again
 _UNREADABLE = Transition("failed", "refused", "the stored request cannot be read")
 
 
 @dataclass(frozen=True)
 class DeliveryReservation:
-    """Picks due deliveries and reserves those that may be sent now; the others are held, moved, refused or cancelled."""
+    """Picks due deliveries and reserves those that may be sent now; holds, moves, refuses or cancels the others."""
 
     ledger: DeliveryLedger
     chooser: ChannelChooser
@@ -39,9 +39,10 @@ class DeliveryReservation:
     async def reserve(
         self, connection: AsyncConnection, limit: int, at: datetime, paused: Collection[str]
     ) -> tuple[list[DueDelivery], int]:
-        """The deliveries that are reserved now, and how many were picked.
+        """Reserve up to `limit` deliveries.
 
-        Shape: paused, the channels for which nothing is reserved now.
+        Shape: paused, the channels for which nothing is reserved.
+        Gives: the reserved deliveries, and how many were picked.
         """
         picked, unreadable = await pick_due(connection, at, limit, paused)
         for delivery in unreadable:
@@ -63,19 +64,22 @@ class DeliveryReservation:
     async def _has_current_channel(
         self, connection: AsyncConnection, due: DueDelivery, preferences: EffectivePreferences, at: datetime
     ) -> bool:
-        """Choose again: a citizen may have changed their mind while a reply was held. If so, the delivery moves."""
+        """Choose the channel again: preferences may have changed while the reply was held. If the choice differs, move the delivery."""
         delivery = due.delivery
         choice = self.chooser.choose(due.reply, preferences, await self._tried_before(connection, delivery))
         if (choice.channel, choice.address, choice.failure_class) == (delivery.channel, delivery.address, None):
             return True
         if delivery.channel == "inbox" and choice.failure_class:
-            return True  # it is the last way before people have to call, and was no choice of the citizen's
+            # It is the last channel before people have to call, and no choice of the citizen's: only an opt-out ends it.
+            point = self.chooser.contact_point_at(delivery)
+            if point and self.chooser.find_obstacle(due.reply, "inbox", point, preferences) is None:
+                return True
         planned = replace(self.chooser.plan(due.reply, choice, step=delivery.step), send_at=delivery.send_at)
         if choice.channel == delivery.channel:
-            await readdress(connection, planned, at)  # it is picked again, with its new address
+            await readdress(connection, planned, at)  # picked again later, with its new address
         else:
-            chose_otherwise = Transition("cancelled", detail="the citizen chose otherwise")
-            await self.ledger.transition(connection, delivery, chose_otherwise, at)
+            moved = Transition("cancelled", detail="another channel is preferred now")
+            await self.ledger.transition(connection, delivery, moved, at)
             await self.ledger.plan(connection, [planned], at)
         return False
 
@@ -86,7 +90,7 @@ class DeliveryReservation:
         return {d.channel for d in steps if d.step < delivery.step and d.state != "cancelled"}
 
     def _apply_presentation(self, due: DueDelivery, preferences: EffectivePreferences) -> DueDelivery:
-        """The same in the language and the type size that the citizen reads."""
+        """The delivery in the citizen's language and type size."""
         preference = self._presentation(due, preferences)
         reply = due.reply.model_copy(update={"language": preference.language}) if preference.language else due.reply
         return DueDelivery(replace(due.delivery, large_print=bool(preference.large_print)), reply)
@@ -100,7 +104,7 @@ class DeliveryReservation:
     async def _hold_in_quiet_hours(
         self, connection: AsyncConnection, due: list[DueDelivery], preferences: EffectivePreferences, at: datetime
     ) -> list[DueDelivery]:
-        """The deliveries that disturb nobody now; the others wait for the end of the quiet hours."""
+        """The deliveries outside quiet hours; the others are held until these end."""
         awake: list[DueDelivery] = []
         for candidate in due:
             delivery = candidate.delivery
@@ -115,7 +119,7 @@ class DeliveryReservation:
     async def _within_budget(
         self, connection: AsyncConnection, due: list[DueDelivery], at: datetime
     ) -> list[DueDelivery]:
-        """The deliveries whose address, conversation and town have not reached their limits; the addresses are locked."""
+        """The deliveries within the limits of their address, conversation and town. Locks the addresses."""
         due = await self._within_hourly_budget(connection, due, at)
         if not due:
             return []
@@ -144,13 +148,13 @@ class DeliveryReservation:
     async def _within_hourly_budget(
         self, connection: AsyncConnection, due: list[DueDelivery], at: datetime
     ) -> list[DueDelivery]:
-        """No failure: when the whole town writes, notices come later. When a machine makes it write, an operator is alerted."""
+        """The deliveries within the town's hourly limit of automatic messages; the rest is held, not failed, and logged for an operator."""
         automatic = [candidate for candidate in due if candidate.delivery.is_automatic]
         sent = await send_counts.automatic_in_last_hour(connection, at) if automatic else 0
         late = automatic[max(0, self.limits.automatic_per_hour - sent) :]
         if not late:
             return due
-        await hold_deliveries(connection, [held.delivery.delivery_id for held in late], at + _TOWN_WAITS)
+        await hold_deliveries(connection, [candidate.delivery.delivery_id for candidate in late], at + _TOWN_WAITS)
         log.error("town.slowed", count=len(late), limit_s=_TOWN_WAITS.total_seconds())
         metrics.loops_suspected.labels("town").inc()
         return [candidate for candidate in due if candidate not in late]
@@ -182,7 +186,7 @@ def _reserved(delivery: Delivery, at: datetime) -> Delivery:
 
 
 def _report_suspected_loop(delivery: Delivery, automatic: int, limits: SendingLimits) -> None:
-    """Nobody causes so many automatic messages in a day but another machine: two that answer each other never stop."""
+    """Alert: only another machine causes so many automatic messages in a day, and two machines that answer each other never stop."""
     if delivery.is_automatic and automatic >= limits.automatic_per_day:
         metrics.loops_suspected.labels(delivery.channel).inc()
         log.error(

@@ -1,4 +1,4 @@
-"""Sends due deliveries: reserves them, has Kafka acknowledge that, then calls each provider once."""
+"""Sends due deliveries: reserves them, waits for Kafka to acknowledge `reserved`, then calls the provider once each."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -29,16 +29,16 @@ from parvis.notifier.store.delivery_ledger import DeliveryLedger, log_state
 from parvis.notifier.store.due_deliveries import DueDelivery, give_back
 
 log = logger()
-GATHER_S = 0.01  # deliveries that end or fall due within this are reserved together, while others are under way
-POLL_S = 1.0  # deliveries that another process stored, or that waited for their time, are seen within this
+GATHER_S = 0.01  # while calls are open, reservations wait this long to share a transaction
+POLL_S = 1.0  # how often to look for deliveries of other processes, and for those that have become due
 
 
 @dataclass
 class _Lane:
-    """The deliveries of one channel that are under way: a channel that waits for its rate takes no other channel's turn."""
+    """The open deliveries of one channel. Each channel has its own limit, so that a slow one delays no other."""
 
     in_flight: int
-    open: int = 0  # reserved, and not yet answered by the provider
+    open: int = 0  # reserved, and without the provider's answer yet
     calls: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,22 +46,22 @@ class _Lane:
 
     @property
     def room(self) -> int:
-        """Half as many again as may be called at a time are reserved ahead, so that no provider waits for a transaction."""
+        """How many more to reserve: up to 1.5 times the concurrent calls, so that no call waits for a transaction."""
         return self.in_flight + self.in_flight // 2 - self.open
 
     @property
     def is_worth_a_transaction(self) -> bool:
-        """A transaction for one delivery costs nearly as much as for fifty: while many are under way, wait for room for a quarter."""
+        """Whether to reserve now: a transaction costs nearly the same for one as for fifty, so a busy lane waits for room for a quarter."""
         return self.room >= max(1, self.in_flight // 4) or not self.open
 
 
 @dataclass
 class SendLoop:
-    """The loop that sends.
+    """Sends due deliveries until the service stops.
 
     Order:  TX1 reserves; Kafka acknowledges `reserved`; only then the provider is called, once; TX2 stores the outcome.
-    Crash:  before the acknowledgement nothing was sent; after it, the lease lapses and the delivery is unknown.
-    Errors: each delivery ends its own way: one that cannot be rendered, or whose file is missing, fails alone.
+    Crash:  before the acknowledgement nothing was sent; after it, the lease lapses and the delivery becomes `unknown`.
+    Errors: a delivery that cannot be rendered, or whose file is missing, fails alone.
     """
 
     database: Database
@@ -85,7 +85,7 @@ class SendLoop:
         self._stopping = asyncio.Event()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Send until the service stops; then let what is under way end."""
+        """Send until the service stops; then wait for open calls to end."""
         self._stopping = stopping
         await first_completed(self.preferences_read.wait(), stopping.wait())
         backoff = Backoff(first_s=POLL_S, longest_s=10)
@@ -113,13 +113,13 @@ class SendLoop:
         free = {name: lane.room for name, lane in self._lanes.items() if lane.is_worth_a_transaction}
         if not free:
             return []
-        # As many as the fullest of them takes: whatever channels they are for, none gets more than it has room for.
+        # The smallest room of them: the channels of the next deliveries are not known yet, and none may get more than it has room for.
         return await self.reserve(min(free.values()), full=self._lanes.keys() - free.keys())
 
     async def reserve(self, limit: int, *, full: Collection[str] = ()) -> list[DueDelivery]:
-        """Take deliveries that are due and may be sent; when this returns, Kafka knows that they will be.
+        """Reserve due deliveries. When this returns, Kafka has acknowledged `reserved`.
 
-        Shape: full, channels that have no room for more.
+        Shape: full, the channels without room for more.
         """
         at = self.clock()
         paused = {name for name, sender in self.senders.items() if isinstance(sender, Pausable) and sender.is_paused()}
@@ -132,7 +132,7 @@ class SendLoop:
         return reserved
 
     async def _publish_reserved(self, reserved: list[DueDelivery], at: datetime) -> None:
-        """Have Kafka acknowledge `reserved` before any provider is called; else give everything back."""
+        """Wait for Kafka to acknowledge `reserved` before any provider is called; if it does not, give everything back."""
         if not reserved:
             return
         try:
@@ -149,15 +149,15 @@ class SendLoop:
             attempt = await self._attempt(due)
         finally:
             self._lane_of(due.delivery).open -= 1
-            self.due.set()  # there is room again
+            self.due.set()  # the lane has room again
         if attempt is None:
             await self._give_back([due.delivery])
         else:
             await self.outcomes.store(attempt)
-            self.due.set()  # the next delivery of this conversation may go
+            self.due.set()  # the next delivery of this conversation may be sent
 
     async def _attempt(self, due: DueDelivery) -> FinishedAttempt | None:
-        """Render, keep the evidence, call the provider; None when the service stops before the call."""
+        """Render, store the evidence, call the provider; None if the service stops before the call."""
         delivery = due.delivery
         evidence: ClaimCheck | None = None
         try:
@@ -167,20 +167,19 @@ class SendLoop:
         except TooLong as error:
             outcome = SendOutcome("failed", failure_class="too-long", detail=str(error))
         except Rejected as error:
-            # The channel's rules are against it: that says nothing about the address.
+            # Our side refuses it: that says nothing about the address.
             outcome = SendOutcome("failed", failure_class="refused", detail=str(error))
         except Unavailable as error:
             outcome = SendOutcome("retry", failure_class="temporary", detail=str(error))
         except (Poison, ValueError, LookupError) as error:
-            # A missing or damaged file, a stored value that no template takes: no retry helps, a person has to look.
+            # A missing or damaged file, or a stored value that no template takes: a retry does not help, a person has to act.
             outcome = SendOutcome("failed", failure_class="refused", detail=_reason_of(error))
             _log_unsendable(delivery, _reason_of(error))
         return FinishedAttempt(delivery, outcome, evidence) if outcome else None
 
     async def _render(self, due: DueDelivery) -> RenderedMessage:
-        if (
-            channel(due.delivery.channel).template_medium == "sms"
-        ):  # a few words: a thread would take longer than the work
+        if channel(due.delivery.channel).template_medium == "sms":
+            # So short that a thread would take longer than the work.
             return self.renderer.render(due.reply, due.delivery, self.clock())
         files = await self.attachments.fetch_for(
             due.reply, due.delivery, largest_bytes=self.limits.largest_attachments_bytes
@@ -188,7 +187,7 @@ class SendLoop:
         return await asyncio.to_thread(self.renderer.render, due.reply, due.delivery, self.clock(), files)
 
     async def _call(self, message: RenderedMessage) -> SendOutcome | None:
-        """One call, when its channel has room for it; None when the service stops before."""
+        """Call the provider once the lane has a free slot; None if the service stops before."""
         async with self._lane_of(message.delivery).calls:
             if self._stopping.is_set():
                 return None
@@ -208,5 +207,5 @@ def _log_unsendable(delivery: Delivery, reason: str) -> None:
 
 
 def _reason_of(error: Exception) -> str:
-    """A message of ours as it stands; of another's only its kind, for it may quote a citizen."""
-    return str(error) if isinstance(error, Poison) else f"{type(error).__name__} while it was rendered"
+    """Our own message in full; of any other exception only the type, for its message may quote a citizen."""
+    return str(error) if isinstance(error, Poison) else f"{type(error).__name__} during rendering"

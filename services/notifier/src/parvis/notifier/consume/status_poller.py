@@ -1,4 +1,4 @@
-"""Asks providers what became of deliveries whose fate is unknown, or that no callback will report. Never a blind second send."""
+"""Queries providers for the status of deliveries that are unknown, or that no callback will report."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ log = logger()
 
 @dataclass
 class StatusPoller:
-    """Asks the senders that can be asked: about unknown deliveries, and about accepted ones of providers without callbacks."""
+    """Queries the senders that support it, about unknown deliveries and about accepted ones of providers without callbacks."""
 
     database: Database
     fallback: ChannelFallback
@@ -35,12 +35,12 @@ class StatusPoller:
     clock: Clock = now
 
     async def poll(self) -> int:
-        """One round; gives how many deliveries it moved."""
+        """Run one round; gives the number of deliveries that changed state."""
         moved = 0
         for channel, sender in self.senders.items():
             if isinstance(sender, StatusQueryable):
                 for delivery, reply in await self._take(channel, sender):
-                    moved += await self._poll_one(sender, delivery, reply)
+                    moved += await self._poll_delivery(sender, delivery, reply)
         return moved
 
     async def _take(self, channel: str, sender: StatusQueryable) -> list[tuple[Delivery, ReplyRequested | None]]:
@@ -50,7 +50,7 @@ class StatusPoller:
             replies = await replies_of(connection, [delivery.reply_id for delivery in taken]) if taken else {}
         return [(delivery, replies.get(delivery.reply_id)) for delivery in taken]
 
-    async def _poll_one(self, sender: StatusQueryable, delivery: Delivery, reply: ReplyRequested | None) -> bool:
+    async def _poll_delivery(self, sender: StatusQueryable, delivery: Delivery, reply: ReplyRequested | None) -> bool:
         try:
             text = await asyncio.to_thread(self._text_of, delivery, reply)
             messages = await sender.find(delivery, text)
@@ -60,7 +60,7 @@ class StatusPoller:
         return await self._write(delivery, messages)
 
     def _text_of(self, delivery: Delivery, reply: ReplyRequested | None) -> str:
-        """The text that was sent; empty when it cannot be written any more: then the provider's list is searched for the reference."""
+        """The text that was sent; empty if it cannot be rendered any more: then the provider's list is searched for the reference."""
         if reply is None:
             return ""
         try:
@@ -73,7 +73,7 @@ class StatusPoller:
         async with self.database.transaction() as connection:
             current = (await lock_deliveries(connection, [delivery.delivery_id])).get(delivery.delivery_id)
             if current is None or (current.state, current.attempt) != (delivery.state, delivery.attempt):
-                return False  # a callback was faster
+                return False  # a callback came first
             taken = await known_provider_ids(connection, [message.provider_id for message in messages])
             resolved = self._resolve(current, messages, taken, at)
             if resolved.state != current.state:
@@ -83,9 +83,9 @@ class StatusPoller:
     def _resolve(
         self, current: Delivery, messages: Sequence[ProviderMessage], taken: set[str], at: datetime
     ) -> Delivery:
-        """Shape: taken, the provider's ids that belong to a delivery already."""
-        own = (m for m in messages if m.provider_id == current.provider_id or m.provider_id not in taken)
-        message = next(own, None)
+        """Shape: taken, the provider ids that already belong to a delivery."""
+        candidates = (m for m in messages if m.provider_id == current.provider_id or m.provider_id not in taken)
+        message = next(candidates, None)
         if message:
             to = transition_from_lookup(message)
             return apply_transition(current, to, at, provider=message.provider, provider_id=message.provider_id)
@@ -100,7 +100,7 @@ class StatusPoller:
 
 
 def log_resend(delivery: Delivery, reason: str) -> None:
-    """Every send of a reply beyond the first is a line in the log."""
+    """Log a send beyond the first; `parvis notifier sends` counts it as explained."""
     log.warning(
         "delivery.resent",
         delivery_id=delivery.delivery_id,

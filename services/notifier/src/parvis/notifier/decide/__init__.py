@@ -1,1 +1,1 @@
-"""Decides where a reply goes, when, how often, and how it goes on. Pure; no I/O."""
+"""Decides channel, time, limits and next state of a delivery. Pure; no I/O."""

@@ -1,4 +1,4 @@
-"""Describes a delivery as the delivery.updated event that Kafka gets of it. Pure; no I/O."""
+"""Builds the delivery.updated event of a delivery. Pure; no I/O."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from parvis.notifier.models.delivery import Delivery
 
 
 def delivery_updated(delivery: Delivery, at: datetime) -> DeliveryUpdated:
-    """Raises: ValueError (pydantic's), for a delivery that no event can carry."""
+    """Raises: ValueError (pydantic's), if a value does not fit the event."""
     return DeliveryUpdated.model_validate(
         {
             "delivery_id": delivery.delivery_id,
@@ -32,5 +32,5 @@ def delivery_updated(delivery: Delivery, at: datetime) -> DeliveryUpdated:
 
 
 def event_attempt(delivery: Delivery) -> int:
-    """The attempt that an event names: a failure before any attempt is published as the first."""
+    """The attempt number in the event: a failure before any attempt counts as the first."""
     return max(1, delivery.attempt)

@@ -1,4 +1,4 @@
-"""Folds the delivery.updated events of each delivery into the row that the ledger must have. Pure; no I/O."""
+"""Rebuilds the ledger's row of a delivery from its delivery.updated events. Pure; no I/O."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,8 +9,8 @@ from parvis.common.contract.reply import ReplyRequested
 from parvis.notifier.decide.channel_choice import ChannelChoice, ChannelChooser
 from parvis.notifier.models.delivery import Delivery
 
-_DIED = "reserved after the backup: nobody knows whether it left"
-# Within one attempt; `planned` ends an attempt that the provider did not take, a later callback knows better.
+_RESERVED_AFTER_BACKUP = "reserved after the backup: it may have been sent"
+# The order within one attempt. `planned` ends an attempt that the provider did not take; a later callback outranks it.
 _ORDER = {
     "reserved": 1,
     "unknown": 2,
@@ -26,7 +26,7 @@ _TAKEN = frozenset({"unknown", "accepted", "delivered", "undelivered"})
 
 @dataclass(frozen=True)
 class DeliveryHistory:
-    """All that the topic says of one delivery: the update that counts, and when each attempt reached each state."""
+    """The topic's record of one delivery: the decisive update, and when each attempt reached each state."""
 
     last: DeliveryUpdated
     attempts: Mapping[int, Mapping[str, datetime]]
@@ -37,18 +37,18 @@ class DeliveryHistory:
 
     @property
     def attempt(self) -> int:
-        """The newest attempt that was begun; 0 when none was."""
+        """The newest attempt that was begun; 0 if none was."""
         return max((number for number, states in self.attempts.items() if "reserved" in states), default=0)
 
     @property
     def sends(self) -> int:
-        """Attempts that the provider took or may have taken; one without any later update was given back, unless it is the last."""
+        """How many attempts the provider took or may have taken. One without a later update was given back, unless it is the last."""
         taken = {number for number, states in self.attempts.items() if _TAKEN & states.keys()}
         return len(taken | ({self.attempt} if self.last.state == "reserved" else set[int]()))
 
     @property
     def resent_at(self) -> datetime | None:
-        """When an unknown delivery was given another attempt: a logged resend."""
+        """When an unknown delivery was planned again: a logged resend. None if it never was."""
         return min(
             (states["planned"] for states in self.attempts.values() if {"unknown", "planned"} <= states.keys()),
             default=None,
@@ -56,15 +56,15 @@ class DeliveryHistory:
 
 
 def group_by_delivery(events: Iterable[DeliveryUpdated]) -> dict[str, DeliveryHistory]:
-    """The history of each delivery, by its id; updates may come twice, and in any order."""
+    """The history of each delivery, by id; updates may be repeated, and in any order."""
     updates: dict[str, list[DeliveryUpdated]] = {}
     for event in events:
         updates.setdefault(event.delivery_id, []).append(event)
-    return {delivery_id: build_history(own) for delivery_id, own in updates.items()}
+    return {delivery_id: build_history(of_delivery) for delivery_id, of_delivery in updates.items()}
 
 
 def build_history(updates: Sequence[DeliveryUpdated]) -> DeliveryHistory:
-    """The history of one delivery, of which there is at least one update."""
+    """The history of one delivery; `updates` is not empty."""
     attempts: dict[int, dict[str, datetime]] = {}
     last = updates[0]
     for update in updates:
@@ -81,36 +81,36 @@ def _counts_more(new: DeliveryUpdated, old: DeliveryUpdated) -> bool:
     return outranks(new.state, old.state, came_back=is_late_bounce(failed.channel, failed.failure_class))
 
 
-def is_behind(row: Delivery | None, told: DeliveryUpdated) -> bool:
-    """Whether the ledger knows less than the topic. It never does, unless the database was put back to an earlier day.
+def is_behind(row: Delivery | None, published: DeliveryUpdated) -> bool:
+    """Whether the row is older than the published update. It never is, unless the database was restored from a backup.
 
-    A row is written before it is told: it may know more, and a later state that outranks it may not be told yet.
+    A row is written before its event is published, so it may well be newer.
     """
     if row is None:
         return True
-    if row.state == "planned" and told.state == "cancelled":
-        return False  # it was called off, and taken up again
-    # What failed before any attempt is told as the first.
+    if row.state == "planned" and published.state == "cancelled":
+        return False  # it was cancelled, and planned again
+    # A failure before any attempt is published as the first attempt.
     attempt = row.attempt if row.state == "planned" else max(1, row.attempt)
-    return (attempt, _ORDER[row.state]) < (told.attempt, _ORDER[told.state])
+    return (attempt, _ORDER[row.state]) < (published.attempt, _ORDER[published.state])
 
 
 def rebuild_delivery(
-    history: DeliveryHistory, reply: ReplyRequested, addressing: ChannelChooser, known: Delivery | None
+    history: DeliveryHistory, reply: ReplyRequested, chooser: ChannelChooser, known: Delivery | None
 ) -> Delivery:
-    """One delivery as it must stand.
+    """Rebuild one row.
 
-    Gives:  where the topic says no more than `reserved`: unknown, for it may have left. That is no reason to send it again.
+    Gives:  `unknown` where the topic ends with `reserved`: it may have been sent, so it is not sent again by itself.
     """
     last = history.last
-    base = known or addressing.plan(reply, _choice(reply, addressing, last), step=last.step)
+    base = known or chooser.plan(reply, _choice(reply, chooser, last), step=last.step)
     is_open = last.state == "reserved"
     return replace(
         base,
         state="unknown" if is_open else last.state,
         attempt=max(history.attempt, base.attempt),
         failure_class=last.failure_class,
-        detail=_DIED if is_open else last.detail,
+        detail=_RESERVED_AFTER_BACKUP if is_open else last.detail,
         provider=last.provider or base.provider,
         provider_id=last.provider_id or base.provider_id,
         evidence=last.evidence or base.evidence,
@@ -124,9 +124,9 @@ def rebuild_delivery(
     )
 
 
-def _choice(reply: ReplyRequested, addressing: ChannelChooser, last: DeliveryUpdated) -> ChannelChoice:
-    """The address that the reply would take on that channel: the topic has none. None where its citizen has none there now."""
+def _choice(reply: ReplyRequested, chooser: ChannelChooser, last: DeliveryUpdated) -> ChannelChoice:
+    """The choice of that channel. The topic holds no address, so it is chosen again; empty if the citizen has none on that channel now."""
     tried: set[str] = set()
-    while (choice := addressing.choose(reply, {}, tried)).channel not in {last.channel, "phone"}:
+    while (choice := chooser.choose(reply, {}, tried)).channel not in {last.channel, "phone"}:
         tried.add(choice.channel)
     return choice if choice.channel == last.channel else ChannelChoice(last.channel, why=last.why)

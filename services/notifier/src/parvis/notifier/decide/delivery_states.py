@@ -1,4 +1,4 @@
-"""Decides the next state of a delivery after an attempt, a report, a look-up at the provider or a lapsed lease. Pure; no I/O."""
+"""Decides the next state of a delivery after an attempt, a report, a status query or a lapsed lease. Pure; no I/O."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,19 +18,19 @@ from parvis.notifier.models.limits import SendingLimits
 
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=5)
-# Where a breaker spares the provider, waiting longer spares nobody: after a storm of five minutes SMS waited for five more.
+# Behind a circuit breaker a longer wait spares nobody: after an outage of five minutes, SMS waited for five more.
 LONGEST_BEHIND_A_BREAKER = timedelta(seconds=40)
 
 
 @dataclass(frozen=True)
 class Transition:
-    """The step of a delivery to its next state."""
+    """A delivery's change to its next state."""
 
     state: DeliveryState
     failure_class: FailureClass | None = None
     detail: str = ""
     wait: timedelta = timedelta()
-    was_not_taken: bool = False  # the provider surely has nothing of this attempt
+    was_not_taken: bool = False  # the provider certainly did not take this attempt
 
 
 def transition_after_attempt(
@@ -43,29 +43,29 @@ def transition_after_attempt(
     chance: float,
     is_pausable: bool = False,
 ) -> Transition:
-    """How a delivery goes on after an attempt.
+    """The state of a delivery after an attempt.
 
-    Shape:  stands, its row now: a callback, or a second attempt of another process, may have been faster than the answer.
-            chance, between 0 and 1, spreads those that wait together. is_pausable: a circuit breaker spares the provider.
+    Shape:  current, its row now: a callback, or another process's attempt, may have come before the provider's answer.
+            chance, between 0 and 1, spreads retries that wait together. is_pausable: a circuit breaker spares the provider.
     """
-    as_it_is = Transition(current.state, current.failure_class, current.detail)
+    unchanged = Transition(current.state, current.failure_class, current.detail)
     if current.attempt != attempt and outcome.state not in {"accepted", "delivered"}:
-        return as_it_is  # what a later attempt brings counts
+        return unchanged  # a later attempt decides
     if outcome.state != "retry":
         better = outranks(outcome.state, current.state)
         refused = outcome.state == "failed"
         return (
             Transition(outcome.state, outcome.failure_class, outcome.detail, was_not_taken=refused)
             if better
-            else as_it_is
+            else unchanged
         )
     if current.state not in {"reserved", "unknown"}:
-        return as_it_is
-    why, words = outcome.failure_class or "temporary", outcome.detail
+        return unchanged
+    failure_class, detail = outcome.failure_class or "temporary", outcome.detail
     if current.first_reserved_at and now - current.first_reserved_at >= limits.retry_for:
-        return Transition("failed", why, words, was_not_taken=True)
+        return Transition("failed", failure_class, detail, was_not_taken=True)
     longest = LONGEST_BEHIND_A_BREAKER if is_pausable else LONGEST_WAIT
-    return Transition("planned", why, words, retry_delay(attempt, chance, longest), was_not_taken=True)
+    return Transition("planned", failure_class, detail, retry_delay(attempt, chance, longest), was_not_taken=True)
 
 
 def apply_transition(
@@ -78,7 +78,7 @@ def apply_transition(
     evidence: ClaimCheck | None = None,
     resent_at: datetime | None = None,
 ) -> Delivery:
-    """A delivery in its next state; what is not given stays."""
+    """The delivery in its next state; values that are not given stay."""
     return replace(
         delivery,
         state=to.state,
@@ -94,10 +94,10 @@ def apply_transition(
 
 
 def transition_from_report(report: DeliveryReported, current: Delivery) -> Transition | None:
-    """What a callback, a bounce or a returned letter makes of a delivery; none when it is no news. They come in any order and number."""
+    """The state after a callback, a bounce or a returned letter; None if it changes nothing. Reports come in any order, and repeatedly."""
     failure_class = report.failure_class
     if report.outcome not in {"undelivered", "failed"}:
-        failure_class = None  # a complaint is said of what was delivered: it is a preference, not a failure
+        failure_class = None  # a complaint concerns a delivered message: it is a preference, not a failure
     failed = failure_class if report.outcome == "undelivered" else current.failure_class
     if not outranks(report.outcome, current.state, came_back=is_late_bounce(current.channel, failed)):
         return None
@@ -105,9 +105,9 @@ def transition_from_report(report: DeliveryReported, current: Delivery) -> Trans
 
 
 def should_fall_back(delivery: Delivery) -> bool:
-    """Whether a reply that ended here goes on by the citizen's next channel.
+    """Whether a failed delivery's reply moves to the citizen's next channel.
 
-    `unknown` never does: it may have arrived. What a budget stopped, or a person has already, is for people.
+    `unknown` does not: it may have arrived. Neither does what a budget stopped or people already have.
     """
     return (
         delivery.state in {"failed", "undelivered"}
@@ -118,24 +118,24 @@ def should_fall_back(delivery: Delivery) -> bool:
 
 
 def retry_delay(attempt: int, chance: float, longest: timedelta) -> timedelta:
-    """5 s doubled at every attempt up to the longest, less up to half of it by chance."""
+    """5 s, doubled at every attempt up to `longest`, less a random share of up to half."""
     return min(FIRST_WAIT * 2 ** min(attempt - 1, 10), longest) * (1 - chance / 2)
 
 
 def state_after_lapsed_lease(delivery: Delivery) -> DeliveryState:
-    """What a reserved delivery is whose process died: it may have left."""
+    """The state of a reserved delivery whose process died: `unknown`, as it may have been sent, unless sending twice is harmless."""
     return "planned" if channel(delivery.channel).is_resent_safely else "unknown"
 
 
-def transition_from_lookup(found: ProviderMessage) -> Transition:
-    """What a provider's own record says."""
-    return Transition(found.state, found.failure_class, found.detail)
+def transition_from_lookup(message: ProviderMessage) -> Transition:
+    """The state in the provider's own record."""
+    return Transition(message.state, message.failure_class, message.detail)
 
 
 def transition_when_absent(delivery: Delivery) -> Transition:
-    """What to make of a delivery that no provider has, long after it was reserved: it was never taken, so it may be sent again.
+    """The state of an old delivery that no provider has: it was never taken, so it is sent again, once.
 
-    Once. Missing a second time, something is wrong with asking, and the reply goes on by another channel.
+    If it is missing a second time, the query itself may be wrong, and the reply moves to another channel.
     """
     if delivery.resent_at is None:
         return Transition("planned", detail="no provider has it: sent again", was_not_taken=True)
@@ -143,5 +143,5 @@ def transition_when_absent(delivery: Delivery) -> Transition:
 
 
 def may_resend(delivery: Delivery) -> bool:
-    """Whether an unknown delivery is sent a second, last time. An answer is not: its agent is asked."""
+    """Whether an unknown delivery is sent a second and last time. An agent's answer is not: its agent decides."""
     return delivery.kind in RESENT and delivery.resent_at is None

@@ -1,4 +1,4 @@
-"""Folds the preferences of a contact point into the one in force, and derives preferences from failures and complaints. Pure."""
+"""Computes the preference in force of a contact point, and derives preferences from failures and complaints. Pure; no I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,17 @@ from parvis.common.contract.reply import ReplyRequested
 from parvis.notifier.decide.reply_channels import channels_closed_with, contact_point_kind_of
 from parvis.notifier.models.delivery import Delivery
 
-# These sources say nothing about opting out.
+# Changes of these sources do not state the opt-outs.
 _SILENT = frozenset({SMS_HELP, UNDELIVERABLE, REACHED})
 
 
 @dataclass(frozen=True)
 class EffectivePreference:
-    """The preference in force for one contact point. `is_dead`: providers say for good that nothing arrives there."""
+    """The preference in force for one contact point.
+
+    `is_dead`: nothing can be delivered there any more, by a provider's own report. `is_unreadable`: a stored change cannot be
+    read, and no later one states the opt-outs; it may have been a STOP.
+    """
 
     opt_outs: frozenset[str] = frozenset()
     reply_channels: tuple[ReplyAddress, ...] = ()
@@ -35,33 +39,39 @@ class EffectivePreference:
     quiet_hours: QuietHours | None = None
     large_print: bool | None = None
     is_dead: bool = False
+    is_unreadable: bool = False
 
 
 EffectivePreferences = Mapping[str, EffectivePreference]
 
 
-def effective_preference(changes: Sequence[PreferenceChanged]) -> EffectivePreference:
-    """The preference in force after all changes of one contact point, given oldest first.
+def effective_preference(history: Sequence[PreferenceChanged | None]) -> EffectivePreference:
+    """The preference in force after all changes of one contact point, given oldest first; None is a change that cannot be read.
 
-    Gives:  of each member the newest change that sets it: a citizen who says STOP may still like letters. An address is dead only while nothing newer came: any later change, STOP included, came from there.
+    Gives:  for each field the newest change that sets it: a citizen who says STOP may still prefer letters. An address is dead only
+            until a newer change: any later one, STOP included, came from there. `is_unreadable` ends with the next readable change
+            that states the opt-outs, for it lists all of them.
     """
-    newest = list(reversed(changes))
+    newest = [change for change in reversed(history) if change]
+    stating = [change for change in newest if change.source not in _SILENT]
+    last_stated = history.index(stating[0]) if stating else -1
     return EffectivePreference(
-        opt_outs=frozenset(next((c.opt_outs for c in newest if c.source not in _SILENT), ())),
+        opt_outs=frozenset(stating[0].opt_outs if stating else ()),
         reply_channels=next((c.personal.reply_channels for c in newest if c.personal.reply_channels), ()),
         language=next((c.language for c in newest if c.language), None),
         quiet_hours=next((c.quiet_hours for c in newest if c.quiet_hours), None),
         large_print=next((c.large_print for c in newest if c.large_print is not None), None),
         is_dead=bool(newest) and newest[0].source == UNDELIVERABLE,
+        is_unreadable=None in history[last_stated + 1 :],
     )
 
 
 def presentation_preference(
     chosen: str, hashes: Sequence[str], preferences: EffectivePreferences
 ) -> EffectivePreference:
-    """How a reply is presented: as preferred for the address it goes to, else for another one that the same citizen gave.
+    """The preferred language, quiet hours and type size: those of the address it goes to, else of another address of the citizen.
 
-    Shape:  chosen, the hash of that address; hashes, those of all addresses of the reply.
+    Shape:  chosen, the hash of the address; hashes, those of all addresses of the reply.
     """
     known = [preferences[name] for name in dict.fromkeys((chosen, *hashes)) if name in preferences]
     return EffectivePreference(
@@ -74,7 +84,7 @@ def presentation_preference(
 def preference_from_complaint(
     report: DeliveryReported, delivery: Delivery, preferences: EffectivePreferences, at: datetime
 ) -> PreferenceChanged | None:
-    """The opt-out that a complaint means: it was delivered, and its recipient wants no more of it. None for any other report."""
+    """The opt-out that follows from a complaint about a delivered message; None for any other report."""
     if report.failure_class != "opted-out" or report.outcome != "delivered":
         return None
     return _preference_changed(
@@ -85,9 +95,9 @@ def preference_from_complaint(
 def preference_from_failure(
     delivery: Delivery, preferences: EffectivePreferences, at: datetime
 ) -> PreferenceChanged | None:
-    """The preference that a failure means: an opt-out at the provider, or an address where nothing arrives.
+    """The preference that follows from a failure: an opt-out at the provider, or a dead address.
 
-    Gives:  None for a failure that passes, is a refusal or our own fault: it says nothing about the address.
+    Gives:  None if the failure says nothing about the address: a temporary one, a refusal, or our own fault.
     """
     if delivery.state not in {"failed", "undelivered"} or not delivery.address_hash or not delivery.attempt:
         return None
@@ -102,9 +112,9 @@ def preference_from_failure(
 def preferences_from_contact(
     reply: ReplyRequested, hashes: Mapping[str, ContactPoint], preferences: EffectivePreferences
 ) -> list[PreferenceChanged]:
-    """Revives addresses that were given up: their citizen has just written from there.
+    """Mark dead addresses as reachable again, because their citizen has just written from there.
 
-    Gives:  only for registrations, which are asked for when a contact comes; an answer may be about an old one.
+    Gives:  only for registrations, which follow a new contact; an answer may belong to an old one.
     """
     if reply.kind != "registration":
         return []
@@ -122,7 +132,7 @@ def preferences_from_contact(
 
 
 def _proven_kind(channel_of_contact: str | None) -> str | None:
-    """The kind of address that people prove to be theirs by writing from it; an address read off paper proves nothing."""
+    """The kind of address that a contact proves to be the sender's; None for post, since an address on paper proves nothing."""
     kind = channel(channel_of_contact or "").contact_point_kind
     return None if kind == "post" else kind
 

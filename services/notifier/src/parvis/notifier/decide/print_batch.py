@@ -1,4 +1,4 @@
-"""Decides when a batch of letters is due, names it and writes its manifest. Pure; no I/O."""
+"""Decides when a batch of letters is due, and builds its name and manifest. Pure; no I/O."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from parvis.notifier.models.letter import PrintedLetter, UnbatchedLetters
+from parvis.notifier.models.letter import PrintShopLetter, UnbatchedLetters
 
 _COLUMNS: tuple[str, ...] = (
     "file",
@@ -22,7 +22,7 @@ _COLUMNS: tuple[str, ...] = (
     "written_at",
 )
 _FRENCH_LINE = re.compile(r"(?:F-?)?[0-9]{5}\s+\S")
-# The last line of an address abroad, in French as La Poste wants it or in English; whatever else stands there is given as it is.
+# The last line of an address abroad, in French as La Poste demands or in English. Other names stay as they are.
 _COUNTRIES: Mapping[str, str] = {
     "ALGERIE": "DZ", "ALGERIA": "DZ", "ALLEMAGNE": "DE", "GERMANY": "DE", "AUTRICHE": "AT", "AUSTRIA": "AT", "BELGIQUE": "BE",
     "BELGIUM": "BE", "BULGARIE": "BG", "BULGARIA": "BG", "CANADA": "CA", "CHYPRE": "CY", "CYPRUS": "CY", "CROATIE": "HR",
@@ -42,7 +42,7 @@ _PLAIN = str.maketrans("ÉÈÊËÀÂÎÏÔÛÙÇ", "EEEEAAIIOUUC")
 
 
 def is_batch_due(waiting: UnbatchedLetters, now: datetime, *, at: time, zone: ZoneInfo, most: int) -> bool:
-    """Whether a batch is to be made: the day's hour has come since the oldest letter, or there are enough of them."""
+    """Whether to make a batch: the batch hour has passed since the oldest letter was written, or there are enough letters."""
     if waiting.since is None:
         return False
     local = now.astimezone(zone)
@@ -52,7 +52,7 @@ def is_batch_due(waiting: UnbatchedLetters, now: datetime, *, at: time, zone: Zo
 
 
 def batch_name(now: datetime, zone: ZoneInfo, known: Collection[str]) -> str:
-    """`batch-2026-11-23-1`: the day in the town and a number."""
+    """The next free name of the day in the town's time zone: `batch-2026-11-23-1`."""
     day = batch_day(now, zone)
     number = 1
     while f"{day}{number}" in known:
@@ -69,15 +69,15 @@ def batch_day(now: datetime, zone: ZoneInfo) -> str:
 
 
 def country_of(address: str) -> str:
-    """Where an address is, as ISO 3166-1 where we know it; else its last line."""
+    """The country of an address by ISO 3166-1, if we know it; else the address's last line."""
     last = address.strip().split("\n")[-1].strip()
     if _FRENCH_LINE.match(last):
         return "FR"
     return _COUNTRIES.get(" ".join(last.upper().translate(_PLAIN).split()), last.upper()[:40])
 
 
-def build_manifest(name: str, made_at: datetime, letters: Sequence[PrintedLetter]) -> Mapping[str, bytes]:
-    """What lies beside the letters of a batch: the same list for machines twice, by file name."""
+def build_manifest(name: str, made_at: datetime, letters: Sequence[PrintShopLetter]) -> Mapping[str, bytes]:
+    """The manifest of a batch as JSON and CSV, by file name."""
     rows = [_row(letter) for letter in letters]
     whole = {
         "batch": name,
@@ -96,8 +96,8 @@ def build_manifest(name: str, made_at: datetime, letters: Sequence[PrintedLetter
     }
 
 
-def _row(letter: PrintedLetter) -> dict[str, str | int]:
+def _row(letter: PrintShopLetter) -> dict[str, str | int]:
     values = asdict(letter) | {"file": letter.file_name, "written_at": letter.written_at.isoformat()}
-    # Somebody wrote it: a spreadsheet takes what begins with = or @ for a formula.
+    # The value comes from outside, and a spreadsheet takes a text that begins with = or @ for a formula.
     values["country"] = _NOT_IN_COUNTRY_NAME.sub("", letter.country).strip("- ")
     return {column: values[column] for column in _COLUMNS}

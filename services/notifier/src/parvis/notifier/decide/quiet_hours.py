@@ -1,4 +1,4 @@
-"""Computes until when a reply waits for the end of a citizen's quiet hours or of a public holiday. Pure; no I/O."""
+"""Computes how long a reply waits for the end of quiet hours and public holidays. Pure; no I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _LONGEST_REST_DAYS = 10
 
 @dataclass(frozen=True)
 class QuietHoursPolicy:
-    """The town's own days: its time zone, its public holidays, which are quiet from midnight to midnight."""
+    """Applies quiet hours in the town's time zone; its public holidays are quiet all day."""
 
     town: Town
 
@@ -38,10 +38,10 @@ class QuietHoursPolicy:
     def hold_until(
         self, reply: ReplyRequested, channel: str, hours: QuietHours | None, at: datetime, limits: SendingLimits
     ) -> datetime | None:
-        """Until when a due reply waits; none when it leaves now.
+        """Until when a due reply waits; None if it may be sent now.
 
-        Gives:  the end of the quiet hours. What the law owes waits for it only when that is before its `send_by`, else
-                within a day after its `send_at`: the notices are asked for with a day in hand.
+        Gives:  the end of the quiet hours. A reply that the law demands waits only if they end before its `send_by` or, without
+                one, within a day of its `send_at`: notices are requested a day ahead.
         """
         if hours is None or not channel_row(channel).is_interruptive:
             return None
@@ -55,7 +55,7 @@ class QuietHoursPolicy:
 def end_of_quiet_hours(
     at: datetime, hours: QuietHours, zone: ZoneInfo, is_holiday: Callable[[date], bool]
 ) -> datetime | None:
-    """The first instant from which it is not quiet any more; none when it is not quiet at `at`."""
+    """The end of the quiet time at `at`; None if it is not quiet then."""
     local = at.astimezone(zone)
     start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
     if start == end:
@@ -70,7 +70,7 @@ def end_of_quiet_hours(
 
 
 def _end_of_quiet(moment: datetime, start: time, end: time, is_holiday: Callable[[date], bool]) -> datetime | None:
-    """When the rest that `moment` falls into ends; another may follow at once."""
+    """The end of the quiet period at `moment`; another may follow at once. None if it is not quiet."""
     day, clock = moment.date(), moment.time()
     if is_holiday(day):
         return datetime.combine(day + timedelta(days=1), time(), moment.tzinfo)

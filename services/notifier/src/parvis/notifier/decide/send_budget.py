@@ -1,4 +1,4 @@
-"""Decides whether an address, a conversation and the town may get one more message. Pure; no I/O."""
+"""Checks a delivery against the daily limits of its address and conversation. Pure; no I/O."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from parvis.notifier.models.limits import SendingLimits
 
 @dataclass(frozen=True)
 class SendCounts:
-    """What one address, and one conversation, already got."""
+    """The messages that one address and one conversation have already got."""
 
     automatic: int = 0
     answers: int = 0
@@ -18,11 +18,11 @@ class SendCounts:
 
 
 def refuse_over_budget(delivery: Delivery, sent: SendCounts, limits: SendingLimits) -> Transition | None:
-    """Why a due delivery must not be sent, if it must not: said before it is reserved, under the address's lock."""
+    """The end of a delivery that exceeds a limit; None if it may be sent. Call it under the address's lock, before reserving."""
     if sent.has_same_kind and delivery.kind == "receipt":
         return Transition("cancelled", detail="another receipt of this conversation was sent before")
     if sent.has_same_kind and delivery.kind == "registration":
-        return Transition("failed", "budget", "one registration a conversation")
+        return Transition("failed", "budget", "one registration per conversation")
     if delivery.is_automatic and sent.automatic >= limits.automatic_per_day:
         return Transition("failed", "budget", f"{limits.automatic_per_day} automatic messages in 24 hours")
     if not delivery.is_automatic and sent.answers >= limits.answers_per_day:

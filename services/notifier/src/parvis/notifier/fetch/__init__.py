@@ -1,1 +1,1 @@
-"""Reads remote files: the attachments of a reply, scanned before they leave."""
+"""Reads the attachments of replies, and scans them before they are sent."""

@@ -1,1 +1,1 @@
-"""Defines the notifier's own values: deliveries, rendered messages, letters, limits, and the Protocols of its senders."""
+"""Defines the notifier's data types: deliveries, messages, letters, limits, and the Protocols of its senders."""

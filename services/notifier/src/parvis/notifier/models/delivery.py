@@ -1,4 +1,4 @@
-"""Defines a delivery as its row stands, and what a provider's answer means for it. Data only."""
+"""Defines a delivery, the outcome of an attempt, and a provider's record of a message. Data only."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,17 +8,17 @@ from parvis.common.contract.contact import ClaimCheck, ConversationId
 from parvis.common.contract.delivery import DeliveryId, DeliveryState, FailureClass
 from parvis.common.contract.reply import ReplyId, ReplyKind
 
-# Not written by a person. A question or a transfer notice counts as well: the router asks for them on its own.
+# Not written by a person. Questions and transfer notices count too: the router requests them by itself.
 AUTOMATIC: frozenset[str] = frozenset({"registration", "receipt", "status", "question", "transfer"})
-# Sent once more when nobody knows what became of the first: twice is harmless, never is not.
+# Sent once more if the outcome of the first is unknown: twice does no harm, never does.
 RESENT: frozenset[str] = frozenset({"registration", "receipt", "status"})
-# A delivery that failed for one of these reasons is not tried on another channel: a person looks first.
+# After one of these failures no other channel is tried: a person decides.
 FOR_PEOPLE: frozenset[str] = frozenset({"budget", "no-address"})
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One delivery as its row stands. Personal: `address`."""
+    """One row of the delivery table. Personal: `address`."""
 
     delivery_id: DeliveryId
     reply_id: ReplyId
@@ -52,21 +52,21 @@ class Delivery:
 
 @dataclass(frozen=True)
 class SendOutcome:
-    """What a provider's answer, or its silence, means.
+    """The meaning of a provider's answer, or of its silence.
 
-    `retry` says that it surely was not taken and may be later; `unknown` that it may have been taken.
+    `retry`: certainly not taken, but may be later. `unknown`: it may have been taken.
     """
 
     state: Literal["accepted", "delivered", "failed", "retry", "unknown"]
     provider_id: str | None = None
     failure_class: FailureClass | None = None
     detail: str = ""
-    provider: str | None = None  # where a channel has several
+    provider: str | None = None  # for channels with several
 
 
 @dataclass(frozen=True)
 class ProviderMessage:
-    """A message that a provider has, and how far it got."""
+    """A provider's record of a message, with its state."""
 
     state: Literal["accepted", "delivered", "undelivered", "failed"]
     provider: str

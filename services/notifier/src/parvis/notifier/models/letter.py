@@ -1,12 +1,12 @@
-"""Defines a letter as the print shop gets it, and the letters that no batch has yet. Data only."""
+"""Defines a letter in the print shop's manifest, and the count of unbatched letters. Data only."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 
 @dataclass(frozen=True)
-class PrintedLetter:
-    """A letter as the print shop is told of it: nothing personal."""
+class PrintShopLetter:
+    """One letter in the manifest. Holds no personal data."""
 
     delivery_id: str
     file_name: str

@@ -1,4 +1,4 @@
-"""Defines how much, how long and how often the notifier sends. Data only."""
+"""Defines the limits of sending: amounts, times and frequencies. Data only."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True)
 class SendingLimits:
-    """How much, how long, how often."""
+    """The limits of sending, from the settings."""
 
     in_flight: int = 50
     lease: timedelta = timedelta(seconds=90)

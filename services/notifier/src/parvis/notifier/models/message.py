@@ -1,4 +1,4 @@
-"""Defines a message that is ready to be sent, and the files that go with it. Data only."""
+"""Defines a rendered message and its attached files. Data only."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class AttachedFile:
 
 @dataclass(frozen=True)
 class RenderedMessage:
-    """A delivery, ready to leave: the rendered bytes, as they are kept for evidence."""
+    """A delivery with its rendered bytes, which are also stored as evidence."""
 
     delivery: Delivery
     content: bytes

@@ -1,9 +1,9 @@
-"""Declares the Protocols of a channel's sender: send, pause, and be asked for a message's status."""
+"""Declares the Protocols of senders: send a message, pause, find a message's status, register a letter."""
 
 from typing import Protocol, runtime_checkable
 
 from parvis.notifier.models.delivery import Delivery, ProviderMessage, SendOutcome
-from parvis.notifier.models.letter import PrintedLetter
+from parvis.notifier.models.letter import PrintShopLetter
 from parvis.notifier.models.message import RenderedMessage
 
 
@@ -11,7 +11,7 @@ class ChannelSender(Protocol):
     """Sends the messages of one reply channel.
 
     Gives:  the outcome of exactly one attempt; no retry of its own.
-    Raises: nothing of the provider's: every answer and every silence is an outcome.
+    Raises: no exception of a provider: every answer, and every time-out, is an outcome.
     """
 
     provider: str
@@ -23,18 +23,18 @@ class ChannelSender(Protocol):
 
 @runtime_checkable
 class Pausable(Protocol):
-    """A sender that may pause, as when all its providers are in trouble: nothing is reserved for its channel meanwhile."""
+    """A sender that may pause, for example when all its providers fail. Meanwhile nothing is reserved for its channel."""
 
     def is_paused(self) -> bool: ...
 
 
 @runtime_checkable
 class StatusQueryable(Protocol):
-    """A sender whose providers can be asked what became of a delivery.
+    """A sender whose providers can be queried for the status of a delivery.
 
-    Gives:  polled, the providers that send no callback; find, every message of theirs that may be this delivery; an empty list
-            when they surely never took it.
-    Raises: Unavailable, when they cannot be asked now.
+    Gives:  polled, the providers without callbacks; find, every message of theirs that may be this delivery, and an empty list
+            if they certainly never took it.
+    Raises: Unavailable, if they cannot be queried now.
     """
 
     polled: frozenset[str]
@@ -43,12 +43,12 @@ class StatusQueryable(Protocol):
 
 
 class LetterRegister(Protocol):
-    """Remembers every letter that was written, so that none is written twice.
+    """Registers every letter that was written, so that none is written twice.
 
-    Gives:  find_file_name, the name of the delivery's letter, wherever it is by now; None before it was written.
+    Gives:  find_file_name, the file name of the delivery's letter, even after it has left; None if it was not written yet.
     Raises: Unavailable.
     """
 
     async def find_file_name(self, delivery_id: str) -> str | None: ...
 
-    async def record(self, letter: PrintedLetter) -> None: ...
+    async def record(self, letter: PrintShopLetter) -> None: ...

@@ -1,4 +1,4 @@
-"""Serves the pages that links in the notifier's messages lead to."""
+"""Serves the pages that the notifier's messages link to."""
 
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
@@ -8,7 +8,7 @@ from parvis.notifier.pages.dependencies import PageDependencies
 
 
 def routes(site: PageDependencies) -> APIRouter:
-    """All pages of the notifier; the way home leads to the town's own."""
+    """All pages of the notifier; `/` redirects to the town's site."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")

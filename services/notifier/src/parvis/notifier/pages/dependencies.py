@@ -1,4 +1,4 @@
-"""Holds what the pages need, and shows one in the reader's language."""
+"""Defines the dependencies of the pages, and renders a page in the reader's language."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from parvis.web.pages import PageRenderer
 
 @dataclass(frozen=True)
 class PageDependencies:
-    """The objects that a page of the notifier may use."""
+    """The objects that the notifier's pages use."""
 
     town_config: TownConfig
     pages: PageRenderer
@@ -40,7 +40,7 @@ class PageDependencies:
         return self.renderer.public_url
 
     def render_page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """A page in the reader's language, which no search engine keeps."""
+        """Render a page in the reader's language, closed to search engines."""
         language = negotiate_language(request, self.pages.town)
         html = self.pages.render(
             template, language, language_switch_url=language_switch_url(request, self.pages), **values

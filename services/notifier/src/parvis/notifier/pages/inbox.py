@@ -1,4 +1,4 @@
-"""Serves the inbox: a signed link asks for a one-time code, and the code opens the reply with its files."""
+"""Serves the inbox: a signed link leads to a reply and its files, which a one-time code opens."""
 
 import secrets
 from contextlib import suppress
@@ -16,7 +16,7 @@ from parvis.common.contract.reply_tokens import sign_token
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.runtime.logs import logger
 from parvis.notifier.decide.code_recipients import code_recipients, mask_address
-from parvis.notifier.fetch.attachments import InfectedFile
+from parvis.notifier.fetch.attachments import InfectedAttachment
 from parvis.notifier.pages.dependencies import PageDependencies
 from parvis.notifier.render.reply_text import ReplyText
 from parvis.notifier.store import one_time_codes as store
@@ -27,7 +27,7 @@ from parvis.web.security_headers import is_same_origin
 from parvis.web.tokens import read_signed_values, sign_values
 
 log = logger()
-CODE_LASTS, READING_LASTS = timedelta(minutes=10), timedelta(minutes=30)
+CODE_LIFETIME, READING_LIFETIME = timedelta(minutes=10), timedelta(minutes=30)
 _COOKIE, _PURPOSE = "parvis-inbox", "inbox"
 
 
@@ -36,62 +36,62 @@ def routes(site: PageDependencies) -> APIRouter:
 
     @router.get("/inbox/{token}")
     async def show_reply(request: Request, token: str) -> Response:
-        reply = await _reply(site, token)
+        reply = await _load_reply(site, token)
         if _may_read(site, request, reply):
-            return await _show(site, request, reply, token)
-        return await _ask(site, request, reply, token)
+            return await _show_reply(site, request, reply, token)
+        return await _show_code_form(site, request, reply, token)
 
     @router.post("/inbox/{token}/code")
     async def send_code(request: Request, token: str, to: Annotated[int, Form(ge=0, le=20)]) -> Response:
-        reply = await _reply(site, token, request)
-        state = await _send(site, reply, to)
-        return await _ask(site, request, reply, token, state=state)
+        reply = await _load_reply(site, token, request)
+        state = await _send_code(site, reply, to)
+        return await _show_code_form(site, request, reply, token, state=state)
 
     @router.post("/inbox/{token}/open")
     async def open_with_code(request: Request, token: str, code: Annotated[str, Form(max_length=40)]) -> Response:
-        reply = await _reply(site, token, request)
+        reply = await _load_reply(site, token, request)
         digits = "".join(sign for sign in code if sign.isascii() and sign.isdigit())
         async with site.database.transaction() as connection:
             is_right = await store.use_code(
                 connection, reply.reply_id, _digest(site, reply, digits), site.pages.clock()
             )
         if not is_right:
-            return await _ask(site, request, reply, token, state="wrong", status=422)
+            return await _show_code_form(site, request, reply, token, state="wrong", status=422)
         log.info("inbox.opened", reply_id=reply.reply_id, conversation_id=reply.conversation_id)
-        return _let_in(site, reply, token)
+        return _grant_access(site, reply, token)
 
     @router.get("/inbox/{token}/files/{number}")
     async def send_file(request: Request, token: str, number: int) -> Response:
-        reply = await _reply(site, token)
+        reply = await _load_reply(site, token)
         if not _may_read(site, request, reply) or not 1 <= number <= len(reply.attachments):
             raise HTTPException(404)
-        return await _file(site, request, reply, token, number)
+        return await _serve_file(site, request, reply, token, number)
 
     _ = show_reply, send_code, open_with_code, send_file
     return router
 
 
-async def _reply(site: PageDependencies, token: str, posted: Request | None = None) -> ReplyRequested:
-    """The reply that a link names; a form that another site sent names none."""
+async def _load_reply(site: PageDependencies, token: str, posted: Request | None = None) -> ReplyRequested:
+    """Load the reply that a link names. Raises: HTTPException 404; 403 for a form sent from another site."""
     if posted and not is_same_origin(posted, site.public_url):
         raise HTTPException(403)
-    name = site.renderer.links.reply_of(token, site.pages.clock())
-    if name is None:
+    reply_id = site.renderer.links.reply_of(token, site.pages.clock())
+    if reply_id is None:
         raise HTTPException(404)
     async with site.database.transaction() as connection:
-        found = await replies_of(connection, [name])
-    if name not in found:
+        replies = await replies_of(connection, [reply_id])
+    if reply_id not in replies:
         raise HTTPException(404)
-    return found[name]
+    return replies[reply_id]
 
 
-async def _ask(
+async def _show_code_form(
     site: PageDependencies, request: Request, reply: ReplyRequested, token: str, *, state: str = "", status: int = 200
 ) -> Response:
-    """The page that asks where a code shall go, or for the code that went."""
+    """Show the form that offers the addresses for a code or, once one was sent, asks for it."""
     async with site.database.transaction() as connection:
         preferences = await load_effective_preferences(connection, site.chooser, [reply])
-    ways = [
+    recipients = [
         (number, channel, mask_address(point.value))
         for number, (channel, point) in enumerate(code_recipients(reply, preferences, site.chooser))
     ]
@@ -102,38 +102,40 @@ async def _ask(
         status=status,
         reply=reply,
         token=token,
-        ways=ways,
+        recipients=recipients,
         state=state,
         department=department,
-        minutes=int(CODE_LASTS.total_seconds() // 60),
+        minutes=int(CODE_LIFETIME.total_seconds() // 60),
     )
 
 
-async def _send(site: PageDependencies, reply: ReplyRequested, to: int) -> str:
-    """Send a code, counted before it leaves; what the page says of it."""
+async def _send_code(site: PageDependencies, reply: ReplyRequested, to: int) -> str:
+    """Send a code, which is recorded and counted first. Gives the state that the page shows: sent, not_sent, too_many."""
     at = site.pages.clock()
     digits = f"{secrets.randbelow(1_000_000):06}"
     async with site.database.transaction() as connection:
         preferences = await load_effective_preferences(connection, site.chooser, [reply])
-        ways = code_recipients(reply, preferences, site.chooser)
-        if to >= len(ways):
+        recipients = code_recipients(reply, preferences, site.chooser)
+        if to >= len(recipients):
             raise HTTPException(400)
-        channel, point = ways[to]
-        name = site.chooser.hash_of(point)
-        await lock_addresses(connection, [name])
-        code = store.OneTimeCode(reply.reply_id, name, _digest(site, reply, digits), at, at + CODE_LASTS)
+        channel, point = recipients[to]
+        address_hash = site.chooser.hash_of(point)
+        await lock_addresses(connection, [address_hash])
+        code = store.OneTimeCode(reply.reply_id, address_hash, _digest(site, reply, digits), at, at + CODE_LIFETIME)
         if not await store.record_code(connection, code):
-            log.warning("code.refused", reply_id=reply.reply_id, channel=channel, sender_hash=name, reason="too many")
+            log.warning(
+                "code.refused", reply_id=reply.reply_id, channel=channel, sender_hash=address_hash, reason="too many"
+            )
             return "too_many"
     message = site.renderer.render_code(
-        reply, channel, point.value, digits, at, minutes=int(CODE_LASTS.total_seconds() // 60)
+        reply, channel, point.value, digits, at, minutes=int(CODE_LIFETIME.total_seconds() // 60)
     )
     outcome = await site.senders[channel].send(message)
     log.info(
         "code.sent",
         reply_id=reply.reply_id,
         channel=channel,
-        sender_hash=name,
+        sender_hash=address_hash,
         outcome=outcome.state,
         code=outcome.detail,
     )
@@ -144,25 +146,29 @@ def _digest(site: PageDependencies, reply: ReplyRequested, digits: str) -> str:
     return sign_token(f"{reply.reply_id}\x1f{digits}", "code", site.key)
 
 
-def _let_in(site: PageDependencies, reply: ReplyRequested, token: str) -> Response:
-    until = site.pages.clock() + READING_LASTS
+def _grant_access(site: PageDependencies, reply: ReplyRequested, token: str) -> Response:
+    until = site.pages.clock() + READING_LIFETIME
     sealed = sign_values({"reply": reply.reply_id, "until": int(until.timestamp())}, _PURPOSE, site.key)
     response = RedirectResponse(f"/inbox/{token}", status_code=303)
     response.set_cookie(
-        _COOKIE, sealed, max_age=int(READING_LASTS.total_seconds()), path=f"/inbox/{token}", httponly=True, samesite="lax",
+        _COOKIE, sealed, max_age=int(READING_LIFETIME.total_seconds()), path=f"/inbox/{token}", httponly=True, samesite="lax",
         secure=site.public_url.startswith("https:"),
     )  # fmt: skip
     return response
 
 
 def _may_read(site: PageDependencies, request: Request, reply: ReplyRequested) -> bool:
-    held = read_signed_values(request.cookies.get(_COOKIE, ""), _PURPOSE, site.key)
-    return bool(held) and held.get("reply") == reply.reply_id and held.get("until", 0) > site.pages.clock().timestamp()
+    access = read_signed_values(request.cookies.get(_COOKIE, ""), _PURPOSE, site.key)
+    return (
+        bool(access)
+        and access.get("reply") == reply.reply_id
+        and access.get("until", 0) > site.pages.clock().timestamp()
+    )
 
 
-async def _show(site: PageDependencies, request: Request, reply: ReplyRequested, token: str) -> Response:
+async def _show_reply(site: PageDependencies, request: Request, reply: ReplyRequested, token: str) -> Response:
     reply_text = ReplyText(site.town_config, site.renderer.templates, reply)
-    # An answer's mail says how to reply to it; nobody can reply to a page. Its letter says what holds for both.
+    # The mail of an answer says how to reply to it, and nobody can reply to a page; its letter does not.
     rendered = reply_text.render("letter" if reply_text.template == "answer" else "email")
     return site.render_page(
         request,
@@ -178,45 +184,54 @@ async def _show(site: PageDependencies, request: Request, reply: ReplyRequested,
 
 
 async def _listed_files(site: PageDependencies, reply: ReplyRequested) -> list[tuple[int, str, int, bool]]:
-    """Number, name, size, and whether it can be opened now: not before a scanner has seen it. An infected file is not listed."""
+    """Number, name, size, and whether the file can be opened: a pending one only after its scan. Infected files are left out."""
     files: list[tuple[int, str, int, bool]] = []
     for number, claim in enumerate(reply.attachments, 1):
-        with suppress(InfectedFile):
-            files.append((number, _name(reply, number), claim.size_bytes, await _can_be_opened(site, claim)))
+        with suppress(InfectedAttachment):
+            files.append((number, _file_name(reply, number), claim.size_bytes, await _can_be_opened(site, claim)))
     return files
 
 
 async def _can_be_opened(site: PageDependencies, claim: ClaimCheck) -> bool:
-    """Raises: InfectedFile."""
+    """Raises: InfectedAttachment."""
     match site.attachments.verdict(claim):
         case "infected":
-            raise InfectedFile("infected")
+            raise InfectedAttachment("infected")
         case "pending":
-            with suppress(Poison, Unavailable):
-                await site.attachments.open(claim)
-                return True
-            return False
+            with suppress(Poison):  # its link leads to the page that says what is wrong
+                return await _is_scanned_now(site, claim)
+            return True
         case _:
             return True
 
 
-def _name(reply: ReplyRequested, number: int) -> str:
+async def _is_scanned_now(site: PageDependencies, claim: ClaimCheck) -> bool:
+    try:
+        await site.attachments.open(claim)
+    except Unavailable:
+        return False
+    return True
+
+
+def _file_name(reply: ReplyRequested, number: int) -> str:
     names = reply.personal.file_names
     return safe_file_name(names[number - 1]) if number <= len(names) else ""
 
 
-async def _file(site: PageDependencies, request: Request, reply: ReplyRequested, token: str, number: int) -> Response:
+async def _serve_file(
+    site: PageDependencies, request: Request, reply: ReplyRequested, token: str, number: int
+) -> Response:
     try:
         content = await site.attachments.open(reply.attachments[number - 1])
-    except InfectedFile as error:
+    except InfectedAttachment as error:
         raise HTTPException(404) from error
     except Unavailable:
         return _file_problem(site, request, reply, token, "file_later", status=503)
     except Poison as error:
         log.exception("file.missing", reply_id=reply.reply_id, conversation_id=reply.conversation_id, reason=str(error))
         return _file_problem(site, request, reply, token, "file_gone", status=410)
-    name = _name(reply, number) or f"document-{number}"
-    # Always saved, never shown under the page's own name: nothing in it runs (ASVS 5.4.1).
+    name = _file_name(reply, number) or f"document-{number}"
+    # Always downloaded, never shown on our origin: nothing in it runs (ASVS 5.4.1).
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
     return Response(content, media_type="application/octet-stream", headers=headers)
 

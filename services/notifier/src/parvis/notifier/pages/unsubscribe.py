@@ -22,50 +22,50 @@ def routes(site: PageDependencies) -> APIRouter:
     router = APIRouter()
 
     @router.get("/unsubscribe/{token}")
-    async def ask(request: Request, token: str) -> HTMLResponse:
-        """A page with one button: what follows links by itself, as scanners of mail do, takes nobody off."""
-        delivery = await _delivery(site, token)
+    async def ask_to_confirm(request: Request, token: str) -> HTMLResponse:
+        """A page with one button: mail scanners follow links by themselves, and must unsubscribe nobody."""
+        delivery = await _load_delivery(site, token)
         return site.render_page(request, "unsubscribe.html", address=mask_address(delivery.address), is_done=False)
 
     @router.post("/unsubscribe/{token}")
-    async def leave(request: Request, token: str) -> HTMLResponse:
-        """The button, or a mail program on the citizen's word: no cookie, no login, no second question."""
-        delivery = await _delivery(site, token)
-        await _stop(site, delivery)
+    async def unsubscribe(request: Request, token: str) -> HTMLResponse:
+        """The button, or the one-click POST of a mail program: without cookie, login or confirmation."""
+        delivery = await _load_delivery(site, token)
+        await _opt_out(site, delivery)
         return site.render_page(request, "unsubscribe.html", address=mask_address(delivery.address), is_done=True)
 
-    _ = ask, leave
+    _ = ask_to_confirm, unsubscribe
     return router
 
 
-async def _delivery(site: PageDependencies, token: str) -> Delivery:
-    name = site.renderer.links.delivery_of(token)
-    found = await _find(site, name) if name else None
-    if found is None:
+async def _load_delivery(site: PageDependencies, token: str) -> Delivery:
+    delivery_id = site.renderer.links.delivery_of(token)
+    delivery = await _find_delivery(site, delivery_id) if delivery_id else None
+    if delivery is None:
         raise HTTPException(404)
-    return found
+    return delivery
 
 
-async def _find(site: PageDependencies, name: DeliveryId) -> Delivery | None:
+async def _find_delivery(site: PageDependencies, delivery_id: DeliveryId) -> Delivery | None:
     async with site.database.transaction() as connection:
-        return (await deliveries.lock_deliveries(connection, [name])).get(name)
+        return (await deliveries.lock_deliveries(connection, [delivery_id])).get(delivery_id)
 
 
-async def _stop(site: PageDependencies, delivery: Delivery) -> None:
-    """Write the preference down: it holds from now on, here and for every reader of the topic. Idempotent."""
+async def _opt_out(site: PageDependencies, delivery: Delivery) -> None:
+    """Record and publish the opt-out. Idempotent."""
     point = site.chooser.contact_point_at(delivery)
     if point is None:
         return
     async with site.database.transaction() as connection:
         await lock_addresses(connection, [delivery.address_hash])
         known = await effective_preferences_of(connection, [delivery.address_hash])
-        stands = known.get(delivery.address_hash, EffectivePreference())
-        if delivery.channel in stands.opt_outs:
+        current = known.get(delivery.address_hash, EffectivePreference())
+        if delivery.channel in current.opt_outs:
             return
-        left = PreferenceChanged.model_validate(
+        change = PreferenceChanged.model_validate(
             {
                 "contact_point_hash": delivery.address_hash,
-                "opt_outs": sorted(stands.opt_outs | {delivery.channel}),
+                "opt_outs": sorted(current.opt_outs | {delivery.channel}),
                 "source": SOURCE,
                 "evidence": delivery.evidence,
                 "detail": f"the link in delivery {delivery.delivery_id}",
@@ -73,5 +73,5 @@ async def _stop(site: PageDependencies, delivery: Delivery) -> None:
                 "personal": PersonalPreference(contact_point=point),
             }
         )
-        await site.ledger.record_preferences(connection, {str(uuid.uuid4()): left})
+        await site.ledger.record_preferences(connection, {str(uuid.uuid4()): change})
     site.outbox.wake()

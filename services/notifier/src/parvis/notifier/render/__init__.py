@@ -1,1 +1,1 @@
-"""Writes the bytes of each message: SMS, mail, letter, and the links to the notifier's own pages. Pure; no I/O."""
+"""Renders messages as SMS, mail or letter, and the signed links to the notifier's pages. Pure; no I/O."""

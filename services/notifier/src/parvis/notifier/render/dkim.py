@@ -1,4 +1,4 @@
-"""Signs mails with DKIM (RFC 6376). Pure: keys come in as values."""
+"""Signs mails with DKIM (RFC 6376). Pure; no I/O."""
 
 import base64
 import re
@@ -8,22 +8,22 @@ import dkim
 
 from parvis.common.contract.errors import Misconfigured, Rejected
 
-# Every field that a reader sees or a program acts upon. Each is named once more than it stands there: a second `From` or
-# `Subject` that somebody adds on the way breaks the signature (RFC 6376 §8.15).
+# Every field that a reader sees or a program acts upon. Each is signed once more often than it occurs: a `From` or `Subject` that is
+# added in transit then breaks the signature (RFC 6376 §8.15).
 _SIGNED = (
     b"from", b"to", b"cc", b"subject", b"date", b"reply-to", b"message-id", b"in-reply-to", b"references", b"mime-version",
     b"content-type", b"content-transfer-encoding", b"content-language", b"auto-submitted", b"list-unsubscribe",
     b"list-unsubscribe-post",
 )  # fmt: skip
-_RELAXED = (b"relaxed", b"relaxed")  # relays fold header fields anew and cut spaces at line ends
+_RELAXED = (b"relaxed", b"relaxed")  # relays refold header fields and strip trailing spaces
 _PEM = re.compile(rb"-----BEGIN [A-Z ]+-----(.*?)-----END [A-Z ]+-----", re.DOTALL)
 _ED25519 = bytes.fromhex("06032b6570")  # its object identifier in a PKCS#8 file
-_TRY = b"From: a@b.example\r\n\r\n"
+_TEST_MAIL = b"From: a@b.example\r\n\r\n"
 
 
 @dataclass(frozen=True)
 class DkimKey:
-    """One private key and the name under which its public half stands in the DNS."""
+    """One private key, and the selector of its public key in the DNS."""
 
     selector: str
     private: bytes
@@ -32,13 +32,13 @@ class DkimKey:
 
 @dataclass(frozen=True)
 class DkimSigner:
-    """Signs with every key: the old and the new one while they change, or RSA and Ed25519 beside each other (RFC 8463)."""
+    """Signs with every key: the old and the new one during a rotation, or RSA and Ed25519 together (RFC 8463)."""
 
     domain: str
     keys: tuple[DkimKey, ...] = ()
 
     def sign(self, content: bytes) -> bytes:
-        """Raises: Rejected, for a mail that cannot be signed."""
+        """Raises: Rejected, if the mail cannot be signed."""
         try:
             return b"".join(self._signature(content, key) for key in self.keys) + content
         except dkim.DKIMException as error:
@@ -57,9 +57,9 @@ class DkimSigner:
 
 
 def read_key(selector: str, text: bytes) -> DkimKey:
-    """A key of a PEM file, RSA or Ed25519.
+    """Read an RSA or Ed25519 key from PEM.
 
-    Raises: Misconfigured, when it is none, or too short for anybody to accept (RFC 8301: 1024 bits; 2048 is usual).
+    Raises: Misconfigured, if it is no such key, or shorter than receivers accept (RFC 8301: 1024 bits; 2048 is usual).
     """
     pem = _PEM.search(text)
     der = base64.b64decode(pem[1]) if pem else b""
@@ -68,15 +68,15 @@ def read_key(selector: str, text: bytes) -> DkimKey:
     else:
         key = DkimKey(selector, text, b"rsa-sha256")
     try:
-        DkimSigner("b.example", (key,)).sign(_TRY)
+        DkimSigner("b.example", (key,)).sign(_TEST_MAIL)
     except (Rejected, ValueError) as error:
         raise Misconfigured(
-            f"the DKIM key of the selector {selector} is no private RSA or Ed25519 key in PEM"
+            f"the DKIM key of the selector {selector} is not a private RSA or Ed25519 key in PEM"
         ) from error
     return key
 
 
 def _over_signed(content: bytes) -> list[bytes]:
     head = content.partition(b"\r\n\r\n")[0].lower()
-    there = [line.partition(b":")[0] for line in re.split(rb"\r\n(?![ \t])", head)]
-    return [name for field in _SIGNED for name in [field] * (there.count(field) + 1)]
+    present = [line.partition(b":")[0] for line in re.split(rb"\r\n(?![ \t])", head)]
+    return [name for field in _SIGNED for name in [field] * (present.count(field) + 1)]

@@ -1,4 +1,4 @@
-"""Renders a reply as a letter: a PDF that is tagged for screen readers, fit to be kept, and the same on every machine. Pure."""
+"""Renders a reply as a letter: a tagged, archivable PDF, the same on every machine. Pure; no I/O."""
 
 import json
 import re
@@ -17,9 +17,9 @@ from parvis.common.text.telephone import format_phone
 from parvis.common.town.models import localized
 from parvis.common.town.template_variables import format_day
 from parvis.notifier.models.delivery import Delivery
-from parvis.notifier.render.reply_text import ReplyText, one_line
+from parvis.notifier.render.reply_text import ReplyText, to_one_line
 
-# The compiler's own fonts: a letter looks the same wherever it is made, and the machine's fonts play no part.
+# Only the fonts inside the compiler, so that a letter looks the same on every machine.
 _FONTS = typst.Fonts(include_system_fonts=False)
 _LAYOUT = resources.files("parvis.notifier.render").joinpath("letter.typ").read_bytes()
 _LABELS: Mapping[str, Mapping[str, str]] = {
@@ -41,17 +41,17 @@ _LABELS: Mapping[str, Mapping[str, str]] = {
     },
 }
 _PAGES = re.compile(rb"/Type\s*/Pages\s*/Count\s+([0-9]{1,5})")
-_PICTURES = re.compile("[\U0001f000-\U0001faff\ufe0f\u200d\u20e3]")  # no font of the compiler draws them
+_PICTURES = re.compile("[\U0001f000-\U0001faff\ufe0f\u200d\u20e3]")  # no font of the compiler has them
 
 
-def render_letter(words: ReplyText, delivery: Delivery, at: datetime, key: bytes) -> bytes:
+def render_letter(reply_text: ReplyText, delivery: Delivery, at: datetime, key: bytes) -> bytes:
     """The PDF of a letter, PDF/UA-1 and PDF/A-2a.
 
-    Gives:  the same bytes for every attempt: it is dated by the first.
-    Raises: Rejected, when a character of it is in none of the fonts.
+    Gives:  the same bytes for every attempt: it bears the date of the first.
+    Raises: Rejected, if a character is in none of the fonts.
     """
     dated_at = delivery.first_reserved_at or at
-    letter = _PICTURES.sub("", json.dumps(_values(words, delivery, dated_at, key), ensure_ascii=False))
+    letter = _PICTURES.sub("", json.dumps(_values(reply_text, delivery, dated_at, key), ensure_ascii=False))
     try:
         pdf: Any = typst.compile(
             _LAYOUT,
@@ -62,45 +62,47 @@ def render_letter(words: ReplyText, delivery: Delivery, at: datetime, key: bytes
             timestamp=int(dated_at.timestamp()),
         )
     except typst.TypstError as error:
-        raise Rejected("the letter cannot be set: a character without a glyph, or a fault of its layout") from error
+        raise Rejected("the letter cannot be typeset: a character without a glyph, or a layout error") from error
     return bytes(pdf)
 
 
 def count_pages(pdf: bytes) -> int:
-    """How many pages a letter of ours has: its compiler writes the page tree in the open."""
-    found = _PAGES.search(pdf)
-    return int(found[1]) if found else 0
+    """The number of pages of one of our letters; its compiler writes the page tree uncompressed."""
+    match = _PAGES.search(pdf)
+    return int(match[1]) if match else 0
 
 
-def _values(words: ReplyText, delivery: Delivery, dated_at: datetime, key: bytes) -> dict[str, Any]:
-    town, department, language = words.town_config.town, words.department, words.language
+def _values(reply_text: ReplyText, delivery: Delivery, dated_at: datetime, key: bytes) -> dict[str, Any]:
+    town, department, language = reply_text.town_config.town, reply_text.department, reply_text.language
     labels = _LABELS.get(language) or _LABELS["fr" if "fr" in town.languages else "en"]
-    said = words.render("letter")
-    reference = words.reply.reference
+    rendered = reply_text.render("letter")
+    reference = reply_text.reply.reference
     day = dated_at.astimezone(ZoneInfo(town.time_zone))
     name = localized(town.name, language)
     return {
         "language": language,
         "large": delivery.large_print,
-        "title": said.subject,
-        "subject": labels["subject"].format(said.subject),
+        "title": rendered.subject,
+        "subject": labels["subject"].format(rendered.subject),
         "day": [day.year, day.month, day.day],
         "date": labels["date"].format(format_day(dated_at, town, language)),
         "reference": labels["reference"].format(reference),
-        "letterhead": _letterhead(name, words, department.email),
-        "addressee": [one_line(line) for line in delivery.address.split("\n")],
-        "paragraphs": [paragraph.split("\n") for paragraph in said.text.split("\n\n")],
+        "letterhead": _letterhead(name, reply_text, department.email),
+        "addressee": [to_one_line(line) for line in delivery.address.split("\n")],
+        "paragraphs": [paragraph.split("\n") for paragraph in rendered.text.split("\n\n")],
         "footer": f"{name} · {reference}{' · ' + labels['fictional'] if town.fictional else ''}",
         "page": labels["page"],
-        "qr": _qr(encode_letter_qr(reference, words.reply.conversation_id, words.reply.reply_id, town.web_name, key)),
+        "qr": _qr(
+            encode_letter_qr(reference, reply_text.reply.conversation_id, reply_text.reply.reply_id, town.web_name, key)
+        ),
         "qr_says": labels["qr"].format(reference),
     }
 
 
-def _letterhead(name: str, words: ReplyText, email: str) -> list[str]:
-    department, language = words.department, words.language
-    # Its own address names the town and the department again in its first lines.
-    names = {*words.town_config.town.name.values(), *department.name.values()}
+def _letterhead(name: str, reply_text: ReplyText, email: str) -> list[str]:
+    department, language = reply_text.department, reply_text.language
+    # The first lines of the address repeat the town and the department.
+    names = {*reply_text.town_config.town.name.values(), *department.name.values()}
     address = [line for line in department.address if line not in names]
     return [name, localized(department.name, language), *address, format_phone(department.phone), email]
 

@@ -1,4 +1,4 @@
-"""Renders a reply as a mail, plain text and HTML, with header fields that nobody can add to. Pure."""
+"""Renders a reply as a MIME mail in plain text and HTML, safe against header injection. Pure; no I/O."""
 
 import re
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from parvis.common.town.models import localized
 from parvis.notifier.models.delivery import Delivery
 from parvis.notifier.models.message import AttachedFile
 from parvis.notifier.render.mail_html import MailPage, render_mail_html
-from parvis.notifier.render.reply_text import ReplyText, one_line
+from parvis.notifier.render.reply_text import ReplyText, to_one_line
 from parvis.notifier.render.signed_links import SignedLinks
 
 _UTF_8 = Charset("utf-8")
-_UTF_8.body_encoding = QP  # readable in the evidence, and lighter with filters than base64
+_UTF_8.body_encoding = QP  # readable in the evidence, and spam filters trust it more than base64
 _BYTES = Charset("us-ascii")
 _BYTES.body_encoding = BASE64
-# The old policy: it writes a value as it is given. The new one parses it first, decodes `=?…?=` and writes what it
-# finds, line feeds as well (CVE-2024-6923).
-_AS_GIVEN = compat32.clone(linesep="\r\n", max_line_length=None)  # a folded Message-ID is not found by everybody
+# The old policy writes a value as given. The new one parses it first, decodes `=?…?=` and writes the result, line feeds included
+# (CVE-2024-6923).
+_AS_GIVEN = compat32.clone(linesep="\r\n", max_line_length=None)  # not every program finds a folded Message-ID
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")  # printable ASCII without angle brackets
 _FICTIONAL = {
     "fr": "Ville fictive : ce message est une démonstration.",
@@ -36,7 +36,7 @@ _FICTIONAL = {
 
 
 def render_mail(
-    words: ReplyText,
+    reply_text: ReplyText,
     delivery: Delivery,
     at: datetime,
     *,
@@ -44,95 +44,97 @@ def render_mail(
     links: SignedLinks,
     files: Sequence[AttachedFile] = (),
 ) -> bytes:
-    """A whole message, RFC 5322 and MIME.
+    """Render a complete message (RFC 5322, MIME).
 
-    Gives:  the same Message-ID for every attempt, so that a second one may be merged on its way; it is the signed thread
-            token of the conversation.
+    Gives:  the same Message-ID for every attempt, so that receivers can merge a duplicate; it is the signed thread token of
+            the conversation.
     Source: RFC 3834 §5 (Auto-Submitted), RFC 8058 (List-Unsubscribe-Post).
     """
-    town, department, reply = words.town_config.town, words.department, words.reply
-    said = words.render("email")
+    town, department, reply = reply_text.town_config.town, reply_text.department, reply_text.reply
+    rendered = reply_text.render("email")
     message = MIMEMultipart("mixed" if files else "alternative", policy=_AS_GIVEN)
-    sender = f"{localized(department.name, words.language)}, {localized(town.name, words.language)}"
+    sender = f"{localized(department.name, reply_text.language)}, {localized(town.name, reply_text.language)}"
     headers = {
-        "From": f"{_encoded(sender)} <{department.email}>",
-        "To": f"<{_as_written(ascii_domain(delivery.address))}>",
-        "Subject": _encoded(said.subject),
+        "From": f"{_encode_header(sender)} <{department.email}>",
+        "To": f"<{_header_address(ascii_domain(delivery.address))}>",
+        "Subject": _encode_header(rendered.subject),
         "Date": format_datetime(at),
         "Message-ID": make_message_id(reply.reply_id, reply.conversation_id, town.mail_domain, key),
-        "Content-Language": words.language,
+        "Content-Language": reply_text.language,
         "X-Parvis-Reference": reply.reference,
-        **_thread(reply.personal.in_reply_to),
-        **_machine_marks(delivery),
-        **_way_out(words, delivery, links),
+        **_thread_headers(reply.personal.in_reply_to),
+        **_automatic_headers(delivery),
+        **_unsubscribe_headers(reply_text, delivery, links),
     }
     for name, value in headers.items():
         message[name] = value
-    twins = MIMEMultipart("alternative", policy=_AS_GIVEN) if files else message
-    foot = localized(_FICTIONAL, words.language) if town.fictional else ""
-    twins.attach(_part("plain", said.text + (f"\n\n{foot}\n" if foot else "\n")))
-    twins.attach(_part("html", render_mail_html(_sheet(words, said.subject, said.text, foot, links))))
+    alternatives = MIMEMultipart("alternative", policy=_AS_GIVEN) if files else message
+    footer = localized(_FICTIONAL, reply_text.language) if town.fictional else ""
+    alternatives.attach(_text_part("plain", rendered.text + (f"\n\n{footer}\n" if footer else "\n")))
+    alternatives.attach(
+        _text_part("html", render_mail_html(_mail_page(reply_text, rendered.subject, rendered.text, footer, links)))
+    )
     if files:
-        message.attach(twins)
+        message.attach(alternatives)
         for number, file in enumerate(files, 1):
             message.attach(_attachment(file, number))
     content = message.as_bytes(policy=_AS_GIVEN)
-    _check(content, headers)
+    _check_header_names(content, headers)
     return content
 
 
 def ascii_domain(address: str) -> str:
-    """A mail address as it travels: the domain in ASCII; a local part that is not needs SMTPUTF8 (RFC 6531)."""
+    """The address with its domain in ASCII (IDNA). A local part beyond ASCII still needs SMTPUTF8 (RFC 6531). Raises: Rejected."""
     local, _, domain = address.rpartition("@")
     if domain.isascii():
         return address
     try:
         return f"{local}@{domain.encode('idna').decode()}"
     except UnicodeError as error:
-        raise Rejected("the domain of the address cannot be written in ASCII") from error
+        raise Rejected("the domain of the mail address has no ASCII form") from error
 
 
-def _as_written(address: str) -> str:
-    """An address for a header field: raw UTF-8 (RFC 6532), which the old policy writes as it is, given as stray bytes."""
+def _header_address(address: str) -> str:
+    """The address for a header field: raw UTF-8 (RFC 6532), as surrogates, which the old policy writes unchanged. Raises: Rejected."""
     if set(address) & set("<>,\r\n\0 "):
-        raise Rejected("the mail address has a sign that no address has")
+        raise Rejected("the mail address contains an invalid character")
     return address.encode().decode("ascii", "surrogateescape")
 
 
-def _sheet(words: ReplyText, title: str, text: str, foot: str, links: SignedLinks) -> MailPage:
-    town = words.town_config.town
+def _mail_page(reply_text: ReplyText, title: str, text: str, footer: str, links: SignedLinks) -> MailPage:
+    town = reply_text.town_config.town
     return MailPage(
-        language=words.language,
-        town=localized(town.name, words.language),
+        language=reply_text.language,
+        town=localized(town.name, reply_text.language),
         title=title,
         text=text,
-        reference=words.reply.reference,
-        foot=foot,
+        reference=reply_text.reply.reference,
+        footer=footer,
         web=(f"https://{town.web_name}", links.public_url),
-        mailboxes=(words.department.email, town.mailbox),
+        mailboxes=(reply_text.department.email, town.mailbox),
     )
 
 
-def _thread(in_reply_to: str | None) -> dict[str, str]:
-    """The mail that is answered, where its Message-ID is one: it came from outside."""
+def _thread_headers(in_reply_to: str | None) -> dict[str, str]:
+    """The thread headers of the mail that is answered; none if its Message-ID, which comes from outside, is malformed."""
     match = _MESSAGE_ID.fullmatch((in_reply_to or "").strip())
     return {"In-Reply-To": match[0], "References": match[0]} if match else {}
 
 
-def _machine_marks(delivery: Delivery) -> dict[str, str]:
-    """What keeps other machines from answering ours; an agent's answer has none."""
+def _automatic_headers(delivery: Delivery) -> dict[str, str]:
+    """The headers that keep other machines from answering (RFC 3834); none on an agent's answer."""
     if not delivery.is_automatic:
         return {}
-    sort = "auto-generated" if delivery.kind == "status" else "auto-replied"
-    return {"Auto-Submitted": sort, "X-Auto-Response-Suppress": "All"}
+    submission = "auto-generated" if delivery.kind == "status" else "auto-replied"
+    return {"Auto-Submitted": submission, "X-Auto-Response-Suppress": "All"}
 
 
-def _way_out(words: ReplyText, delivery: Delivery, links: SignedLinks) -> dict[str, str]:
-    """One click to get no more of these (RFC 8058): on information that goes out by itself, never on what the law owes.
+def _unsubscribe_headers(reply_text: ReplyText, delivery: Delivery, links: SignedLinks) -> dict[str, str]:
+    """The headers of one-click unsubscription (RFC 8058): only on information, never on what the law demands.
 
-    Never on a person's answer either: help desks, ours as well, take any List-* field for a machine's mark.
+    Not on an agent's answer either: help desks, ours included, treat any mail with a List-* field as automatic.
     """
-    if words.reply.legal or delivery.kind != "status":
+    if reply_text.reply.legal or delivery.kind != "status":
         return {}
     return {
         "List-Unsubscribe": f"<{links.unsubscribe(delivery.delivery_id)}>",
@@ -140,15 +142,15 @@ def _way_out(words: ReplyText, delivery: Delivery, links: SignedLinks) -> dict[s
     }
 
 
-def _encoded(text: str) -> str:
-    """A header's words. Whatever is not plain ASCII, or looks encoded already, is encoded as a whole."""
-    words = one_line(text)
-    if len(words) < 200 and words.isascii() and "=?" not in words and not set(words) & set('",<>@()[]:;\\'):
-        return words
-    return Header(words, "utf-8").encode(linesep="\r\n")
+def _encode_header(text: str) -> str:
+    """Encode a header's text as a whole, unless it is plain ASCII that needs no quoting and does not look encoded."""
+    line = to_one_line(text)
+    if len(line) < 200 and line.isascii() and "=?" not in line and not set(line) & set('",<>@()[]:;\\'):
+        return line
+    return Header(line, "utf-8").encode(linesep="\r\n")
 
 
-def _part(subtype: str, text: str) -> MIMENonMultipart:
+def _text_part(subtype: str, text: str) -> MIMENonMultipart:
     part = MIMENonMultipart("text", subtype, policy=_AS_GIVEN)
     part.set_payload(text.replace("\n", "\r\n"), _UTF_8)
     return part
@@ -167,10 +169,10 @@ def _attachment(file: AttachedFile, number: int) -> Message:
     return part
 
 
-def _check(content: bytes, headers: dict[str, str]) -> None:
-    """Refuse a message whose head has another line than those that were meant: the last door against injection."""
+def _check_header_names(content: bytes, headers: dict[str, str]) -> None:
+    """Last defence against header injection. Raises: Rejected, if the header fields are not exactly the intended ones."""
     head = content.partition(b"\r\n\r\n")[0]
     written = [line.partition(b":")[0].decode("ascii", "replace") for line in re.split(rb"\r\n(?![ \t])", head)]
-    wanted = {"Content-Type", "MIME-Version", *headers}
-    if sorted(written) != sorted(wanted) or re.search(rb"(?<!\r)\n|\r(?!\n)", content):
-        raise Rejected("the head of the mail has a line that was not meant")
+    expected = {"Content-Type", "MIME-Version", *headers}
+    if sorted(written) != sorted(expected) or re.search(rb"(?<!\r)\n|\r(?!\n)", content):
+        raise Rejected("the mail has a header line that was not intended")

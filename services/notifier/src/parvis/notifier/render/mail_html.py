@@ -1,11 +1,11 @@
-"""Renders the HTML part of a mail from its plain text: nothing is fetched, nothing hidden, no tables. Pure."""
+"""Renders the HTML part of a mail from its plain text, without remote content or tables. Pure; no I/O."""
 
 import re
 from dataclasses import dataclass
 from html import escape
 
-# Colours stand in the elements, for programs that drop <style>; in a dark window the style sheet turns them round.
-# Contrast, light and dark: text 15:1 and 13:1, links 7:1 and 9:1 on their ground (WCAG 2.2 AAA).
+# Colours are inline, for mail programs that drop <style>; the style sheet overrides them in dark mode.
+# Contrast, light and dark: text 15:1 and 13:1, links 7:1 and 9:1 (WCAG 2.2 AAA).
 _STYLE = """\
 :root{color-scheme:light dark;supported-color-schemes:light dark}
 @media (prefers-color-scheme:dark){
@@ -30,23 +30,23 @@ _END_OF_SENTENCE = ".,;:!?)"
 
 @dataclass(frozen=True)
 class MailPage:
-    """What a mail says, and what in it may be touched: only addresses that are ours become links."""
+    """The content of a mail, and our own addresses, which alone become links."""
 
     language: str
     town: str
     title: str
     text: str
     reference: str
-    foot: str = ""
+    footer: str = ""
     web: tuple[str, ...] = ()
     mailboxes: tuple[str, ...] = ()
 
 
-def render_mail_html(sheet: MailPage) -> str:
-    """A whole HTML page, readable at 320 px, by ear, in light and in dark."""
-    body = "\n".join(_PARAGRAPH.format(_marked(paragraph, sheet)) for paragraph in sheet.text.split("\n\n"))
-    foot = f"\n{_FOOT.format(_marked(sheet.foot, sheet))}" if sheet.foot else ""
-    language, title = escape(sheet.language), escape(sheet.title)
+def render_mail_html(page: MailPage) -> str:
+    """Render a complete HTML page, for 320 px, screen readers, light and dark mode."""
+    body = "\n".join(_PARAGRAPH.format(_link_own_addresses(paragraph, page)) for paragraph in page.text.split("\n\n"))
+    footer = f"\n{_FOOT.format(_link_own_addresses(page.footer, page))}" if page.footer else ""
+    language, title = escape(page.language), escape(page.title)
     return (
         f'<!DOCTYPE html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -54,28 +54,28 @@ def render_mail_html(sheet: MailPage) -> str:
         f"<title>{title}</title>\n<style>\n{_STYLE}\n</style>\n</head>\n"
         f'<body class="ground" style="{_GROUND}">\n'
         f'<div class="sheet" role="article" lang="{language}" aria-label="{title}" style="{_SHEET}">\n'
-        f"{_TOWN.format(escape(sheet.town))}\n{_TITLE.format(_marked(sheet.title, sheet))}\n{body}{foot}\n"
+        f"{_TOWN.format(escape(page.town))}\n{_TITLE.format(_link_own_addresses(page.title, page))}\n{body}{footer}\n"
         "</div>\n</body>\n</html>\n"
     )
 
 
-def _marked(text: str, sheet: MailPage) -> str:
-    """Escaped words with line ends; our own addresses as links, the reference in one piece."""
-    ours = re.compile("|".join(re.escape(word) for word in (sheet.reference, *sheet.mailboxes)) + r"|https?://\S+")
+def _link_own_addresses(text: str, page: MailPage) -> str:
+    """Escape a text; make our own addresses links, and keep the reference on one line."""
+    pattern = re.compile("|".join(re.escape(word) for word in (page.reference, *page.mailboxes)) + r"|https?://\S+")
     parts: list[str] = []
     ends = 0
-    for found in ours.finditer(text):
-        word = found[0].rstrip(_END_OF_SENTENCE)
-        parts += [escape(text[ends : found.start()]), _mark(word, sheet)]
-        ends = found.start() + len(word)
+    for match in pattern.finditer(text):
+        word = match[0].rstrip(_END_OF_SENTENCE)
+        parts += [escape(text[ends : match.start()]), _mark_word(word, page)]
+        ends = match.start() + len(word)
     return "".join([*parts, escape(text[ends:])]).replace("\n", "<br>\n")
 
 
-def _mark(word: str, sheet: MailPage) -> str:
-    if word == sheet.reference:
+def _mark_word(word: str, page: MailPage) -> str:
+    if word == page.reference:
         return _REFERENCE.format(escape(word))
-    if word in sheet.mailboxes:
+    if word in page.mailboxes:
         return _LINK.format(f"mailto:{escape(word)}", escape(word))
-    if any(word == web or word.startswith(f"{web}/") for web in sheet.web):
+    if any(word == web or word.startswith(f"{web}/") for web in page.web):
         return _LINK.format(escape(word), escape(word))
     return escape(word)

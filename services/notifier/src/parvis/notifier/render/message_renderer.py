@@ -18,7 +18,7 @@ from parvis.notifier.render.reply_text import ReplyText
 from parvis.notifier.render.signed_links import SignedLinks
 from parvis.notifier.render.sms import render_sms
 
-_LOCAL = "http://127.0.0.1:8120"
+_LOCAL_URL = "http://127.0.0.1:8120"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class MessageRenderer:
     town_config: TownConfig
     templates: TemplateSet
     key: bytes
-    public_url: str = _LOCAL
+    public_url: str = _LOCAL_URL
     signer: DkimSigner = field(default_factory=lambda: DkimSigner(""))
     inbox_lifetime: timedelta = timedelta(days=90)
 
@@ -39,9 +39,9 @@ class MessageRenderer:
     def render(
         self, reply: ReplyRequested, delivery: Delivery, at: datetime, files: Sequence[AttachedFile] = ()
     ) -> RenderedMessage:
-        """The bytes of one delivery.
+        """Render the bytes of one delivery.
 
-        Raises: Rejected, when the text does not fit the channel.
+        Raises: Rejected, if the text does not fit the channel.
         """
         row = channel(delivery.channel)
         if row.name == "inbox":
@@ -58,13 +58,13 @@ class MessageRenderer:
         return RenderedMessage(delivery, content, row.media_type or "application/octet-stream")
 
     def inbox_link(self, reply: ReplyRequested) -> str:
-        """Where a reply is read with a code: the same address at every attempt, until its time is over."""
+        """The URL where a reply is read with a code: the same at every attempt, until it expires."""
         return self.links.inbox(reply.reply_id, reply.requested_at + self.inbox_lifetime)
 
     def render_code(
         self, reply: ReplyRequested, channel_name: str, address: str, digits: str, at: datetime, *, minutes: int
     ) -> RenderedMessage:
-        """The message that brings the code for a reply. It is in no ledger: if it is lost, the citizen asks for another."""
+        """Render the message with a one-time code. It is not in the ledger: if it is lost, the citizen requests another."""
         delivery = Delivery(
             delivery_id=make_delivery_id(reply.reply_id, f"code-{channel_name}"),
             reply_id=reply.reply_id,
@@ -83,11 +83,11 @@ class MessageRenderer:
     def _notice(
         self, reply: ReplyRequested, delivery: Delivery, template: str, variables: dict[str, str], at: datetime
     ) -> RenderedMessage:
-        """A short message about a reply, with an id of its own: a provider's report on it says nothing about the reply itself."""
-        own = make_reply_id(template, reply.reply_id, *variables.values())
+        """Render a short message about a reply. It has its own reply id, so that a report on it does not concern the reply itself."""
+        notice_id = make_reply_id(template, reply.reply_id, *variables.values())
         personal = PersonalReply(variables=variables)
-        about = {
-            "reply_id": own,
+        changes = {
+            "reply_id": notice_id,
             "kind": "status",
             "template": template,
             "legal": True,
@@ -95,6 +95,6 @@ class MessageRenderer:
             "attachments": (),
         }
         sent_on = "sms" if delivery.channel == "inbox" else delivery.channel
-        to = replace(delivery, reply_id=own, kind="status", channel=sent_on)
-        message = self.render(reply.model_copy(update=about), to, at)
+        to = replace(delivery, reply_id=notice_id, kind="status", channel=sent_on)
+        message = self.render(reply.model_copy(update=changes), to, at)
         return replace(message, department=reply.department)

@@ -1,4 +1,4 @@
-"""Computes how easy a text reads: Flesch's measure, for French with the constants of Kandel and Moles. Pure."""
+"""Computes the Flesch reading ease of a text, for French with the constants of Kandel and Moles. Pure; no I/O."""
 
 import re
 from collections.abc import Mapping
@@ -15,31 +15,31 @@ _SILENT = {
 
 @dataclass(frozen=True)
 class _Measure:
-    start: float
-    a_sentence: float
-    a_word: float
+    base: float
+    per_sentence: float
+    per_word: float
 
 
 _MEASURES: Mapping[str, _Measure] = {
     "en": _Measure(206.835, 1.015, 84.6),  # R. Flesch, 1948
     "fr": _Measure(207, 1.015, 73.6),  # L. Kandel, A. Moles, 1958
 }
-HARD = 50  # below it schoolbooks for the last years begin
+HARD = 50  # below it, a text is harder than schoolbooks of the last years
 
 
 def reading_ease(text: str, language: str) -> int | None:
-    """About 0 (a law) to 100 (a children's book); none in a language that we have no measure for, or without a sentence.
+    """From about 0 (a law) to 100 (a children's book); None for other languages, or without a sentence.
 
-    Shape: lists of facts (`Téléphone : …`) are left out: they are no sentences.
+    Shape: lines without final punctuation (`Téléphone : …`) are ignored, as they are no sentences.
     """
     measure = _MEASURES.get(language)
-    told = "\n".join(line for line in text.split("\n") if line.rstrip().endswith((".", "!", "?", "…")))
-    words = _WORD.findall(told)
+    sentences_only = "\n".join(line for line in text.split("\n") if line.rstrip().endswith((".", "!", "?", "…")))
+    words = _WORD.findall(sentences_only)
     if measure is None or not words:
         return None
-    sentences = max(1, sum(bool(_WORD.search(part)) for part in _SENTENCE_END.split(told)))
+    sentences = max(1, sum(bool(_WORD.search(part)) for part in _SENTENCE_END.split(sentences_only)))
     syllables = sum(_syllables(word, language) for word in words)
-    ease = measure.start - measure.a_sentence * len(words) / sentences - measure.a_word * syllables / len(words)
+    ease = measure.base - measure.per_sentence * len(words) / sentences - measure.per_word * syllables / len(words)
     return round(ease)
 
 

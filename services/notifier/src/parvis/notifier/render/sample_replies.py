@@ -1,4 +1,4 @@
-"""Builds sample replies, as the router or the desk would request them, for previews and checks. Pure."""
+"""Builds sample replies for previews and checks of templates. Pure; no I/O."""
 
 from datetime import UTC, datetime
 
@@ -22,16 +22,16 @@ _KINDS: dict[str, ReplyKind] = {
     "question": "question",
     "transfer": "transfer",
 }
-_WORDS = {
+_VALUES = {
     "fr": {
         "received_on": "2 mars 2026",
         "answer_due_on": "2 mai 2026",
         "moved_on": "4 mars 2026",
-        "body": "Conseil départemental de l'Exemple",
+        "body": "Conseil départemental de l’Exemple",
         "silence_rule": (
             "Sans réponse le 2 mai 2026, votre demande est refusée ; vous avez alors deux mois pour saisir le tribunal administratif."
         ),
-        "text": "Votre dossier est complet.\n\nVous pouvez venir le chercher au guichet, ou nous demander de vous l'envoyer.",
+        "text": "Votre dossier est complet.\n\nVous pouvez venir le chercher au guichet, ou nous demander de vous l’envoyer.",
     },
     "en": {
         "received_on": "2 March 2026",
@@ -47,11 +47,11 @@ _WORDS = {
 def sample_reply(
     name: str, language: str, town_config: TownConfig, *, department: str | None = None, procedure: str | None = None
 ) -> ReplyRequested:
-    """A reply that a citizen of that language gets, of a department or a procedure, or of the town's first."""
-    found = town_config.procedure(procedure) or next(iter(town_config.procedures.values()), None)
-    words = _WORDS.get(language) or _WORDS["en"]
-    variables = words | {
-        "procedure": localized(found.title, language) if found else name,
+    """A sample reply in a language, of a department or a procedure; by default of the town's first procedure."""
+    sample_procedure = town_config.procedure(procedure) or next(iter(town_config.procedures.values()), None)
+    values = _VALUES.get(language) or _VALUES["en"]
+    variables = values | {
+        "procedure": localized(sample_procedure.title, language) if sample_procedure else name,
         "code": "123456",
         "minutes": "10",
         "link": "https://reponses.example-town.example/inbox/0123456789abcdef0123456789abcdef-1780000000.abcdefghijklmnop",
@@ -61,7 +61,7 @@ def sample_reply(
         conversation_id=_CONVERSATION,
         reference=_REFERENCE,
         kind=_KINDS.get(name, "answer"),
-        department=department or (found.department if found else "triage"),
+        department=department or (sample_procedure.department if sample_procedure else "triage"),
         procedure=procedure,
         channel_of_contact="email",
         template=name,

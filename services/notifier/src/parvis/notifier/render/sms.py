@@ -1,16 +1,16 @@
-"""Renders a reply as a text message, as cheap to send as its language allows. Pure."""
+"""Renders a reply as an SMS, in the GSM alphabet where possible. Pure; no I/O."""
 
 from parvis.common.text.sms_encoding import MAX_SMS_CHARACTERS, simplify_typography
 from parvis.notifier.models.message import TooLong
 from parvis.notifier.render.reply_text import ReplyText
 
 
-def render_sms(words: ReplyText, *_: object) -> bytes:
-    """The text of an SMS.
+def render_sms(reply_text: ReplyText, *_: object) -> bytes:
+    """Render the text of an SMS.
 
     Raises: TooLong, over 1600 characters.
     """
-    text = simplify_typography(words.render("sms").text)
+    text = simplify_typography(reply_text.render("sms").text)
     if len(text) > MAX_SMS_CHARACTERS:
-        raise TooLong(f"{len(text)} characters, an SMS takes {MAX_SMS_CHARACTERS}")
+        raise TooLong(f"{len(text)} characters, an SMS holds {MAX_SMS_CHARACTERS}")
     return text.encode()

@@ -1,4 +1,4 @@
-"""Renders a town's templates as a citizen gets them, and measures what each costs to send and to read. Pure."""
+"""Renders previews of a town's templates, and measures their cost and readability. Pure; no I/O."""
 
 import email
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ _KEY = b"a preview's code on a letter opens nothing"
 
 @dataclass(frozen=True)
 class PreviewedTemplate:
-    """One template in one language: whose it is, and the files that show it."""
+    """One template in one language, and its owner."""
 
     name: str
     language: str
@@ -34,38 +34,40 @@ class PreviewedTemplate:
 
 
 def templates_to_preview(templates: TemplateSet, town_config: TownConfig) -> list[PreviewedTemplate]:
-    """The town's templates and the special ones."""
+    """Every template of the town, and those of its departments and procedures."""
     towns = [PreviewedTemplate(name, language) for name in TEMPLATES for language in town_config.town.languages]
-    special = {PreviewedTemplate(name, language, place, slug) for place, slug, name, language, _ in templates.special}
+    special = {
+        PreviewedTemplate(name, language, owner_kind, slug) for owner_kind, slug, name, language, _ in templates.special
+    }
     return [*towns, *sorted(special, key=lambda shown: shown.folder)]
 
 
-def render_preview(shown: PreviewedTemplate, town_config: TownConfig, templates: TemplateSet) -> Mapping[str, bytes]:
-    """The SMS, the mail and its two twins, the letter in both sizes."""
+def render_preview(template: PreviewedTemplate, town_config: TownConfig, templates: TemplateSet) -> Mapping[str, bytes]:
+    """Render the SMS, the mail with its text and HTML parts, and the letter in both sizes, by file name."""
     renderer = MessageRenderer(town_config, templates, _KEY)
     reply = sample_reply(
-        shown.name,
-        shown.language,
+        template.name,
+        template.language,
         town_config,
-        department=shown.slug if shown.owner_kind == DEPARTMENTS else None,
-        procedure=shown.slug if shown.owner_kind == PROCEDURES else None,
+        department=template.slug if template.owner_kind == DEPARTMENTS else None,
+        procedure=template.slug if template.owner_kind == PROCEDURES else None,
     )
     files: dict[str, bytes] = {}
-    for medium in template_media(shown.name):
+    for medium in template_media(template.name):
         content = renderer.render(reply, sample_delivery(reply, _channel_of(medium)), AT).content
         match medium:
             case "sms":
                 files["sms.txt"] = content
             case "email":
-                files |= {"email.eml": content, **_twins(content)}
+                files |= {"email.eml": content, **_mail_alternatives(content)}
             case _:
                 large = sample_delivery(reply, "post", large_print=True)
                 files |= {"letter.pdf": content, "letter-large.pdf": renderer.render(reply, large, AT).content}
     return files
 
 
-def check_preview(shown: PreviewedTemplate, files: Mapping[str, bytes]) -> Iterator[str]:
-    """What it costs to send and to read: a line of facts, then a warning for each that should be better."""
+def check_preview(template: PreviewedTemplate, files: Mapping[str, bytes]) -> Iterator[str]:
+    """Check cost and readability: a line of facts, then a warning for each value that should be better."""
     facts: list[str] = []
     warnings: list[str] = []
     if "sms.txt" in files:
@@ -73,31 +75,31 @@ def check_preview(shown: PreviewedTemplate, files: Mapping[str, bytes]) -> Itera
         facts.append(f"SMS {count} × {alphabet}")
         if alphabet != "GSM-7":
             warnings.append(
-                "an SMS in letters outside the GSM alphabet is paid for twice: é è à ù are in it, ê ç ’ are not"
+                "an SMS with characters outside the GSM alphabet costs twice as much: é è à ù are in it, ê ç ’ are not"
             )
         if count > _MANY_SEGMENTS:
-            warnings.append(f"an SMS of {count} segments is paid for {count} times")
+            warnings.append(f"an SMS of {count} segments costs as much as {count}")
     if "letter.pdf" in files:
         pages, large = count_pages(files["letter.pdf"]), count_pages(files["letter-large.pdf"])
         facts.append(f"letter {pages} page{'s' * (pages > 1)}, {large} in large print")
         if pages > 1:
             warnings.append(f"the letter has {pages} pages")
     text = (files.get("email.txt") or files.get("sms.txt") or b"").decode()
-    ease = reading_ease(text, shown.language)
+    ease = reading_ease(text, template.language)
     if ease is not None:
         facts.append(f"reading ease {ease}")
         if ease < HARD:
             warnings.append(
-                f"its sentences are hard to read ({ease}; aim at {HARD} and more): shorter ones, shorter words"
+                f"hard to read (reading ease {ease}; aim at {HARD} or more): use shorter sentences and words"
             )
-    yield f"templates/{shown.folder}: {'; '.join(facts)}"
-    yield from (f"warning: templates/{shown.folder}: {warning}" for warning in warnings)
+    yield f"templates/{template.folder}: {'; '.join(facts)}"
+    yield from (f"warning: templates/{template.folder}: {warning}" for warning in warnings)
 
 
-def _twins(content: bytes) -> dict[str, bytes]:
+def _mail_alternatives(content: bytes) -> dict[str, bytes]:
     message: EmailMessage = email.message_from_bytes(content, policy=policy.default)
-    twins = {f"email.{name}": message.get_body((kind,)) for name, kind in (("txt", "plain"), ("html", "html"))}
-    return {name: str(part.get_content()).encode() for name, part in twins.items() if part}
+    parts = {f"email.{name}": message.get_body((kind,)) for name, kind in (("txt", "plain"), ("html", "html"))}
+    return {name: str(part.get_content()).encode() for name, part in parts.items() if part}
 
 
 def _channel_of(medium: str) -> str:

@@ -1,4 +1,4 @@
-"""Sends messages: one module a channel, named as its row in the table of channels; each makes one attempt and gives its outcome."""
+"""Sends messages: one module per channel, named like its row in the table of channels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from parvis.notifier.settings import Settings
 
 @dataclass(frozen=True)
 class SenderSetup:
-    """The values that `create_sender` of a channel's module may use.
+    """The arguments of every channel module's `create_sender`.
 
-    Shape: senders, those of the channels that stand earlier in the table: one channel may send over another.
+    Shape: senders, those of the channels earlier in the table: one channel may send through another.
     """
 
     settings: Settings

@@ -1,4 +1,4 @@
-"""Sends a notice by SMS with the link to a reply that waits in its inbox: for a reply that is too long for an SMS."""
+"""Sends an SMS with the link to a reply that is too long for an SMS."""
 
 from parvis.notifier.models.delivery import SendOutcome
 from parvis.notifier.models.message import RenderedMessage
@@ -7,7 +7,7 @@ from parvis.notifier.send import SenderSetup
 
 
 class InboxNotice:
-    """Replies are kept in any case; this tells a telephone where to read one: with a code, or by calling the department."""
+    """Sends the notice that a reply can be read in the inbox. The reply itself is stored already."""
 
     provider = "inbox"
 

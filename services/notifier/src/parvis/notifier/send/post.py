@@ -1,4 +1,4 @@
-"""Writes letters into the print shop's folder, and moves those of a batch into a folder of their own: there whole or not at all."""
+"""Writes letters into the print shop's folder, and moves each batch atomically into a folder of its own."""
 
 import asyncio
 import hashlib
@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.clock import Clock, now
+from parvis.common.storage.fsync import fsync_path
 from parvis.notifier.decide.print_batch import country_of
 from parvis.notifier.models.delivery import SendOutcome
-from parvis.notifier.models.letter import PrintedLetter
+from parvis.notifier.models.letter import PrintShopLetter
 from parvis.notifier.models.message import RenderedMessage
 from parvis.notifier.models.sender_ports import LetterRegister
 from parvis.notifier.render.letter import count_pages
@@ -21,10 +22,10 @@ from parvis.notifier.send import SenderSetup
 
 @dataclass
 class PrintShopFolder:
-    """The folder that the print shop empties. A letter in it is delivered as far as we can know, and is never written twice.
+    """The folder that the print shop empties. A letter in it counts as delivered, and is never written twice.
 
-    Crash: between the file and its entry in the register the letter is still ours, for a batch takes registered letters only; it is
-           written again, the same bytes under the same name.
+    Crash: after writing the file and before registering it, the letter is written again, with the same bytes under the same name; a
+           batch takes registered letters only.
     """
 
     folder: Path
@@ -39,7 +40,7 @@ class PrintShopFolder:
             if written:
                 return SendOutcome("delivered", written)
             name = self._file_name(message)
-            await asyncio.to_thread(_write, self.folder, name, message.content)
+            await asyncio.to_thread(_write_file, self.folder, name, message.content)
             await self.register.record(self._letter(message, name))
         except OSError as error:
             return SendOutcome("retry", None, "temporary", f"folder of letters: {type(error).__name__}")
@@ -48,16 +49,16 @@ class PrintShopFolder:
         return SendOutcome("delivered", name)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
     def _file_name(self, message: RenderedMessage) -> str:
-        """Named by its delivery: a second attempt replaces the file by the same bytes, and is no second letter."""
+        """Named after its delivery, so that a second attempt replaces the file by the same bytes."""
         delivery = message.delivery
         day = (delivery.first_reserved_at or delivery.send_at).astimezone(self.time_zone).date()
         return f"{day.isoformat()}-{delivery.reference}-{delivery.delivery_id}.pdf"
 
-    def _letter(self, message: RenderedMessage, file_name: str) -> PrintedLetter:
-        return PrintedLetter(
+    def _letter(self, message: RenderedMessage, file_name: str) -> PrintShopLetter:
+        return PrintShopLetter(
             delivery_id=message.delivery.delivery_id,
             file_name=file_name,
             sha256=hashlib.sha256(message.content).hexdigest(),
@@ -73,48 +74,48 @@ def create_sender(setup: SenderSetup) -> PrintShopFolder:
     return PrintShopFolder(setup.settings.letters_dir, ZoneInfo(setup.town.time_zone), setup.letters)
 
 
-def gather(folder: Path, name: str, letters: Sequence[PrintedLetter]) -> list[PrintedLetter] | None:
-    """Move the letters of a batch beside each other, where the print shop does not look yet.
+def gather_batch(folder: Path, name: str, letters: Sequence[PrintShopLetter]) -> list[PrintShopLetter] | None:
+    """Move the letters of a batch into a hidden folder, which the print shop ignores.
 
-    Gives:  those that were found; none at all when the batch has left already: its folder is there, or the print shop took it.
-    Crash:  a move is a rename, so a letter is in one place at any time, and a second call goes on with what the first began.
+    Gives:  the letters that exist; None if the batch has left already: its folder exists, or the print shop has taken it.
+    Crash:  a move is a rename, so a letter is in one folder at any time, and a second call continues the first.
     """
-    part = _part(folder, name)
+    part = _hidden_folder(folder, name)
     if (folder / name).exists():
         return None
     part.mkdir(exist_ok=True)
-    found = list(_moved(folder, part, letters))
-    if letters and not found:
+    moved = list(_move_letters(folder, part, letters))
+    if letters and not moved:
         part.rmdir()
         return None
-    return found
+    return moved
 
 
-def publish(folder: Path, name: str, manifest: Mapping[str, bytes]) -> None:
-    """Write what lies beside the letters, and let the whole batch appear under its name."""
-    part = _part(folder, name)
+def publish_batch(folder: Path, name: str, manifest: Mapping[str, bytes]) -> None:
+    """Write the manifest into the hidden folder, and rename it to the batch's name."""
+    part = _hidden_folder(folder, name)
     for file, content in manifest.items():
-        _write(part, file, content)
+        _write_file(part, file, content)
     part.replace(folder / name)
-    _sync(folder)
+    fsync_path(folder)
 
 
-def _part(folder: Path, name: str) -> Path:
+def _hidden_folder(folder: Path, name: str) -> Path:
     return folder / f".{name}.part"
 
 
-def _moved(folder: Path, part: Path, letters: Sequence[PrintedLetter]) -> Iterator[PrintedLetter]:
+def _move_letters(folder: Path, part: Path, letters: Sequence[PrintShopLetter]) -> Iterator[PrintShopLetter]:
     for letter in letters:
         if Path(letter.file_name).name != letter.file_name:
-            continue  # no letter of ours has such a name: it is missing
-        waiting, there = folder / letter.file_name, part / letter.file_name
+            continue  # no letter of ours has such a name: treat it as missing
+        waiting, target = folder / letter.file_name, part / letter.file_name
         if waiting.exists():
-            waiting.replace(there)
-        if there.exists():
+            waiting.replace(target)
+        if target.exists():
             yield letter
 
 
-def _write(folder: Path, name: str, content: bytes) -> None:
+def _write_file(folder: Path, name: str, content: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{name}.tmp"
     with part.open("wb") as file:
@@ -122,12 +123,4 @@ def _write(folder: Path, name: str, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(folder / name)
-    _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    fsync_path(folder)

@@ -1,1 +1,1 @@
-"""Runs the notifier's SQL: replies, the ledger of deliveries, preferences, budgets, letters, codes."""
+"""Runs the notifier's SQL: replies, deliveries, preferences, send counts, letters, one-time codes."""

@@ -37,7 +37,7 @@ def _arrays(columns: Mapping[str, str]) -> str:
     return ", ".join(f"cast(:{name} as {kind}[])" for name, kind in columns.items())
 
 
-# Arrays, not a row of parameters each: one statement whatever the number, parsed once on both sides.
+# Arrays instead of a parameter row each: the same statement for any number of rows, so it is parsed once.
 _PLAN = text(
     f"""
     insert into notifier.delivery ({", ".join(_COLUMNS)}, planned_at, changed_at)
@@ -58,14 +58,14 @@ _LOCK = text("select * from notifier.delivery where delivery_id = any(:ids) orde
 
 
 async def insert_planned(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
-    """Write deliveries into the ledger as they are given, in their order; a cancelled one is taken up again."""
+    """Insert planned deliveries in their order; one that was cancelled is planned again."""
     if deliveries:
         values = {name: [getattr(d, name) for d in deliveries] for name in _COLUMNS}
         await connection.execute(_PLAN, values | {"now": now})
 
 
 async def upsert_rebuilt(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
-    """Write deliveries as they stand, whether they were there or not."""
+    """Insert or overwrite rebuilt deliveries."""
     for d in deliveries:
         values = {name: getattr(d, name) for name in (*_COLUMNS, *_REBUILT)}
         values |= {"evidence": d.evidence.model_dump(mode="json") if d.evidence else None, "changed_at": now}
@@ -80,14 +80,14 @@ async def readdress(connection: AsyncConnection, delivery: Delivery, now: dateti
 
 
 async def hold_deliveries(connection: AsyncConnection, ids: Collection[str], until: datetime) -> None:
-    """Let planned deliveries wait."""
+    """Postpone planned deliveries until an instant."""
     if ids:
-        held = update(schema.delivery).where(_d.delivery_id.in_(ids), _d.state == "planned")
-        await connection.execute(held.values(send_at=until))
+        statement = update(schema.delivery).where(_d.delivery_id.in_(ids), _d.state == "planned")
+        await connection.execute(statement.values(send_at=until))
 
 
 async def lock_deliveries(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Delivery]:
-    """Lock deliveries, in the order of their ids; gives those that are there and can be read, by id."""
+    """Lock deliveries in the order of their ids; gives those that exist and can be read, by id."""
     if not ids:
         return {}
     rows = (await connection.execute(_LOCK, {"ids": list(ids)})).all()
@@ -95,16 +95,16 @@ async def lock_deliveries(connection: AsyncConnection, ids: Collection[str]) -> 
 
 
 async def deliveries_of_replies(connection: AsyncConnection, ids: Collection[str]) -> dict[str, list[Delivery]]:
-    """All steps of some replies, first to last."""
-    found = select(schema.delivery).where(_d.reply_id.in_(ids)).order_by(_d.step, _d.id)
+    """All deliveries of each reply, by reply id, first step first."""
+    statement = select(schema.delivery).where(_d.reply_id.in_(ids)).order_by(_d.step, _d.id)
     steps: dict[str, list[Delivery]] = {}
-    for delivery in read_deliveries((await connection.execute(found)).all()):
+    for delivery in read_deliveries((await connection.execute(statement)).all()):
         steps.setdefault(delivery.reply_id, []).append(delivery)
     return steps
 
 
 async def update_changed(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
-    """Write locked deliveries as they now stand."""
+    """Update locked deliveries."""
     if not deliveries:
         return
     values: dict[str, list[Any]] = {name: [getattr(d, name) for d in deliveries] for name in _CHANGED}
@@ -114,7 +114,7 @@ async def update_changed(connection: AsyncConnection, deliveries: Sequence[Deliv
 
 
 def read_deliveries(rows: Iterable[Row[Any]]) -> list[Delivery]:
-    """The rows that can be read; one that cannot is left out, with an error in the log."""
+    """Read rows; one that cannot be read is left out and logged as an error."""
     deliveries: list[Delivery] = []
     for row in rows:
         try:
@@ -125,17 +125,17 @@ def read_deliveries(rows: Iterable[Row[Any]]) -> list[Delivery]:
 
 
 async def set_aside_unreadable(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Delivery]:
-    """The rows of a locked batch that can be read; the others end as failed, so that they hold nothing up."""
+    """Read a locked batch. Rows that cannot be read are set to `failed`, so that they block nothing."""
     deliveries = read_deliveries(rows)
     unreadable = {row.delivery_id for row in rows} - {delivery.delivery_id for delivery in deliveries}
     if unreadable:
-        end = {"state": "failed", "failure_class": "refused", "detail": "its row could not be read"}
+        end = {"state": "failed", "failure_class": "refused", "detail": "the row cannot be read"}
         await connection.execute(update(schema.delivery).where(_d.delivery_id.in_(unreadable)).values(end))
     return deliveries
 
 
 def read_delivery(row: Row[Any]) -> Delivery:
-    """Raises: ValueError, for a row of which no event could be published."""
+    """Raises: ValueError, if no event could be published of the row."""
     values = {name: getattr(row, name) for name in _READ_COLUMNS}
     delivery = Delivery(**values, evidence=_read_claim(row.evidence))
     delivery_updated(delivery, delivery.send_at)

@@ -22,14 +22,14 @@ log = logger()
 
 @dataclass(frozen=True)
 class DeliveryLedger:
-    """The ledger: where each delivery stands, in the table and on the topic."""
+    """The ledger: the state of each delivery, in the table and on the topic."""
 
     outbox: Outbox
     topic: str
     preference_topic: str
 
     def build_record(self, delivery: Delivery, at: datetime) -> Record:
-        """The record that publishes where a delivery stands."""
+        """The record that publishes a delivery's state."""
         return build_record(
             delivery_updated(delivery, at),
             topic=self.topic,
@@ -41,7 +41,7 @@ class DeliveryLedger:
         )
 
     async def plan(self, connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
-        """Write new deliveries; those that cannot be sent at all are published at once, for a person to see."""
+        """Insert new deliveries; those that cannot be sent are published at once, for a person to see."""
         await rows.insert_planned(connection, deliveries, now)
         ended = [delivery for delivery in deliveries if delivery.state != "planned"]
         await self._publish(connection, ended, now)
@@ -49,18 +49,18 @@ class DeliveryLedger:
     async def write(
         self, connection: AsyncConnection, changes: Sequence[tuple[Delivery, Delivery]], now: datetime
     ) -> None:
-        """Write locked deliveries, given before and after; publish those whose state has changed."""
+        """Update locked deliveries, given as before and after; publish those whose state has changed."""
         await rows.update_changed(connection, [new for _, new in changes], now)
         await self._publish(connection, [new for old, new in changes if new.state != old.state], now)
 
     async def transition(self, connection: AsyncConnection, delivery: Delivery, to: Transition, now: datetime) -> None:
-        """Bring one locked delivery to its next state, from which nothing follows."""
+        """Change the state of one locked delivery, without any next step."""
         await self.write(connection, [(delivery, apply_transition(delivery, to, now))], now)
 
     async def record_preferences(
         self, connection: AsyncConnection, preferences: Mapping[str, PreferenceChanged]
     ) -> None:
-        """Record and publish preferences that the notifier itself has learnt or taken, by event id."""
+        """Record and publish preferences that the notifier itself derived or received, by event id."""
         await record_preferences(connection, preferences)
         records = [
             build_record(
@@ -84,10 +84,10 @@ class DeliveryLedger:
 
 
 def log_state(delivery: Delivery) -> None:
-    """One line and one count for every state that a delivery reaches."""
+    """Log and count a state that a delivery has reached."""
     metrics.deliveries.labels(delivery.channel, delivery.state).inc()
     if delivery.state == "reserved" and delivery.attempt == 1:
-        return  # the attempt's end is a line; that it began is an event
+        return  # an event is enough: the end of the attempt is logged
     log.info(
         "delivery.updated",
         state=delivery.state,

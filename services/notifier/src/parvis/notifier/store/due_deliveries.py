@@ -1,4 +1,4 @@
-"""Picks deliveries that are due, marks them as reserved, and gives back those whose provider was never called."""
+"""Picks due deliveries, marks them as reserved, and gives back those whose provider was not called."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from parvis.notifier.store.replies import read_reply
 
 @dataclass(frozen=True)
 class DueDelivery:
-    """A delivery that is due, and the reply that it carries."""
+    """A due delivery with its reply."""
 
     delivery: Delivery
     reply: ReplyRequested
@@ -26,8 +26,8 @@ _TO_OUR_ADDRESS = "earlier.address_hash = d.address_hash and earlier.address_has
 
 
 def _something_before(shared: str) -> str:
-    """With `offset 0` it is looked up row by row. As a join, a burst after quiet days, when the statistics know of nothing planned,
-    read everything that was planned for each row: 250 ms for fifty of 6,000, until the table was analysed.
+    """`offset 0` forces a look-up per row. As a join, a burst after quiet days, when the statistics show nothing planned, read every
+    planned delivery for each row: 250 ms for fifty of 6,000, until the table was analysed.
     """
     return f"""exists (
         select from notifier.delivery as earlier where {shared} and earlier.state in ('planned', 'reserved') and
@@ -64,13 +64,12 @@ _GIVE_BACK = text(
 async def pick_due(
     connection: AsyncConnection, now: datetime, limit: int, paused: Collection[str] = ()
 ) -> tuple[list[DueDelivery], list[Delivery]]:
-    """Lock deliveries that are due, oldest first, one a conversation and one an address.
+    """Lock due deliveries, oldest first, one per conversation and one per address.
 
-    Gives:  those that may go on, and those whose stored request cannot be read; a row that cannot be read itself is set aside.
-    Order:  by the time they are due; within a conversation, and for one address, in the order in which they were requested:
-            one that is under way or waits for its next attempt holds the later ones back, one that waits for its `send_at`
-            does not.
-    Others: rows that another process has locked are passed over; so are the channels that are `paused`.
+    Gives:  those that may be sent, and those whose stored request cannot be read. A row that cannot be read is set to `failed`.
+    Order:  by due time; within a conversation, and to one address, in the order of the requests: a delivery that is open or
+            waits for its next attempt holds the later ones back, one that waits for its `send_at` does not.
+    Skips:  rows that another process has locked, and the channels that are `paused`.
     """
     rows = (await connection.execute(_PICK, {"now": now, "paused": list(paused), "most": limit})).all()
     requests = {row.delivery_id: row.request for row in rows}
@@ -88,11 +87,11 @@ async def pick_due(
 async def mark_reserved(
     connection: AsyncConnection, ids: Collection[str], *, worker: str, now: datetime, lease_until: datetime
 ) -> None:
-    """Take locked deliveries for one attempt."""
+    """Mark locked deliveries as reserved for one attempt."""
     values = {"ids": list(ids), "worker": worker, "now": now, "lease_until": lease_until}
     await connection.execute(_RESERVE, values)
 
 
 async def give_back(connection: AsyncConnection, ids: Collection[str], *, worker: str, now: datetime) -> None:
-    """Undo reservations whose provider was never called. The attempt's number is used up: Kafka may know of it."""
+    """Undo reservations whose provider was not called. The attempt number stays used: it may be in Kafka."""
     await connection.execute(_GIVE_BACK, {"ids": list(ids), "worker": worker, "now": now})

@@ -1,4 +1,4 @@
-"""Loads the preferences in force for every contact point that could matter to some replies."""
+"""Loads the preferences in force for every contact point of some replies."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from parvis.notifier.store.preferences import effective_preferences_of
 async def load_effective_preferences(
     connection: AsyncConnection, chooser: ChannelChooser, replies: Iterable[ReplyRequested]
 ) -> dict[str, EffectivePreference]:
-    """By the hash of the contact point; those that a preference names are looked up in a second round."""
+    """The preferences by contact point hash. Addresses that a preference names are looked up in a second query."""
     hashes = {chooser.hash_of(point) for reply in replies for point in contact_points_of(reply)}
     known = await effective_preferences_of(connection, hashes)
     addresses = [address for preference in known.values() for address in preference.reply_channels]

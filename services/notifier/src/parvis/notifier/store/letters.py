@@ -1,4 +1,4 @@
-"""Stores the letters that were written for the print shop and the batches they leave in, so that each leaves once."""
+"""Stores the letters for the print shop and their batches, so that each letter leaves once."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,50 +10,50 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.storage.postgres import Database
 from parvis.notifier import schema
-from parvis.notifier.models.letter import PrintedLetter, UnbatchedLetters
+from parvis.notifier.models.letter import PrintShopLetter, UnbatchedLetters
 
 _l, _b = schema.letter.c, schema.batch.c
 _LOCK = 7_201_944_318  # one process makes batches at a time
 
 
 async def lock_batches(connection: AsyncConnection) -> bool:
-    """Hold the making of batches until the end of the transaction; False when another process does."""
+    """Take the lock on making batches until the end of the transaction; False if another process has it."""
     return bool(await connection.scalar(text("select pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK}))
 
 
 async def written_file_name(connection: AsyncConnection, delivery_id: str) -> str | None:
-    """The file name of a delivery's letter, wherever the letter is by now; None before it was written."""
+    """The file name of a delivery's letter, even after it has left; None if it was not written yet."""
     return await connection.scalar(select(_l.file_name).where(_l.delivery_id == delivery_id))
 
 
-async def record_letter(connection: AsyncConnection, letter: PrintedLetter) -> None:
-    """Remember a letter for good. Idempotent."""
+async def record_letter(connection: AsyncConnection, letter: PrintShopLetter) -> None:
+    """Register a letter for good. Idempotent."""
     await connection.execute(insert(schema.letter).values(asdict(letter)).on_conflict_do_nothing())
 
 
 async def unbatched_letters(connection: AsyncConnection) -> UnbatchedLetters:
-    """How many letters wait for a batch, and since when the oldest does."""
+    """The number of letters without a batch, and the time of the oldest."""
     waiting = select(func.count().label("count"), func.min(_l.written_at).label("since")).where(_l.batch.is_(None))
     return UnbatchedLetters(**(await connection.execute(waiting)).mappings().one())
 
 
 async def make_batch(connection: AsyncConnection, name: str, now: datetime, most: int) -> None:
-    """Put the letters that wait into a batch, the oldest first."""
+    """Assign letters without a batch to a new one, oldest first, at most `most`."""
     await connection.execute(insert(schema.batch).values(name=name, made_at=now))
     chosen = select(_l.delivery_id).where(_l.batch.is_(None)).order_by(_l.written_at, _l.delivery_id).limit(most)
     await connection.execute(update(schema.letter).where(_l.delivery_id.in_(chosen)).values(batch=name))
 
 
 async def open_batches(connection: AsyncConnection) -> list[tuple[str, datetime]]:
-    """Batches whose folder is not known to be there, oldest first."""
-    found = select(_b.name, _b.made_at).where(_b.closed_at.is_(None)).order_by(_b.made_at, _b.name)
-    return [(row.name, row.made_at) for row in (await connection.execute(found)).all()]
+    """Name and time of the batches that are not closed, oldest first."""
+    statement = select(_b.name, _b.made_at).where(_b.closed_at.is_(None)).order_by(_b.made_at, _b.name)
+    return [(row.name, row.made_at) for row in (await connection.execute(statement)).all()]
 
 
-async def letters_of(connection: AsyncConnection, batch: str) -> list[PrintedLetter]:
+async def letters_of(connection: AsyncConnection, batch: str) -> list[PrintShopLetter]:
     columns = [column for column in _l if column.name != "batch"]
-    found = select(*columns).where(_l.batch == batch).order_by(_l.written_at, _l.delivery_id)
-    return [PrintedLetter(**row) for row in (await connection.execute(found)).mappings()]
+    statement = select(*columns).where(_l.batch == batch).order_by(_l.written_at, _l.delivery_id)
+    return [PrintShopLetter(**row) for row in (await connection.execute(statement)).mappings()]
 
 
 async def close_batch(connection: AsyncConnection, name: str, now: datetime) -> None:
@@ -61,13 +61,13 @@ async def close_batch(connection: AsyncConnection, name: str, now: datetime) -> 
 
 
 async def dissolve_batch(connection: AsyncConnection, name: str, now: datetime) -> None:
-    """Close a batch that can never be made, and let its letters wait for another."""
+    """Close a batch that can never be made, and release its letters for another one."""
     await connection.execute(update(schema.letter).where(_l.batch == name).values(batch=None))
     await close_batch(connection, name, now)
 
 
 async def batch_names(connection: AsyncConnection, beginning: str) -> Sequence[str]:
-    """The batches of one day."""
+    """The names of the batches of one day, given by their common beginning."""
     return (await connection.scalars(select(_b.name).where(_b.name.startswith(beginning, autoescape=True)))).all()
 
 
@@ -81,6 +81,6 @@ class StoredLetterRegister:
         async with self.database.transaction() as connection:
             return await written_file_name(connection, delivery_id)
 
-    async def record(self, letter: PrintedLetter) -> None:
+    async def record(self, letter: PrintShopLetter) -> None:
         async with self.database.transaction() as connection:
             await record_letter(connection, letter)

@@ -1,4 +1,4 @@
-"""Stores one-time codes, as keyed hashes only, and counts how often each is asked for and tried."""
+"""Stores one-time codes as keyed hashes, and limits how often they are requested and tried."""
 
 import hmac
 from dataclasses import dataclass
@@ -8,12 +8,14 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parvis.common.runtime.logs import logger
 from parvis.notifier import schema
 
+log = logger()
 _c = schema.code.c
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 CODES_AN_HOUR, CODES_A_DAY = 3, 6  # of one reply, and to one address
-TRIES = 5  # at one code: with six codes a day, one guess in 33,000 succeeds
+TRIES = 5  # per code: with six codes a day, one day of guessing succeeds in one of 33,000 cases
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class OneTimeCode:
 
 
 async def record_code(connection: AsyncConnection, code: OneTimeCode) -> bool:
-    """Record a code that is about to be sent; False when this reply, or this address, has reached its limit.
+    """Record a code before it is sent; False if the reply or the address has reached its limit.
 
-    Order: the caller holds the lock of the address, and the one of the reply is taken here: two requests are counted one by one.
+    Order: the caller holds the lock of the address; the row of the reply is locked here, so that concurrent requests are counted.
     """
     await connection.execute(
         select(schema.reply.c.reply_id).where(schema.reply.c.reply_id == code.reply_id).with_for_update()
@@ -53,7 +55,7 @@ async def record_code(connection: AsyncConnection, code: OneTimeCode) -> bool:
 
 
 async def use_code(connection: AsyncConnection, reply_id: str, digest: str, now: datetime) -> bool:
-    """Try a code at the newest one that was sent for a reply: each try is counted, whatever comes of it."""
+    """Check a code against the newest one of a reply. Every try is counted."""
     newest = select(_c.id).where(_c.reply_id == reply_id).order_by(_c.id.desc()).limit(1).scalar_subquery()
     tried = (
         update(schema.code)
@@ -62,6 +64,8 @@ async def use_code(connection: AsyncConnection, reply_id: str, digest: str, now:
         .returning(_c.id, _c.digest)
     )
     row = (await connection.execute(tried)).one_or_none()
+    if row and not row.digest.isascii():
+        log.error("code.unreadable", reply_id=reply_id)
     if row is None or not hmac.compare_digest(row.digest.encode(), digest.encode()):
         return False
     await connection.execute(update(schema.code).where(_c.id == row.id).values(used_at=now))

@@ -1,4 +1,4 @@
-"""Stores what citizens said about how to reach them: rows are added, never changed."""
+"""Stores citizens' preferences; rows are added, never changed."""
 
 from collections.abc import Collection, Mapping
 
@@ -31,29 +31,34 @@ async def record_preferences(connection: AsyncConnection, preferences: Mapping[s
 
 
 async def preference_log_of(connection: AsyncConnection, name: str) -> list[PreferenceChanged]:
-    """Every preference that was recorded for a contact point, oldest first; unreadable ones are left out and logged."""
-    return (await _histories(connection, [name])).get(name, [])
+    """Every preference that was recorded for a contact point, oldest first; an unreadable one is left out and logged."""
+    return [change for change in (await _histories(connection, [name])).get(name, []) if change]
 
 
 async def effective_preferences_of(
     connection: AsyncConnection, hashes: Collection[str]
 ) -> dict[str, EffectivePreference]:
-    """The preference in force for each contact point of which anything is known."""
-    return {name: effective_preference(changes) for name, changes in (await _histories(connection, hashes)).items()}
+    """The preference in force for each contact point that has one, by hash; `is_unreadable` where a row cannot be read."""
+    return {name: effective_preference(history) for name, history in (await _histories(connection, hashes)).items()}
 
 
-async def _histories(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, list[PreferenceChanged]]:
+async def _histories(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, list[PreferenceChanged | None]]:
+    """Every change of each contact point, oldest first; None for one that cannot be read, with an error in the log."""
     if not hashes:
         return {}
-    said = select(_p.event_id, _p.contact_point_hash, _p.event).where(
+    statement = select(_p.event_id, _p.contact_point_hash, _p.event).where(
         _p.contact_point_hash == func.any(cast(list(hashes), ARRAY(Text)))
     )
-    histories: dict[str, list[PreferenceChanged]] = {}
-    for row in (await connection.execute(said.order_by(_p.changed_at, _p.event_id))).all():
-        try:
-            change = PreferenceChanged.model_validate(row.event)
-        except ValueError:
-            log.exception("preference.unreadable", code=row.event_id, sender_hash=row.contact_point_hash)
-        else:
-            histories.setdefault(row.contact_point_hash, []).append(change)
+    histories: dict[str, list[PreferenceChanged | None]] = {}
+    for row in (await connection.execute(statement.order_by(_p.changed_at, _p.event_id))).all():
+        change = _read_change(row.event_id, row.contact_point_hash, row.event)
+        histories.setdefault(row.contact_point_hash, []).append(change)
     return histories
+
+
+def _read_change(event_id: str, contact_point_hash: str, event: object) -> PreferenceChanged | None:
+    try:
+        return PreferenceChanged.model_validate(event)
+    except ValueError:
+        log.exception("preference.unreadable", code=event_id, sender_hash=contact_point_hash)
+        return None

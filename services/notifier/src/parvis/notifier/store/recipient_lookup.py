@@ -1,4 +1,4 @@
-"""Looks up the recipients of replies that name none, from the earlier replies of the same conversation."""
+"""Looks up the recipients of replies that name none, in earlier replies of the same conversation."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,10 @@ log = logger()
 
 
 async def fill_in_recipients(connection: AsyncConnection, requested: Sequence[ReplyRequested]) -> list[ReplyRequested]:
-    """The replies that have a recipient. A service that asks by `addressed_as` keeps no addresses: only the notifier has them.
+    """Fill in the recipients of replies that only name a conversation in `addressed_as`: their service stores no addresses.
 
-    Gives: not those of a conversation without any earlier recipient: a machine's, a forged sender's, one without an address.
+    Gives: the replies that have a recipient. A reply is left out if its conversation never had one, as with machines, forged
+           senders and contacts without an address.
     """
     wanted = {reply.addressed_as for reply in requested if reply.addressed_as and _has_no_recipient(reply)}
     stored = await earlier_replies(connection, wanted)

@@ -1,4 +1,4 @@
-"""Stores replies as they were requested, and reads them back."""
+"""Stores the requested replies, and reads them back."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from parvis.common.runtime.logs import logger
 
 log = logger()
 
-# Arrays, not a row of parameters each: one statement whatever the number, parsed once on both sides.
+# Arrays instead of a parameter row each: the same statement for any number of rows, so it is parsed once.
 _NEW = text(
     """
     insert into notifier.reply (reply_id, conversation_id, kind, request, recorded_at)
@@ -34,7 +34,7 @@ _EARLIER = text(
 
 
 async def record_replies(connection: AsyncConnection, replies: Sequence[ReplyRequested], now: datetime) -> set[str]:
-    """Keep replies; give the ids of those that are new."""
+    """Store replies; gives the ids of the new ones. Idempotent."""
     if not replies:
         return set()
     values = {
@@ -48,14 +48,14 @@ async def record_replies(connection: AsyncConnection, replies: Sequence[ReplyReq
 
 
 async def replies_of(connection: AsyncConnection, ids: Collection[str]) -> dict[str, ReplyRequested]:
-    """Replies by their ids; one that cannot be read is left out, with an error in the log."""
+    """Replies by id; one that cannot be read is left out and logged as an error."""
     rows = (await connection.execute(_BY_ID, {"ids": list(set(ids))})).all()
     replies = {row.reply_id: read_reply(row.reply_id, row.request) for row in rows}
     return {reply_id: reply for reply_id, reply in replies.items() if reply}
 
 
 async def earlier_replies(connection: AsyncConnection, conversations: Collection[str]) -> dict[str, ReplyRequested]:
-    """The newest reply of each conversation that has a recipient."""
+    """The newest reply with a recipient, by conversation."""
     if not conversations:
         return {}
     rows = (await connection.execute(_EARLIER, {"conversations": list(conversations)})).all()
@@ -64,7 +64,7 @@ async def earlier_replies(connection: AsyncConnection, conversations: Collection
 
 
 def read_reply(reply_id: str, request: str) -> ReplyRequested | None:
-    """A stored request; None, with an error in the log, when it cannot be read."""
+    """Read a stored request; None if it cannot be read, which is logged as an error."""
     try:
         return ReplyRequested.model_validate_json(request)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Counts what was sent already: to an address, in a conversation, by the whole town."""
+"""Counts the messages sent to an address, in a conversation and by the whole town."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -14,12 +14,12 @@ from parvis.notifier.models.delivery import AUTOMATIC
 
 _t = schema.tally.c
 _DAY, _HOUR = timedelta(hours=24), timedelta(hours=1)
-# Of these one a conversation. Who was told that another body has their request was told all that a receipt says.
+# One of these per conversation. A transfer notice counts as a receipt, for it says everything that a receipt says.
 _COUNTS_AS = {"registration": "registration", "receipt": "receipt", "transfer": "receipt"}
-# What arrived, or may yet.
+# States of messages that arrived or still may.
 _ARRIVES = ("reserved", "unknown", "accepted", "delivered")
 
-# A lock of its own for each address, which leaves no row behind.
+# One advisory lock per address; it leaves no row behind.
 _LOCK = text(
     "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:hashes as text[])) as held (name)"
 )
@@ -31,7 +31,7 @@ _SENT_TO = text(
     group by address_hash
     """
 )
-_GOT = text(
+_SENT_IN = text(
     """
     select conversation_id, kind, reply_id, state, reserved_at from notifier.delivery
     where conversation_id = any(:conversations) and (state = any(:arrives) or reserved_at > :since)
@@ -41,18 +41,18 @@ _GOT = text(
 
 @dataclass
 class ConversationCounts:
-    """What conversations got: registrations and receipts by conversation, kind and reply; messages of the last day."""
+    """The messages of conversations: registrations and receipts by conversation, kind and reply; and the number of the last day."""
 
     notices: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]])
     of_today: Counter[str] = field(default_factory=Counter[str])
 
     def has_another(self, conversation: str, kind: str, reply: str) -> bool:
-        """Whether another reply of that kind went to that conversation."""
+        """Whether another reply of the kind was sent in the conversation."""
         return any((c, k) == (conversation, kind) and r != reply for c, k, r in self.notices)
 
 
 async def lock_addresses(connection: AsyncConnection, hashes: Collection[str]) -> None:
-    """Hold addresses against every other process until the end of the transaction; sorted, so that none waits in a ring."""
+    """Lock addresses until the end of the transaction; sorted, so that processes never deadlock."""
     if hashes:
         await connection.execute(_LOCK, {"hashes": sorted(set(hashes))})
 
@@ -60,7 +60,7 @@ async def lock_addresses(connection: AsyncConnection, hashes: Collection[str]) -
 async def count_by_address(
     connection: AsyncConnection, hashes: Collection[str], now: datetime, *, but: Collection[str]
 ) -> dict[str, tuple[int, int]]:
-    """Automatic messages and answers that went to each address in the last 24 hours; `but` are not counted."""
+    """The numbers of automatic messages and answers to each address in the last 24 hours, without the deliveries `but`."""
     values = {"hashes": list(hashes), "kinds": list(AUTOMATIC), "since": now - _DAY, "but": list(but)}
     rows = (await connection.execute(_SENT_TO, values)).all()
     return {row.address_hash: (row.automatic, row.total - row.automatic) for row in rows}
@@ -69,25 +69,25 @@ async def count_by_address(
 async def count_by_conversation(
     connection: AsyncConnection, conversations: Collection[str], now: datetime
 ) -> ConversationCounts:
-    """What conversations got until now."""
+    """Count the messages of conversations."""
     values = {"conversations": list(conversations), "arrives": list(_ARRIVES), "since": now - _DAY}
-    got = ConversationCounts()
-    for row in (await connection.execute(_GOT, values)).all():
+    counts = ConversationCounts()
+    for row in (await connection.execute(_SENT_IN, values)).all():
         if (kind := _COUNTS_AS.get(row.kind)) and row.state in _ARRIVES:
-            got.notices.add((row.conversation_id, kind, row.reply_id))
+            counts.notices.add((row.conversation_id, kind, row.reply_id))
         if row.reserved_at and row.reserved_at > now - _DAY:
-            got.of_today[row.conversation_id] += 1
-    return got
+            counts.of_today[row.conversation_id] += 1
+    return counts
 
 
 async def automatic_in_last_hour(connection: AsyncConnection, now: datetime) -> int:
-    """How many automatic messages the town has sent in the last hour."""
+    """The number of automatic messages of the town in the last hour."""
     total = select(func.coalesce(func.sum(_t.automatic), 0)).where(_t.minute > now - _HOUR)
     return int(await connection.scalar(total) or 0)
 
 
 async def count_automatic(connection: AsyncConnection, number: int, now: datetime) -> None:
-    """Add to this minute's; last in its transaction, for the row is everybody's."""
+    """Add to the tally of this minute. Call it last in a transaction: every process locks this row."""
     if number:
         minute = now.replace(second=0, microsecond=0)
         new = insert(schema.tally).values(minute=minute, automatic=number)
@@ -99,5 +99,5 @@ async def count_automatic(connection: AsyncConnection, number: int, now: datetim
 
 
 async def delete_old_tallies(connection: AsyncConnection, now: datetime) -> None:
-    """What is older than a day counts for nothing."""
+    """Delete tallies older than a day."""
     await connection.execute(schema.tally.delete().where(_t.minute < now - _DAY))

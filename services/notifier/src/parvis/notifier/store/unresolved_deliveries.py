@@ -1,4 +1,4 @@
-"""Finds deliveries that no provider's answer has ended, and counts the sends of the whole ledger."""
+"""Finds deliveries without a provider's final answer, and counts the sends of the whole ledger."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ async def lock_lapsed(connection: AsyncConnection, now: datetime, limit: int = 2
 async def lock_unknown_since(
     connection: AsyncConnection, instant: datetime, kinds: Collection[str], limit: int = 200
 ) -> list[Delivery]:
-    """Lock deliveries of these kinds that have been unknown since before that instant and were not sent again."""
+    """Lock deliveries of these kinds that became unknown before an instant and were not sent again."""
     old = select(schema.delivery).where(
         _d.state == "unknown", _d.changed_at < instant, _d.kind.in_(kinds), _d.resent_at.is_(None)
     )
@@ -42,8 +42,8 @@ async def take_for_polling(
     polled: Collection[str],
     limit: int = 20,
 ) -> list[Delivery]:
-    """Take deliveries whose provider can be asked what became of them: unknown ones, and accepted ones of providers that do not
-    call back. Each is noted as asked, so that two processes do not ask at once."""
+    """Pick deliveries to query the provider about: unknown ones, and accepted ones of providers without callbacks. Their `asked_at` is
+    set, so that no two processes query at once."""
     is_unknown = _d.state == "unknown"
     open_ = or_(is_unknown, (_d.state == "accepted") & _d.provider.in_(polled)) if polled else is_unknown
     waiting = (
@@ -52,27 +52,27 @@ async def take_for_polling(
         .order_by(_d.asked_at.asc().nulls_first(), _d.changed_at)
         .limit(limit)
     )
-    found = await _locked(connection, waiting)
-    ids = [delivery.delivery_id for delivery in found]
+    taken = await _locked(connection, waiting)
+    ids = [delivery.delivery_id for delivery in taken]
     if ids:
         await connection.execute(update(schema.delivery).where(_d.delivery_id.in_(ids)).values(asked_at=now))
-    return found
+    return taken
 
 
 async def count_unknown(connection: AsyncConnection, instant: datetime) -> int:
-    """How many have been unknown since before that instant."""
+    """The number of unknown deliveries that were reserved before an instant."""
     old = select(func.count()).where(_d.state == "unknown", _d.reserved_at < instant)
     return int(await connection.scalar(old) or 0)
 
 
 async def known_provider_ids(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
-    """Those of a provider's ids that belong to a delivery already."""
+    """Those of the provider ids that already belong to a delivery."""
     known = select(_d.provider_id).where(_d.provider_id.in_(ids))
     return set((await connection.scalars(known)).all()) - {None} if ids else set()
 
 
 async def sent_too_often(connection: AsyncConnection, since: datetime | None = None) -> list[Row[Any]]:
-    """Replies with more sends than one, one for each logged resend and one for each logged move to another channel."""
+    """Replies with more sends than allowed: one, and one for each logged resend and each logged move to another channel."""
     over = select(_sends).where(_sends.c.sends > _sends.c.allowed)
     if since:
         recent = select(_d.reply_id).where(_d.changed_at > since).distinct()
@@ -82,7 +82,7 @@ async def sent_too_often(connection: AsyncConnection, since: datetime | None = N
 
 @dataclass(frozen=True)
 class LedgerTotals:
-    """The whole ledger, counted."""
+    """Totals of the whole ledger."""
 
     replies: int
     sends: int
@@ -92,7 +92,7 @@ class LedgerTotals:
 
 
 async def ledger_totals(connection: AsyncConnection) -> LedgerTotals:
-    """How many replies were sent how often, in all."""
+    """Count the replies, sends, resends, moves and unknown deliveries of the ledger."""
     whole = select(
         func.count(func.distinct(_d.reply_id)).label("replies"),
         func.coalesce(func.sum(_d.sends), 0).label("sends"),
@@ -110,11 +110,11 @@ async def _locked(connection: AsyncConnection, chosen: Any) -> list[Delivery]:
 
 
 async def last_change(connection: AsyncConnection) -> datetime | None:
-    """When anything in the ledger was last changed."""
+    """The time of the ledger's last change; None if it is empty."""
     return await connection.scalar(select(func.max(_d.changed_at)))
 
 
 async def without_delivery(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
-    """Those of these replies for which nothing was ever planned."""
+    """Those of the replies that have no delivery."""
     known = set((await connection.scalars(select(_d.reply_id).where(_d.reply_id.in_(ids)))).all())
     return set(ids) - known

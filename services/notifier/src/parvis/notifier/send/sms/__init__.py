@@ -1,4 +1,4 @@
-"""Sends text messages: shares them among the SMS providers, keeps to the sender's rate, and makes one call each."""
+"""Sends text messages: balances them among the SMS providers, and keeps to the rate of each sender number."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ _LONGEST_WAIT = timedelta(seconds=20)  # far below the lease
 
 
 class SmsProvider(Protocol):
-    """One SMS provider: exactly one attempt a call, no retry of its own, and its memory of what it took."""
+    """One SMS provider: exactly one attempt per call, without retries, and a query of its messages."""
 
     name: str
     is_polled: bool
@@ -36,7 +36,7 @@ class SmsProvider(Protocol):
 
 @dataclass(frozen=True)
 class SenderNumbers:
-    """Who a message comes from: the department's own number or messaging service, else the town's."""
+    """The sender of a message: the department's number or messaging service, else the town's."""
 
     town: str
     departments: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -46,7 +46,7 @@ class SenderNumbers:
 
 
 class SmsSender:
-    """The SMS channel: its providers share the messages; one that is in trouble gets fewer, then none, then one to try."""
+    """Sends SMS through several providers. A failing one gets fewer messages, then none, then single ones as a test."""
 
     provider = "sms"
 
@@ -73,7 +73,7 @@ class SmsSender:
 
     @property
     def points(self) -> dict[str, int]:
-        """How the messages are shared out now."""
+        """The current shares of the providers."""
         return self._balance.points
 
     def is_paused(self) -> bool:
@@ -81,7 +81,7 @@ class SmsSender:
         return self._balance.is_paused(self._clock())
 
     async def send(self, message: RenderedMessage) -> SendOutcome:
-        """One call of one provider; where it surely did not take the message, one of another that is well. None when all of them rest."""
+        """Call one provider; if it certainly did not take the message, call another healthy one. No call while all are paused."""
         sender = self._senders.for_department(message.department)
         wait = self._rates.take(sender, self._clock())
         if wait > _LONGEST_WAIT:
@@ -91,43 +91,43 @@ class SmsSender:
             await asyncio.sleep(wait.total_seconds())
         name = self._balance.pick(self._clock(), self._chance())
         if name is None:
-            return SendOutcome("retry", None, "temporary", "every provider rests")
+            return SendOutcome("retry", None, "temporary", "every provider is paused")
         outcome = await self._call(self._providers[name], message, sender)
-        # Else who tries whether a provider is well again would wait for it, although another one is.
+        # Otherwise the message that tests a recovering provider would wait for it, although another one is healthy.
         other = self._balance.pick(self._clock(), self._chance(), but=name) if outcome.state == "retry" else None
         return await self._call(self._providers[other], message, sender) if other else outcome
 
     async def _call(self, provider: SmsProvider, message: RenderedMessage, sender: str) -> SendOutcome:
         began = self._clock()
         before = self.points
-        well = False
+        is_well = False
         try:
             outcome = await provider.send(message.delivery, message.content.decode(), sender)
-            well = outcome.state not in {"retry", "unknown"}
+            is_well = outcome.state not in {"retry", "unknown"}
         finally:
             ended = self._clock()
-            self._balance.note(provider.name, well=well, took=ended - began, now=ended, chance=self._chance())
+            self._balance.record_call(provider.name, well=is_well, took=ended - began, now=ended, chance=self._chance())
         if self.points != before:
             log.warning("provider.shifted", provider=provider.name, count=self.points[provider.name])
         return SendOutcome(outcome.state, outcome.provider_id, outcome.failure_class, outcome.detail, provider.name)
 
     async def find(self, delivery: Delivery, text: str) -> list[ProviderMessage]:
-        """Ask the provider that has taken it; while that is not known, all.
+        """Query the provider that has accepted the message or, if none is known, all of them.
 
-        Raises: Unavailable, when one of them cannot be asked and no other has it: it may.
+        Raises: Unavailable, if one cannot be queried and no other has the message: that one may have it.
         """
         has_it = delivery.state == "accepted" and delivery.provider in self._providers
-        asked = [self._providers[delivery.provider or ""]] if has_it else list(self._providers.values())
-        trouble: Unavailable | None = None
-        found: list[ProviderMessage] = []
-        for provider in asked:
+        queried = [self._providers[delivery.provider or ""]] if has_it else list(self._providers.values())
+        failure: Unavailable | None = None
+        messages: list[ProviderMessage] = []
+        for provider in queried:
             try:
-                found += await provider.find(delivery, text)
+                messages += await provider.find(delivery, text)
             except Unavailable as error:
-                trouble = error
-        if trouble and not found:
-            raise trouble
-        return found
+                failure = error
+        if failure and not messages:
+            raise failure
+        return messages
 
     async def close(self) -> None:
         for provider in self._providers.values():

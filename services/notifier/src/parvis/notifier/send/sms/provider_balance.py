@@ -1,12 +1,12 @@
-"""Shares messages among SMS providers by how they answered: circuit breakers, shares, sender rates. No I/O; time is given."""
+"""Balances messages among SMS providers by circuit breakers and shares, and limits the rate of each sender. No I/O."""
 
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-# GOV.UK Notify's numbers: a provider with so many bad calls gives ten points of its share to the others, at most every five
-# minutes, and gets them back as slowly.
+# GOV.UK Notify's numbers: a provider with too many bad calls loses ten points of its share, at most every five minutes, and
+# regains them as slowly.
 BAD_SHARE, LOOKED_BACK, FEWEST = 0.15, timedelta(minutes=15), 20
 POINTS, CHANGES_EVERY, BACK_AFTER = 10, timedelta(minutes=5), timedelta(minutes=15)
 SLOW = timedelta(seconds=5)
@@ -15,12 +15,12 @@ FAILURES_UNTIL_OPEN = 5
 FIRST_REST, LONGEST_REST = (
     timedelta(seconds=10),
     timedelta(seconds=30),
-)  # half a minute after it heals, it is used again
+)  # a recovered provider is used again within half a minute
 
 
 @dataclass
 class CircuitBreaker:
-    """Five calls in a row that the provider did not take, and it rests; then one call tries whether it is well."""
+    """Opens after five failed calls in a row; after a rest one call tests whether the provider has recovered."""
 
     failures: int = 0
     rest: timedelta = FIRST_REST
@@ -41,7 +41,7 @@ class CircuitBreaker:
             return
         self.failures += 1
         if self.failures < FAILURES_UNTIL_OPEN or (self.opens_at and now < self.opens_at):
-            return  # not yet, or one of those that were under way when it opened
+            return  # not enough failures yet, or a call that was open when the breaker opened
         self.opens_at = now + self.rest * (1 - chance / 4)
         self.rest = min(self.rest * 2, LONGEST_REST)
 
@@ -59,7 +59,7 @@ class _Share:
 
 
 class ProviderBalance:
-    """How the messages are shared out among the providers of one channel."""
+    """The shares of the providers of one channel, and their circuit breakers."""
 
     def __init__(self, shares: Mapping[str, int]) -> None:
         self._shares = {name: _Share(points, points) for name, points in shares.items()}
@@ -73,11 +73,11 @@ class ProviderBalance:
         return not any(share.breaker.allows(now) for share in self._shares.values())
 
     def pick(self, now: datetime, chance: float, *, but: str | None = None) -> str | None:
-        """The provider of the next message, any but that one; none when all of them rest."""
+        """The provider of the next message, other than `but`; None while all are paused."""
         able = {name: share for name, share in self._shares.items() if name != but and share.breaker.allows(now)}
         trying = [name for name, share in able.items() if share.breaker.opens_at]
         if trying:
-            return self._begin(trying[0])  # one call tells whether it is well again
+            return self._begin(trying[0])  # one call tests whether it has recovered
         total = sum(share.points for share in able.values())
         at = chance * total
         for name, share in able.items():
@@ -90,8 +90,8 @@ class ProviderBalance:
         self._shares[name].breaker.begin()
         return name
 
-    def note(self, name: str, *, well: bool, took: timedelta, now: datetime, chance: float = 0.0) -> None:
-        """Remember how a call went."""
+    def record_call(self, name: str, *, well: bool, took: timedelta, now: datetime, chance: float = 0.0) -> None:
+        """Record the result of a call, and adapt the shares."""
         share = self._shares[name]
         share.breaker.end(well=well, now=now, chance=chance)
         share.calls.append((now, not well or took > SLOW))
@@ -125,14 +125,14 @@ class ProviderBalance:
 
 
 class SenderRates:
-    """A bucket for each sender: so many messages a second, and a second's worth at once. 0: as fast as one likes."""
+    """A token bucket for each sender: `per_second` messages, and as many in a burst. 0: unlimited."""
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second
         self._free_at: dict[str, datetime] = {}
 
     def take(self, sender: str, now: datetime) -> timedelta:
-        """How long to wait before the next message of this sender; its place is taken."""
+        """Take a slot of a sender; gives the time to wait for it."""
         if self._per_second <= 0:
             return timedelta()
         step = timedelta(seconds=1 / self._per_second)
@@ -142,6 +142,6 @@ class SenderRates:
         return max(timedelta(), free_at - now)
 
     def return_slot(self, sender: str) -> None:
-        """The place was not used."""
+        """Return a slot that was not used."""
         if sender in self._free_at:
             self._free_at[sender] -= timedelta(seconds=1 / self._per_second)

@@ -1,4 +1,4 @@
-"""What an operator sees of their templates before any citizen does."""
+"""Facts about previews of templates and their warnings."""
 
 import shutil
 from pathlib import Path
@@ -19,26 +19,26 @@ def town(tmp_path: Path) -> Path:
     return Path(shutil.copytree(CONFIG, tmp_path / "town"))
 
 
-def said_of(town: Path) -> list[str]:
+def lines_of(town: Path) -> list[str]:
     return check(town, load_town_config(town))
 
 
-def own_words(town: Path, place: str, text: str) -> None:
-    file = town / "templates" / place
+def own_words(town: Path, folder: str, text: str) -> None:
+    file = town / "templates" / folder
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
 
 
 def test_the_example_town_costs_little_and_reads_well(town: Path) -> None:
-    said = said_of(town)
-    assert {line.split("/")[1] for line in said if line.startswith("templates/")} == set(TEMPLATES)
-    alarming = [line for line in said if line.startswith("warning") and "GSM alphabet" in line]
+    lines = lines_of(town)
+    assert {line.split("/")[1] for line in lines if line.startswith("templates/")} == set(TEMPLATES)
+    alarming = [line for line in lines if line.startswith("warning") and "GSM alphabet" in line]
     assert not alarming, "a single ç makes a message twice as dear"
-    assert not [line for line in said if "hard to read" in line]
-    assert not [line for line in said if "pages" in line and line.startswith("warning")]
+    assert not [line for line in lines if "hard to read" in line]
+    assert not [line for line in lines if "pages" in line and line.startswith("warning")]
 
 
-def test_what_is_dear_long_or_hard_is_said_and_is_no_error(town: Path) -> None:
+def test_expensive_long_or_hard_templates_get_warnings(town: Path) -> None:
     own_words(
         town,
         "departments/voirie/answer/fr/sms.txt",
@@ -52,14 +52,14 @@ def test_what_is_dear_long_or_hard_is_said_and_is_no_error(town: Path) -> None:
     own_words(
         town, "procedures/water-leak/answer/fr/letter.txt", "Subject: x\n\n{text}\n\n" + "Une phrase de plus.\n\n" * 60
     )
-    warnings = [line for line in said_of(town) if line.startswith("warning")]
-    for place, words in (
-        ("departments/voirie/answer/fr", "paid for twice"),
+    warnings = [line for line in lines_of(town) if line.startswith("warning")]
+    for folder, words in (
+        ("departments/voirie/answer/fr", "costs twice as much"),
         ("departments/voirie/answer/fr", "segments"),
         ("procedures/water-leak/answer/fr", "hard to read"),
         ("procedures/water-leak/answer/fr", "pages"),
     ):
-        assert [line for line in warnings if place in line and words in line], (place, words)
+        assert [line for line in warnings if folder in line and words in line], (folder, words)
 
 
 def test_every_template_is_shown_on_every_channel(town: Path) -> None:
@@ -67,7 +67,8 @@ def test_every_template_is_shown_on_every_channel(town: Path) -> None:
     town_config = load_town_config(town)
     templates = load_templates(town, town_config)
     shown = {
-        one.folder: render_preview(one, town_config, templates) for one in templates_to_preview(templates, town_config)
+        template.folder: render_preview(template, town_config, templates)
+        for template in templates_to_preview(templates, town_config)
     }
     assert shown["procedures/water-leak/answer/fr"]["sms.txt"].startswith(b"Fuite")
     assert set(shown["receipt/en"]) == {
@@ -85,12 +86,14 @@ def test_every_template_is_shown_on_every_channel(town: Path) -> None:
         assert all(files[name].startswith(b"%PDF-") for name in files if name.endswith(".pdf"))
 
 
-def test_a_preview_writes_what_was_asked_for(town: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_preview_writes_the_requested_templates(
+    town: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     to = tmp_path / "out"
-    asked = parser().parse_args(
+    arguments = parser().parse_args(
         ["notifier", "preview", str(town), "--to", str(to), "--template", "receipt", "--language", "fr"]
     )
-    assert asked.run(asked) == 0
+    assert arguments.run(arguments) == 0
     assert sorted(path.relative_to(to).as_posix() for path in to.rglob("*.*")) == [
         f"receipt/fr/{name}"
         for name in ("email.eml", "email.html", "email.txt", "letter-large.pdf", "letter.pdf", "sms.txt")
@@ -122,5 +125,5 @@ def test_short_words_in_short_sentences_read_easily(language: str, easy: str, ha
 
 
 @pytest.mark.parametrize(("text", "language"), [("Téléphone : 05 36", "fr"), ("", "fr"), ("Eine Antwort.", "de")])
-def test_what_has_no_measure_has_none(text: str, language: str) -> None:
+def test_reading_ease_needs_a_known_language_and_a_sentence(text: str, language: str) -> None:
     assert reading_ease(text, language) is None

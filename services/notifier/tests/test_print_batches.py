@@ -1,4 +1,4 @@
-"""What the print shop finds: every letter once, in one folder a day, with a list that says what is in it."""
+"""Facts about batches for the print shop: each letter leaves once, with a manifest."""
 
 import csv
 import hashlib
@@ -15,15 +15,15 @@ import pypdfium2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.notifier.tests.parts import AskFor, Notifier
+from services.notifier.tests.parts import MakeReply, Notifier
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.notifier.consume.print_batches import PrintBatches
 from parvis.notifier.decide.print_batch import build_manifest, country_of, is_batch_due
-from parvis.notifier.models.letter import PrintedLetter, UnbatchedLetters
+from parvis.notifier.models.letter import PrintShopLetter, UnbatchedLetters
 from parvis.notifier.render.letter import count_pages
 from parvis.notifier.send import post
-from parvis.notifier.send.post import gather, publish
+from parvis.notifier.send.post import gather_batch, publish_batch
 
 PARIS = ZoneInfo("Europe/Paris")
 CUT = time(17, 30)
@@ -77,28 +77,28 @@ def test_the_country_is_read_from_the_last_line(address: str, country: str) -> N
     assert country_of(address) == country
 
 
-def a_letter(number: int, **changes: Any) -> PrintedLetter:
+def a_letter(number: int, **changes: Any) -> PrintShopLetter:
     values: dict[str, Any] = {
         "delivery_id": f"d{number}", "file_name": f"{number}.pdf", "sha256": hashlib.sha256(f"{number}".encode()).hexdigest(),
         "size_bytes": 1, "pages": 2, "country": "FR", "reference": "P-7F3K-2Q9X-M4TC", "written_at": MORNING,
     }  # fmt: skip
-    return PrintedLetter(**(values | changes))
+    return PrintShopLetter(**(values | changes))
 
 
 @given(st.text(max_size=30))
-def test_a_manifest_says_the_same_to_both_kinds_of_machines_and_is_no_formula(country: str) -> None:
+def test_both_manifests_hold_the_same_rows_and_no_formula(country: str) -> None:
     written = build_manifest("batch-2026-11-23-1", MORNING, [a_letter(1, country=country), a_letter(2)])
-    told = json.loads(written["manifest.json"])
+    manifest = json.loads(written["manifest.json"])
     rows = list(csv.DictReader(io.StringIO(written["manifest.csv"].decode(), newline="")))
-    assert (told["count"], told["pages"], told["letters"][1]["file"]) == (2, 4, "2.pdf")
-    assert [row["sha256"] for row in rows] == [letter["sha256"] for letter in told["letters"]]
-    assert not told["letters"][0]["country"].startswith(("=", "+", "-", "@"))
+    assert (manifest["count"], manifest["pages"], manifest["letters"][1]["file"]) == (2, 4, "2.pdf")
+    assert [row["sha256"] for row in rows] == [letter["sha256"] for letter in manifest["letters"]]
+    assert not manifest["letters"][0]["country"].startswith(("=", "+", "-", "@"))
 
 
 # --- the folder alone, and where it breaks off
 
 
-def write(folder: Path, *numbers: int) -> list[PrintedLetter]:
+def write(folder: Path, *numbers: int) -> list[PrintShopLetter]:
     for number in numbers:
         (folder / f"{number}.pdf").write_bytes(f"{number}".encode())
     return [a_letter(number) for number in numbers]
@@ -106,7 +106,7 @@ def write(folder: Path, *numbers: int) -> list[PrintedLetter]:
 
 @pytest.mark.parametrize("breaks_at", ["first move", "second move", "manifest", "appearing", "after it appeared"])
 @pytest.mark.parametrize("is_taken", [False, True])
-def test_wherever_it_breaks_off_each_letter_leaves_once(
+def test_after_any_interruption_each_letter_leaves_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks_at: str, *, is_taken: bool
 ) -> None:
     letters = write(tmp_path, 1, 2)
@@ -123,8 +123,8 @@ def test_wherever_it_breaks_off_each_letter_leaves_once(
         return replace(path, target)
 
     def make() -> None:
-        if gather(tmp_path, "b", letters) is not None:
-            publish(tmp_path, "b", {"manifest.json": b"{}", "manifest.csv": b"x"})
+        if gather_batch(tmp_path, "b", letters) is not None:
+            publish_batch(tmp_path, "b", {"manifest.json": b"{}", "manifest.csv": b"x"})
 
     monkeypatch.setattr(Path, "replace", breaking)
     if breaks_at == "after it appeared":
@@ -161,23 +161,23 @@ def home(number: int = 1) -> tuple[ContactPoint, ...]:
     return (ContactPoint(kind="post", value=f"Mme Céleste EXEMPLE\n{number} rue de la Fontaine\n99999 VILLE-EXEMPLE"),)
 
 
-async def written(notifier: Notifier, ask_for: AskFor, count: int) -> None:
+async def written(notifier: Notifier, make_reply: MakeReply, count: int) -> None:
     async with notifier.running():
-        await notifier.take(*(ask_for(str(n), channel="post", points=home(n)) for n in range(count)))
+        await notifier.take(*(make_reply(str(n), channel="post", points=home(n)) for n in range(count)))
         await notifier.until(lambda states: states == ["delivered"] * count)
 
 
 @pytest.mark.stack
 async def test_the_days_letters_become_one_folder_with_its_manifest(
-    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., PrintBatches]
+    notifier: Notifier, make_reply: MakeReply, a_printing: Callable[..., PrintBatches]
 ) -> None:
     printing = a_printing(at=datetime.now(UTC) + timedelta(days=1))
-    await written(notifier, ask_for, 3)
+    await written(notifier, make_reply, 3)
     (name,) = await printing.make_due_batches()
     folder = notifier.letters / name
-    told = json.loads((folder / "manifest.json").read_text())
-    assert (told["batch"], told["count"], told["pages"]) == (name, 3, 3)
-    for letter in told["letters"]:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert (manifest["batch"], manifest["count"], manifest["pages"]) == (name, 3, 3)
+    for letter in manifest["letters"]:
         pdf = (folder / letter["file"]).read_bytes()
         assert hashlib.sha256(pdf).hexdigest() == letter["sha256"]
         assert letter["country"] == "FR"
@@ -187,10 +187,10 @@ async def test_the_days_letters_become_one_folder_with_its_manifest(
 
 @pytest.mark.stack
 async def test_a_letter_that_was_taken_away_is_not_written_again(
-    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., PrintBatches]
+    notifier: Notifier, make_reply: MakeReply, a_printing: Callable[..., PrintBatches]
 ) -> None:
     printing = a_printing()
-    await written(notifier, ask_for, 1)
+    await written(notifier, make_reply, 1)
     (name,) = await printing.make_due_batches(at_once=True)
     (notifier.letters / name).rename(notifier.folder / "at the print shop")
     async with notifier.database.transaction() as connection:  # we died before the outcome was stored
@@ -203,16 +203,16 @@ async def test_a_letter_that_was_taken_away_is_not_written_again(
 
 @pytest.mark.stack
 async def test_a_batch_that_broke_off_is_finished_by_the_next_round(
-    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., PrintBatches], monkeypatch: pytest.MonkeyPatch
+    notifier: Notifier, make_reply: MakeReply, a_printing: Callable[..., PrintBatches], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printing = a_printing()
-    await written(notifier, ask_for, 2)
-    publishing = post.publish
-    monkeypatch.setattr("parvis.notifier.consume.print_batches.publish", _fail)
-    with pytest.raises(Exception, match="folder of letters"):
+    await written(notifier, make_reply, 2)
+    publishing = post.publish_batch
+    monkeypatch.setattr("parvis.notifier.consume.print_batches.publish_batch", _fail)
+    with pytest.raises(Exception, match="letters folder cannot be written"):
         await printing.make_due_batches(at_once=True)
-    monkeypatch.setattr("parvis.notifier.consume.print_batches.publish", publishing)
-    await written_later(notifier, ask_for)
+    monkeypatch.setattr("parvis.notifier.consume.print_batches.publish_batch", publishing)
+    await written_later(notifier, make_reply)
     first, second = await printing.make_due_batches(at_once=True)
     counts = [json.loads((notifier.letters / name / "manifest.json").read_text())["count"] for name in (first, second)]
     assert counts == [2, 1]
@@ -223,27 +223,27 @@ def _fail(*_: object) -> None:
     raise OSError(28, "no space left")
 
 
-async def written_later(notifier: Notifier, ask_for: AskFor) -> None:
+async def written_later(notifier: Notifier, make_reply: MakeReply) -> None:
     async with notifier.running():
-        await notifier.take(ask_for("later", channel="post", points=home(9)))
+        await notifier.take(make_reply("later", channel="post", points=home(9)))
         await notifier.until(lambda states: states == ["delivered"] * 3)
 
 
 @pytest.mark.stack
 async def test_many_letters_make_several_batches(
-    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., PrintBatches]
+    notifier: Notifier, make_reply: MakeReply, a_printing: Callable[..., PrintBatches]
 ) -> None:
     printing = a_printing(most=2)
-    await written(notifier, ask_for, 5)
+    await written(notifier, make_reply, 5)
     names = await printing.make_due_batches(at_once=True)
     counts = [json.loads((notifier.letters / name / "manifest.json").read_text())["count"] for name in names]
     assert counts == [2, 2, 1]
 
 
-def test_pages_are_counted_as_a_reader_counts_them(ask_for: AskFor, renderer: Any, addressing: Any) -> None:
+def test_pages_are_counted_as_a_reader_counts_them(make_reply: MakeReply, renderer: Any, addressing: Any) -> None:
     for paragraphs in (1, 40, 120):
         text = "\n\n".join(["Une phrase de plus. " * 8] * paragraphs)
-        reply = ask_for(channel="post", points=home(), personal={"text": text})
+        reply = make_reply(channel="post", points=home(), personal={"text": text})
         pdf = renderer.render(reply, addressing.plan(reply, addressing.choose(reply, {})), MORNING).content
         document: Any = pypdfium2.PdfDocument(pdf)
         assert count_pages(pdf) == len(document)

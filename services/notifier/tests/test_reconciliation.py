@@ -1,19 +1,19 @@
-"""What no answer ended: lapsed leases and old unknowns."""
+"""Facts about deliveries without a final answer: lapsed leases, and unknown outcomes."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from services.notifier.tests.parts import AskFor, Notifier
+from services.notifier.tests.parts import MakeReply, Notifier
 
 from parvis.notifier.models.limits import SendingLimits
 
 pytestmark = pytest.mark.stack
 
 
-async def test_a_lapsed_lease_is_unknown_for_an_sms(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_a_lapsed_lease_is_unknown_for_an_sms(notifier: Notifier, make_reply: MakeReply) -> None:
     notifier.parts.limits = replace(notifier.parts.limits, lease=timedelta(0))
-    await notifier.take(ask_for())
+    await notifier.take(make_reply())
     await reserve_and_die(notifier)
     await notifier.reconciliation().reconcile()
     assert await notifier.states() == ["unknown"]
@@ -26,12 +26,12 @@ async def reserve_and_die(notifier: Notifier) -> None:
 
 
 @pytest.mark.parametrize(("kind", "calls"), [("registration", 1), ("answer", 0)])
-async def test_what_stays_unknown_is_sent_a_last_time_only_if_it_is_a_notice(
-    notifier: Notifier, ask_for: AskFor, kind: str, calls: int
+async def test_an_unknown_notice_is_sent_a_last_time_and_an_answer_is_not(
+    notifier: Notifier, make_reply: MakeReply, kind: str, calls: int
 ) -> None:
     notifier.parts.limits = replace(notifier.parts.limits, lease=timedelta(0), unknown_after=timedelta(0))
     await notifier.break_twilio(lists="error")  # nobody can be asked
-    await notifier.take(ask_for(kind=kind))
+    await notifier.take(make_reply(kind=kind))
     await reserve_and_die(notifier)
     for _ in range(3):
         await notifier.reconciliation().reconcile()
@@ -43,10 +43,10 @@ async def test_what_stays_unknown_is_sent_a_last_time_only_if_it_is_a_notice(
     assert (row.resent_at is not None) == bool(calls)
 
 
-async def test_a_notice_is_never_sent_a_third_time(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_a_notice_is_never_sent_a_third_time(notifier: Notifier, make_reply: MakeReply) -> None:
     notifier.parts.limits = replace(notifier.parts.limits, lease=timedelta(0), unknown_after=timedelta(0))
     await notifier.break_twilio(lists="error")
-    await notifier.take(ask_for(kind="receipt"))
+    await notifier.take(make_reply(kind="receipt"))
     for _ in range(2):
         await reserve_and_die(notifier)
         await notifier.reconciliation().reconcile()
@@ -54,10 +54,10 @@ async def test_a_notice_is_never_sent_a_third_time(notifier: Notifier, ask_for: 
     assert await notifier.states() == ["unknown"]
 
 
-async def test_what_the_provider_has_is_found_in_its_list(impatient: Notifier, ask_for: AskFor) -> None:
+async def test_an_unknown_message_is_found_in_the_providers_list(impatient: Notifier, make_reply: MakeReply) -> None:
     notifier = impatient
     await notifier.break_twilio(behaviour="hang", times=1)
-    reply = ask_for()
+    reply = make_reply()
     async with notifier.running():
         await notifier.take(reply)
         await notifier.until(lambda states: states == ["unknown"])
@@ -68,11 +68,11 @@ async def test_what_the_provider_has_is_found_in_its_list(impatient: Notifier, a
     assert (row.provider_id, row.sends) == (message.sid, 1)
 
 
-async def test_what_no_provider_has_is_sent_again_even_an_answer_and_once(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_a_message_that_no_provider_has_is_sent_again_once(notifier: Notifier, make_reply: MakeReply) -> None:
     notifier.parts.limits = replace(
         notifier.parts.limits, lease=timedelta(0), unknown_after=timedelta(0), poll_every=timedelta(0)
     )
-    await notifier.take(ask_for())
+    await notifier.take(make_reply())
     for expected in (["planned"], ["failed", "failed"]):
         await reserve_and_die(notifier)
         await notifier.reconciliation().reconcile()
@@ -81,13 +81,13 @@ async def test_what_no_provider_has_is_sent_again_even_an_answer_and_once(notifi
     assert (row.sends, row.moves_to, row.failure_class) == (0, "phone", "temporary")
 
 
-async def test_two_equal_texts_to_one_number_are_two_messages(impatient: Notifier, ask_for: AskFor) -> None:
+async def test_two_equal_texts_to_one_number_are_two_messages(impatient: Notifier, make_reply: MakeReply) -> None:
     """Each finds its own in the list, whatever it says."""
     notifier = impatient
     await notifier.break_twilio(behaviour="hang", times=2)
     async with notifier.running():
-        await notifier.take(ask_for("1", conversation="same"), ask_for("2", conversation="same"))
+        await notifier.take(make_reply("1", conversation="same"), make_reply("2", conversation="same"))
         await notifier.until(lambda states: states == ["unknown", "unknown"])
         await notifier.reconciliation().reconcile()
-    found = {row.provider_id for row in await notifier.rows()}
-    assert found == {message.sid for message in notifier.at_twilio}
+    provider_ids = {row.provider_id for row in await notifier.rows()}
+    assert provider_ids == {message.sid for message in notifier.at_twilio}

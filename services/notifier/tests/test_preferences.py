@@ -1,4 +1,4 @@
-"""What was said about a contact point, what counts of it, and what the notifier learns by itself."""
+"""Facts about preferences: which one is in force, and which ones the notifier derives."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.notifier.tests.parts import AskFor, Notifier
+from services.notifier.tests.parts import MakeReply, Notifier
 from sqlalchemy import select
 
 from parvis.common.contract.contact import ContactPoint
@@ -37,7 +37,7 @@ DEAD = ContactPoint(kind="phone", value="+33639989905")  # accepted, then undeli
 LEFT = ContactPoint(kind="phone", value="+33639989910")  # 21610
 
 
-def said(source: str, point: ContactPoint = MOBILE, **changes: Any) -> PreferenceChanged:
+def preference_change(source: str, point: ContactPoint = MOBILE, **changes: Any) -> PreferenceChanged:
     values: dict[str, Any] = {
         "contact_point_hash": "hash",
         "source": source,
@@ -47,7 +47,7 @@ def said(source: str, point: ContactPoint = MOBILE, **changes: Any) -> Preferenc
     return PreferenceChanged(**(values | changes))
 
 
-STOP = said(SMS_STOP, opt_outs=("sms", "whatsapp"))
+STOP = preference_change(SMS_STOP, opt_outs=("sms", "whatsapp"))
 
 
 @pytest.mark.parametrize(
@@ -55,41 +55,59 @@ STOP = said(SMS_STOP, opt_outs=("sms", "whatsapp"))
     [
         ((), set(), False),
         ((STOP,), {"sms", "whatsapp"}, False),
-        ((STOP, said(SMS_HELP)), {"sms", "whatsapp"}, False),
-        ((STOP, said(SMS_START)), set(), False),
-        ((STOP, said(UNDELIVERABLE)), {"sms", "whatsapp"}, True),
-        ((said(UNDELIVERABLE), STOP), {"sms", "whatsapp"}, False),  # it came from there
-        ((said(UNDELIVERABLE), said(REACHED)), set(), False),
-        ((said(PROVIDER_STOP, opt_outs=("sms",)), said(SMS_START)), set(), False),
-        ((STOP, said("web", opt_outs=())), set(), False),
+        ((STOP, preference_change(SMS_HELP)), {"sms", "whatsapp"}, False),
+        ((STOP, preference_change(SMS_START)), set(), False),
+        ((STOP, preference_change(UNDELIVERABLE)), {"sms", "whatsapp"}, True),
+        ((preference_change(UNDELIVERABLE), STOP), {"sms", "whatsapp"}, False),  # it came from there
+        ((preference_change(UNDELIVERABLE), preference_change(REACHED)), set(), False),
+        ((preference_change(PROVIDER_STOP, opt_outs=("sms",)), preference_change(SMS_START)), set(), False),
+        ((STOP, preference_change("web", opt_outs=())), set(), False),
     ],
 )
-def test_the_newest_word_on_each_thing_counts(
+def test_the_newest_change_of_each_field_counts(
     words: tuple[PreferenceChanged, ...], opt_outs: set[str], is_dead: bool
 ) -> None:
-    now_ = effective_preference(words)
-    assert (set(now_.opt_outs), now_.is_dead) == (opt_outs, is_dead)
+    effective = effective_preference(words)
+    assert (set(effective.opt_outs), effective.is_dead) == (opt_outs, is_dead)
 
 
-def test_a_later_word_does_not_forget_what_it_says_nothing_of() -> None:
-    web = said("web", language="en", quiet_hours=QuietHours(start="20:00", end="08:00"), large_print=True)
-    now_ = effective_preference([web, STOP])
-    assert (now_.language, now_.large_print, now_.quiet_hours) == ("en", True, web.quiet_hours)
+@pytest.mark.parametrize(
+    ("history", "is_unreadable"),
+    [
+        ((None,), True),
+        ((STOP, None), True),
+        ((None, STOP), False),
+        ((None, preference_change(SMS_START)), False),
+        ((None, preference_change(SMS_HELP)), True),  # states no opt-outs
+        ((None, preference_change(REACHED)), True),
+        ((STOP, None, preference_change("web", opt_outs=())), False),
+    ],
+)
+def test_a_change_that_cannot_be_read_counts_until_the_opt_outs_are_stated_again(
+    history: tuple[PreferenceChanged | None, ...], is_unreadable: bool
+) -> None:
+    assert effective_preference(history).is_unreadable is is_unreadable
+
+
+def test_a_later_change_keeps_the_fields_that_it_does_not_set() -> None:
+    web = preference_change("web", language="en", quiet_hours=QuietHours(start="20:00", end="08:00"), large_print=True)
+    effective = effective_preference([web, STOP])
+    assert (effective.language, effective.large_print, effective.quiet_hours) == ("en", True, web.quiet_hours)
 
 
 @given(st.lists(st.sampled_from([SMS_STOP, SMS_START, SMS_HELP, UNDELIVERABLE, REACHED, COMPLAINT]), max_size=8))
-def test_start_is_never_undone_but_by_a_later_word_on_opting_out(sources: list[str]) -> None:
+def test_start_holds_until_a_later_opt_out(sources: list[str]) -> None:
     closing = {SMS_STOP: ("sms",), COMPLAINT: ("sms",)}
-    words = [said(source, opt_outs=closing.get(source, ())) for source in sources]
+    words = [preference_change(source, opt_outs=closing.get(source, ())) for source in sources]
     speaks = [source for source in sources if source in {SMS_STOP, SMS_START, COMPLAINT}]
     assert effective_preference(words).opt_outs == (frozenset(closing.get(speaks[-1], ())) if speaks else frozenset())
 
 
 @pytest.mark.stack
 async def test_a_dead_number_is_given_up_with_its_proof_and_the_reply_goes_on_by_letter(
-    notifier: Notifier, ask_for: AskFor
+    notifier: Notifier, make_reply: MakeReply
 ) -> None:
-    first, second = ask_for("1", points=(DEAD, HOME)), ask_for("2", points=(DEAD, HOME), conversation="another")
+    first, second = make_reply("1", points=(DEAD, HOME)), make_reply("2", points=(DEAD, HOME), conversation="another")
     async with notifier.running():
         await notifier.take(first)
         await notifier.until(lambda states: states == ["accepted"])
@@ -121,29 +139,31 @@ def undelivered(reply: ReplyRequested, failure_class: str | None, detail: str, *
 
 
 @pytest.mark.stack
-async def test_who_writes_from_a_dead_number_lives(
-    notifier: Notifier, ask_for: AskFor, addressing: ChannelChooser
+async def test_a_contact_from_a_dead_number_revives_it(
+    notifier: Notifier, make_reply: MakeReply, addressing: ChannelChooser
 ) -> None:
-    mark = said(UNDELIVERABLE, contact_point_hash=addressing.hash_of(MOBILE))
+    mark = preference_change(UNDELIVERABLE, contact_point_hash=addressing.hash_of(MOBILE))
     await notifier.take(mark)
-    await notifier.take(ask_for("answer"))  # about an old contact: proves nothing
-    await notifier.take(ask_for("r", kind="registration", conversation="new", requested_at=now()))
+    await notifier.take(make_reply("answer"))  # about an old contact: proves nothing
+    await notifier.take(make_reply("r", kind="registration", conversation="new", requested_at=now()))
     rows = await notifier.rows()
     assert [(row.kind, row.channel) for row in rows] == [("answer", "phone"), ("registration", "sms")]
 
 
 @pytest.mark.stack
-async def test_the_providers_own_list_of_stops_becomes_a_preference(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_the_providers_own_list_of_stops_becomes_a_preference(notifier: Notifier, make_reply: MakeReply) -> None:
     async with notifier.running():
-        await notifier.take(ask_for(points=(LEFT, MAIL)))
+        await notifier.take(make_reply(points=(LEFT, MAIL)))
         await notifier.until(lambda states: states == ["failed", "accepted"])
     (learnt,) = notifier.published_preferences
     assert (learnt.source, learnt.opt_outs) == (PROVIDER_STOP, ("sms", "whatsapp"))
 
 
 @pytest.mark.stack
-async def test_a_complaint_after_delivered_closes_mail_and_nothing_else(notifier: Notifier, ask_for: AskFor) -> None:
-    reply = ask_for(channel="email", points=(MAIL, HOME))
+async def test_a_complaint_after_delivered_closes_mail_and_nothing_else(
+    notifier: Notifier, make_reply: MakeReply
+) -> None:
+    reply = make_reply(channel="email", points=(MAIL, HOME))
     delivered = undelivered(reply, None, "", channel="email", provider="smtp", outcome="delivered")
     complaint = undelivered(
         reply, "opted-out", "complaint abuse", channel="email", provider="smtp", outcome="delivered"
@@ -153,40 +173,43 @@ async def test_a_complaint_after_delivered_closes_mail_and_nothing_else(notifier
         await notifier.until(lambda states: states == ["accepted"])
         await notifier.take(delivered)
         await notifier.take(complaint, complaint)
-        await notifier.take(ask_for("next", channel="email", points=(MAIL, HOME), conversation="next"))
+        await notifier.take(make_reply("next", channel="email", points=(MAIL, HOME), conversation="next"))
         await notifier.until(lambda states: states == ["delivered", "delivered"])
     assert [row.channel for row in await notifier.rows()] == ["email", "post"]
     async with notifier.database.transaction() as connection:
-        kept = (await connection.execute(select(schema.preference.c.event))).scalars().all()
-    assert [(one["source"], one["opt_outs"]) for one in kept] == [(COMPLAINT, ["email"])]
+        rows = (await connection.execute(select(schema.preference.c.event))).scalars().all()
+    assert [(row["source"], row["opt_outs"]) for row in rows] == [(COMPLAINT, ["email"])]
 
 
 @pytest.mark.stack
-async def test_the_language_and_the_type_that_the_citizen_reads(
-    notifier: Notifier, ask_for: AskFor, addressing: ChannelChooser
+async def test_a_reply_has_the_citizens_language_and_type_size(
+    notifier: Notifier, make_reply: MakeReply, addressing: ChannelChooser
 ) -> None:
-    wish = said("web", contact_point_hash=addressing.hash_of(MOBILE), language="en", large_print=True)
-    await notifier.take(wish)
+    preference = preference_change(
+        "web", contact_point_hash=addressing.hash_of(MOBILE), language="en", large_print=True
+    )
+    await notifier.take(preference)
     await notifier.take(
-        ask_for("1", kind="registration"), ask_for("2", kind="registration", points=(MOBILE, HOME), channel="post")
+        make_reply("1", kind="registration"),
+        make_reply("2", kind="registration", points=(MOBILE, HOME), channel="post"),
     )
     due = await notifier.send_loop().reserve(10)
-    assert {one.reply.language for one in due} == {"en"}
-    assert all(one.delivery.large_print for one in due)
+    assert {item.reply.language for item in due} == {"en"}
+    assert all(item.delivery.large_print for item in due)
 
 
 @pytest.mark.stack
-async def test_quiet_hours_hold_information_and_what_the_law_owes_while_it_may_wait(
-    notifier: Notifier, ask_for: AskFor, addressing: ChannelChooser
+async def test_quiet_hours_hold_information_and_legal_notices_within_their_deadline(
+    notifier: Notifier, make_reply: MakeReply, addressing: ChannelChooser
 ) -> None:
     always = QuietHours(start="00:00", end="23:59")
-    await notifier.take(said("web", contact_point_hash=addressing.hash_of(MOBILE), quiet_hours=always))
+    await notifier.take(preference_change("web", contact_point_hash=addressing.hash_of(MOBILE), quiet_hours=always))
     soon = now() + timedelta(seconds=30)
     await notifier.take(
-        ask_for("information", legal=False, conversation="1", send_at=now()),
-        ask_for("due tomorrow", kind="receipt", conversation="2", send_at=now()),
-        ask_for("due now", kind="receipt", conversation="3", send_at=now(), send_by=soon),
-        ask_for("letter", conversation="4", channel="post", points=(HOME,), send_at=now()),
+        make_reply("information", legal=False, conversation="1", send_at=now()),
+        make_reply("due tomorrow", kind="receipt", conversation="2", send_at=now()),
+        make_reply("due now", kind="receipt", conversation="3", send_at=now(), send_by=soon),
+        make_reply("letter", conversation="4", channel="post", points=(HOME,), send_at=now()),
     )
-    due = [one for _ in range(3) for one in await notifier.send_loop().reserve(10)]  # one at a time to each address
-    assert sorted(one.delivery.kind + one.delivery.channel for one in due) == ["answerpost", "receiptsms"]
+    due = [item for _ in range(3) for item in await notifier.send_loop().reserve(10)]  # one at a time to each address
+    assert sorted(item.delivery.kind + item.delivery.channel for item in due) == ["answerpost", "receiptsms"]

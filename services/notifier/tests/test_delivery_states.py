@@ -1,4 +1,4 @@
-"""Callbacks, bounces and answers in any order and number: the same end. And what a restored ledger makes of its topic."""
+"""Facts about delivery states: reports in any order end alike, and a ledger is rebuilt from its topic."""
 
 from dataclasses import replace
 from itertools import permutations
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.notifier.tests.parts import AskFor
+from services.notifier.tests.parts import MakeReply
 
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.testing import AN_INSTANT
@@ -44,11 +44,11 @@ def word(outcome: str, failure_class: str | None = None, channel: str = "sms") -
 
 
 def end_of(delivery: Delivery, words: list[DeliveryReported | SendOutcome]) -> Delivery:
-    for one in words:
-        if isinstance(one, SendOutcome):
-            to = transition_after_attempt(one, delivery, 1, LIMITS, now=AN_INSTANT, chance=0)
+    for event in words:
+        if isinstance(event, SendOutcome):
+            to = transition_after_attempt(event, delivery, 1, LIMITS, now=AN_INSTANT, chance=0)
         else:
-            to = transition_from_report(one, delivery)
+            to = transition_from_report(event, delivery)
         delivery = apply_transition(delivery, to, AN_INSTANT) if to else delivery
     return delivery
 
@@ -75,8 +75,8 @@ def test_every_order_of_every_callback_and_the_answer_ends_alike(
 
 @given(st.data())
 def test_any_number_of_callbacks_in_any_order_ends_alike(data: st.DataObject) -> None:
-    said = [word("accepted"), word("delivered"), word("undelivered", "permanent")]
-    words = data.draw(st.permutations(said + data.draw(st.lists(st.sampled_from(said), max_size=6))))
+    reports = [word("accepted"), word("delivered"), word("undelivered", "permanent")]
+    words = data.draw(st.permutations(reports + data.draw(st.lists(st.sampled_from(reports), max_size=6))))
     assert end_of(a_delivery(), [*words]).state == "delivered"
     mails = [word(w.outcome, w.failure_class, "email") for w in words]
     last = end_of(a_delivery(channel="email"), [*mails])
@@ -115,7 +115,9 @@ def test_a_complaint_is_no_failure() -> None:
         ("cancelled", None, False),
     ],
 )
-def test_what_goes_on_by_the_next_channel(state: Any, failure_class: Any, moves: bool) -> None:
+def test_the_failure_class_decides_whether_the_next_channel_is_tried(
+    state: Any, failure_class: Any, moves: bool
+) -> None:
     assert should_fall_back(a_delivery(state=state, failure_class=failure_class)) == moves
 
 
@@ -133,7 +135,7 @@ def test_sends_are_counted_where_the_provider_took_or_may_have_taken_it(outcomes
     assert delivery.sends == taken <= 1
 
 
-def told(state: str, attempt: int = 1, **changes: Any) -> DeliveryUpdated:
+def update(state: str, attempt: int = 1, **changes: Any) -> DeliveryUpdated:
     values: dict[str, Any] = {
         "delivery_id": "d", "reply_id": "r", "conversation_id": "c", "reference": "P-0000-0000-0000", "kind": "answer",
         "channel": "sms", "attempt": attempt, "state": state, "at": AN_INSTANT,
@@ -144,26 +146,31 @@ def told(state: str, attempt: int = 1, **changes: Any) -> DeliveryUpdated:
 @pytest.mark.parametrize(
     ("words", "state", "attempt", "sends"),
     [
-        ([told("reserved")], "unknown", 1, 1),
-        ([told("reserved"), told("accepted")], "accepted", 1, 1),
-        ([told("reserved"), told("planned"), told("reserved", 2)], "unknown", 2, 1),
-        ([told("reserved"), told("planned"), told("reserved", 2), told("delivered", 2)], "delivered", 2, 1),
-        ([told("reserved"), told("planned")], "planned", 1, 0),
+        ([update("reserved")], "unknown", 1, 1),
+        ([update("reserved"), update("accepted")], "accepted", 1, 1),
+        ([update("reserved"), update("planned"), update("reserved", 2)], "unknown", 2, 1),
+        ([update("reserved"), update("planned"), update("reserved", 2), update("delivered", 2)], "delivered", 2, 1),
+        ([update("reserved"), update("planned")], "planned", 1, 0),
         (
-            [told("reserved"), told("unknown"), told("planned"), told("reserved", 2), told("accepted", 2)],
+            [update("reserved"), update("unknown"), update("planned"), update("reserved", 2), update("accepted", 2)],
             "accepted",
             2,
             2,
         ),
-        ([told("reserved"), told("reserved", 2), told("accepted", 2)], "accepted", 2, 1),
-        ([told("failed", failure_class="no-address")], "failed", 0, 0),
+        ([update("reserved"), update("reserved", 2), update("accepted", 2)], "accepted", 2, 1),
+        ([update("failed", failure_class="no-address")], "failed", 0, 0),
     ],
 )
-def test_a_ledger_is_rebuilt_from_what_was_told_whatever_the_order(
-    addressing: ChannelChooser, ask_for: AskFor, words: list[DeliveryUpdated], state: str, attempt: int, sends: int
+def test_a_ledger_is_rebuilt_from_its_events_in_any_order(
+    addressing: ChannelChooser,
+    make_reply: MakeReply,
+    words: list[DeliveryUpdated],
+    state: str,
+    attempt: int,
+    sends: int,
 ) -> None:
     for order in permutations(words):
-        row = rebuild_delivery(group_by_delivery([*order, *order])["d"], ask_for(), addressing, None)
+        row = rebuild_delivery(group_by_delivery([*order, *order])["d"], make_reply(), addressing, None)
         assert (row.state, row.attempt, row.sends) == (state, attempt, sends)
         assert not is_behind(row, group_by_delivery(order)["d"].last)
 
@@ -171,16 +178,16 @@ def test_a_ledger_is_rebuilt_from_what_was_told_whatever_the_order(
 @pytest.mark.parametrize(
     ("row", "event", "behind"),
     [
-        (None, told("reserved"), True),
-        (a_delivery(state="planned", attempt=0), told("reserved"), True),
-        (a_delivery(state="reserved"), told("accepted"), True),
-        (a_delivery(state="accepted"), told("reserved"), False),
-        (a_delivery(state="failed", attempt=0), told("failed"), False),
-        (a_delivery(state="reserved", attempt=2), told("planned"), False),
-        (a_delivery(state="delivered"), told("delivered"), False),
-        (a_delivery(state="planned", attempt=1), told("reserved"), False),  # given back: its provider was not called
-        (a_delivery(state="planned", attempt=1), told("reserved", 2), True),
-        (a_delivery(state="planned", attempt=0), told("cancelled"), False),  # called off, and taken up again
+        (None, update("reserved"), True),
+        (a_delivery(state="planned", attempt=0), update("reserved"), True),
+        (a_delivery(state="reserved"), update("accepted"), True),
+        (a_delivery(state="accepted"), update("reserved"), False),
+        (a_delivery(state="failed", attempt=0), update("failed"), False),
+        (a_delivery(state="reserved", attempt=2), update("planned"), False),
+        (a_delivery(state="delivered"), update("delivered"), False),
+        (a_delivery(state="planned", attempt=1), update("reserved"), False),  # given back: its provider was not called
+        (a_delivery(state="planned", attempt=1), update("reserved", 2), True),
+        (a_delivery(state="planned", attempt=0), update("cancelled"), False),  # called off, and taken up again
     ],
 )
 def test_a_row_is_behind_only_after_a_backup(row: Delivery | None, event: DeliveryUpdated, behind: bool) -> None:

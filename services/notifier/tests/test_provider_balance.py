@@ -1,4 +1,4 @@
-"""Which SMS provider takes the next message: breakers, shares, the senders' rates, a gateway's words."""
+"""Facts about the balance of SMS providers: circuit breakers, shares, sender rates, and the gateway's answers."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.notifier.tests.parts import AskFor, Notifier
+from services.notifier.tests.parts import MakeReply, Notifier
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.testing import AN_INSTANT
@@ -22,10 +22,10 @@ SECOND = timedelta(seconds=1)
 
 def fail(balance: ProviderBalance, name: str, times: int, at: int = 0) -> None:
     for _ in range(times):
-        balance.note(name, well=False, took=SECOND, now=AN_INSTANT + at * SECOND)
+        balance.record_call(name, well=False, took=SECOND, now=AN_INSTANT + at * SECOND)
 
 
-def test_five_failures_in_a_row_and_a_provider_rests_then_one_call_tries() -> None:
+def test_after_five_failures_a_provider_pauses_and_one_call_tests_it() -> None:
     balance = ProviderBalance({"a": 100, "b": 0})
     assert balance.pick(AN_INSTANT, 0.5) == "a"
     fail(balance, "a", FAILURES_UNTIL_OPEN)
@@ -33,11 +33,11 @@ def test_five_failures_in_a_row_and_a_provider_rests_then_one_call_tries() -> No
     later = AN_INSTANT + 11 * SECOND
     assert balance.pick(later, 0.5) == "a"
     assert balance.pick(later, 0.5) == "b"  # only one tries
-    balance.note("a", well=True, took=SECOND, now=later)
+    balance.record_call("a", well=True, took=SECOND, now=later)
     assert balance.pick(later, 0.5) == "a"
 
 
-def test_when_all_rest_nobody_is_called() -> None:
+def test_no_provider_is_called_while_all_are_paused() -> None:
     balance = ProviderBalance({"a": 50, "b": 50})
     for name in ("a", "b"):
         fail(balance, name, FAILURES_UNTIL_OPEN)
@@ -60,12 +60,12 @@ def test_slowness_moves_ten_points_at_most_every_five_minutes_and_they_come_back
     balance = ProviderBalance({"a": 50, "b": 50})
     for second in range(0, 400, 2):
         at = AN_INSTANT + second * SECOND
-        balance.note("a", well=True, took=6 * SECOND if second % 4 else SECOND, now=at)
-        balance.note("b", well=True, took=SECOND, now=at)
+        balance.record_call("a", well=True, took=6 * SECOND if second % 4 else SECOND, now=at)
+        balance.record_call("b", well=True, took=SECOND, now=at)
     assert balance.points == {"a": 30, "b": 70}
     for minute in range(20, 70):
         for name in ("a", "b"):
-            balance.note(name, well=True, took=SECOND, now=AN_INSTANT + minute * 60 * SECOND)
+            balance.record_call(name, well=True, took=SECOND, now=AN_INSTANT + minute * 60 * SECOND)
     assert balance.points == {"a": 50, "b": 50}
 
 
@@ -73,7 +73,7 @@ def test_when_both_are_slow_nothing_moves() -> None:
     balance = ProviderBalance({"a": 50, "b": 50})
     for second in range(600):
         for name in ("a", "b"):
-            balance.note(name, well=True, took=6 * SECOND, now=AN_INSTANT + second * SECOND)
+            balance.record_call(name, well=True, took=6 * SECOND, now=AN_INSTANT + second * SECOND)
     assert balance.points["a"] in {40, 50, 60}  # the first to have twenty calls may lose once; never a race to nothing
 
 
@@ -86,7 +86,7 @@ def test_shares_always_add_up_and_somebody_is_picked_or_all_rest(
     balance, at = ProviderBalance({"a": 50, "b": 50}), AN_INSTANT
     for name, well, after in calls:
         at += after * SECOND
-        balance.note(name, well=well, took=SECOND, now=at)
+        balance.record_call(name, well=well, took=SECOND, now=at)
     assert sum(balance.points.values()) == 100
     assert min(balance.points.values()) >= 0
     assert (balance.pick(at, chance) is None) == balance.is_paused(at) or not balance.is_paused(at)
@@ -140,12 +140,12 @@ def with_gateway(a_notifier: Callable[..., Notifier], outside: Simulators) -> Ca
 
 @pytest.mark.stack
 async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got(
-    with_gateway: Callable[..., Notifier], ask_for: AskFor
+    with_gateway: Callable[..., Notifier], make_reply: MakeReply
 ) -> None:
     notifier = with_gateway(sms_shares={"twilio": 0, "gateway": 100}, sms_senders={"etat-civil": "MG" + "0" * 32})
     points = (ContactPoint(kind="phone", value="+33639989905"),)
     async with notifier.running():
-        await notifier.take(ask_for("1"), ask_for("2", points=points, conversation="2"))
+        await notifier.take(make_reply("1"), make_reply("2", points=points, conversation="2"))
         await notifier.until(lambda states: states == ["accepted", "accepted"])
         await notifier.reconciliation().reconcile()
         await notifier.until(lambda states: states[:2] == ["delivered", "undelivered"])
@@ -157,12 +157,12 @@ async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got
 
 @pytest.mark.stack
 async def test_what_one_provider_surely_did_not_take_the_other_takes_at_once(
-    with_gateway: Callable[..., Notifier], ask_for: AskFor
+    with_gateway: Callable[..., Notifier], make_reply: MakeReply
 ) -> None:
     notifier = with_gateway(sms_shares={"twilio": 100, "gateway": 0})
     notifier.outside.twilio.carrier.faults = TwilioFaults(behaviour="too-many")
     async with notifier.running():
-        await notifier.take(ask_for())
+        await notifier.take(make_reply())
         await notifier.until(lambda states: states == ["accepted"])
     (row,) = await notifier.rows()
     assert (row.provider, row.attempt) == ("gateway", 1)
