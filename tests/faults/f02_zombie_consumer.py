@@ -10,7 +10,7 @@ from tests.faults.scenario import RouterScenario
 async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     naps, per_second = (10, 200) if full else (1, 60)
     verdict = Verdict()
-    refused = testbed.count_log_lines("commit.refused")
+    refused = testbed.count_log_lines("offset-commit.refused")
     async with testbed.load(per_second=per_second) as contacts:
         await contacts.wait_until_sent(20)
         for nap in range(naps):
@@ -20,7 +20,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
             testbed.routers.resume(sleeper)
             await asyncio.sleep(1.0)
     await testbed.settle_and_check(verdict)
-    verdict.figures |= {"naps": naps, "commits refused": testbed.count_log_lines("commit.refused") - refused}
+    verdict.figures |= {"naps": naps, "commits refused": testbed.count_log_lines("offset-commit.refused") - refused}
     return verdict
 
 

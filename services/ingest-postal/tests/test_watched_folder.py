@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from parvis.common.contract.errors import Poison
-from parvis.ingest_postal.parse.file_names import safe_name
+from parvis.ingest_postal.parse.clean_file_names import safe_name
 from parvis.ingest_postal.store.watched_folder import WatchedFolder
 
 

@@ -13,7 +13,7 @@ from services.notifier.tests.parts import MakeReply, Notifier
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
-from parvis.notifier.app.service import build_site
+from parvis.notifier.app import build_site
 from parvis.notifier.render.message_renderer import MessageRenderer
 
 HERE = "http://127.0.0.1:8120"

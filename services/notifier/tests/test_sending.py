@@ -20,7 +20,7 @@ from parvis.common.runtime.clock import now
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import FakeProducer
-from parvis.notifier.app.service import BY_INDEX
+from parvis.notifier.app import BY_INDEX
 from parvis.notifier.decide.channel_choice import ChannelChooser
 from parvis.notifier.models.sender_ports import ChannelSender
 from parvis.notifier.store.due_deliveries import pick_due

@@ -17,7 +17,7 @@ from parvis.local import stack_environment, stack_plan
 from parvis.local.free_ports import FreePorts, is_free, owner_of
 from parvis.local.kafka import jars
 from parvis.local.kafka.installation import KafkaInstallation, installation_folder
-from parvis.local.postgres import server_location
+from parvis.local.postgres import unprivileged_folder
 
 _NEEDED_DISK_MB, _COMFORTABLE_DISK_MB = 500, 2000
 _NEEDED_MEMORY_MB, _COMFORTABLE_MEMORY_MB = 1000, 2000
@@ -133,11 +133,11 @@ def _check_postgres(environment: Mapping[str, str]) -> Diagnosis:
     if environment.get("PARVIS_DATABASE_URL"):
         return Diagnosis("PostgreSQL", "external, from PARVIS_DATABASE_URL")
     try:
-        program = server_location.shipped_programs() / "bin" / "postgres"
+        program = unprivileged_folder.shipped_programs() / "bin" / "postgres"
         if refusal := _refusal(program, "--version"):
             fact = f"the program in the wheel does not run on this machine: {refusal}"
             return Diagnosis("PostgreSQL", fact, is_fine=False, is_needed=True, mend=_OWN_DATABASE)
-        where = server_location.find_location(stack_environment.var_folder(environment) / "postgres")
+        where = unprivileged_folder.find_location(stack_environment.var_folder(environment) / "postgres")
     except ParvisError as error:
         return Diagnosis("PostgreSQL", str(error), is_fine=False, is_needed=True)
     return Diagnosis("PostgreSQL", where)

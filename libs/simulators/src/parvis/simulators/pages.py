@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from parvis.simulators.texts import Language, words
+from parvis.simulators.page_texts import Language, words
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # No scripts and no external requests: the pages show text from citizens and towns.

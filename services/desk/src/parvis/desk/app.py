@@ -22,7 +22,7 @@ from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
-from parvis.desk.api.application import application
+from parvis.desk.api.build_api import application
 from parvis.desk.api.dependencies import ApiDependencies
 from parvis.desk.consume.case_projection import EVENT_TYPES, CaseProjection
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, MissingFile, UnscannedFile

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import time, timedelta
 
-from parvis.common.bus.c_extensions import check_c_extensions
+from parvis.common.bus.check_aiokafka import check_c_extensions
 from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.partition_growth import PartitionGrowthBarrier
@@ -25,8 +25,8 @@ from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.service import Service, run_every, run_health_check
+from parvis.common.runtime.service_processes import WorkerProcesses, exit_with_parent
 from parvis.common.runtime.settings import TownSettings, load_settings
-from parvis.common.runtime.worker_processes import WorkerProcesses, exit_with_parent
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
@@ -35,9 +35,9 @@ from parvis.router.consume.batch import BatchRouter
 from parvis.router.consume.contact_assignment import ContactAssigner
 from parvis.router.consume.contact_reading import ContactReader
 from parvis.router.consume.department_requests import RequestDecider
+from parvis.router.consume.publish_waiting_contacts import WaitingPublisher
 from parvis.router.consume.record_factory import RecordFactory
 from parvis.router.consume.waiting_contacts import WaitingContacts
-from parvis.router.consume.waiting_publisher import WaitingPublisher
 from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.clarification import ClarificationPolicy
 from parvis.router.decide.deadlines import TownCalendar

@@ -129,7 +129,7 @@ class BatchProcessor:
     def report_waiting(self, error: Exception, wait_s: float) -> None:
         reason = str(error) or f"a batch took over {HANDLER_TIMEOUT_S:.0f} s"
         self.health.mark_failing("consumer", reason)
-        log.warning("consumer.waiting", reason=reason, wait_s=wait_s)
+        log.warning("consumer.paused", reason=reason, wait_s=wait_s)
 
     async def pause(self, seconds: float) -> None:
         metrics.consumer_waiting.labels(self.subscription.service).set(1)

@@ -152,15 +152,15 @@ class GroupMembership(ConsumerRebalanceListener):
         committed a later offset meanwhile. Its records are fetched again.
         """
         if finished.assignment_generation != self.assignment_generation:
-            log.warning("commit.refused", reason="partitions were reassigned after the fetch")
+            log.warning("offset-commit.refused", reason="partitions were reassigned after the fetch")
             return
         try:
             async with asyncio.timeout(10):
                 await self._consumer.commit(finished.offsets)
         except (CommitFailedError, IllegalStateError) as error:
-            log.warning("commit.refused", reason=type(error).__name__)  # another member owns the partition now
+            log.warning("offset-commit.refused", reason=type(error).__name__)  # another member owns the partition now
         except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("commit.delayed", reason=type(error).__name__)
+            log.warning("offset-commit.delayed", reason=type(error).__name__)
 
     async def pause(self, seconds: float) -> None:
         """Pause all partitions for a while, and keep polling to stay in the group."""

@@ -51,7 +51,7 @@ class AntivirusScanner:
                 reply = await _send_instream(content, reader, writer)
         except (OSError, TimeoutError) as error:
             self._retry_at = self._clock() + _RETRY_AFTER_S
-            log.warning("scanner.failed", reason=type(error).__name__, size_bytes=len(content))
+            log.warning("antivirus.failed", reason=type(error).__name__, size_bytes=len(content))
             return "pending"
         self._retry_at = 0.0
         return _parse_verdict(reply)

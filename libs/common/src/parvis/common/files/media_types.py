@@ -2,7 +2,7 @@
 
 import re
 
-from parvis.common.files.signatures import (
+from parvis.common.files.file_signatures import (
     ARCHIVES,
     BRANDS,
     DECLARED_TEXTS,

@@ -59,7 +59,7 @@ def configure(service: str, *, level: str = "info", format: str = "json") -> Non
     root.setLevel(logging.WARNING)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)  # noqa: TID251 (this is the one place)
-    # Thirty lines a second while a broker is away; /ready and `consumer.waiting` say it once.
+    # Thirty lines a second while a broker is away; /ready and `consumer.paused` say it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # noqa: TID251
 
 

@@ -12,7 +12,7 @@ from threading import Event
 
 from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.local.free_ports import HOST
-from parvis.local.postgres import server_location
+from parvis.local.postgres import unprivileged_folder
 from parvis.local.process import ManagedProcess
 from parvis.local.process_registry import ProcessRegistry
 from parvis.local.waiting import NEVER, wait_until
@@ -46,7 +46,7 @@ class PostgresServer:
         self.log = log
         self._password = password
         self._fsync = fsync
-        self._location: server_location.ServerLocation | None = None
+        self._location: unprivileged_folder.ServerLocation | None = None
         self.process = ManagedProcess(
             name="postgres", command=[], ledger=ledger, log=log, folder=Path("/"), stop_signal=signal.SIGINT
         )
@@ -60,8 +60,8 @@ class PostgresServer:
 
         Raises: Unavailable, with the reason and what to do; StackStopped.
         """
-        server_location.remove_abandoned()
-        self._location = location = server_location.prepare_location(self.folder)
+        unprivileged_folder.remove_abandoned()
+        self._location = location = unprivileged_folder.prepare_location(self.folder)
         if not (location.data / "PG_VERSION").exists():
             report("creating the database")
             self._initialise(location)
@@ -71,7 +71,7 @@ class PostgresServer:
             raise Unavailable(f"PostgreSQL did not start: {self._failure_reason(self._output()) or f'see {self.log}'}")
         self._check_password()
 
-    def _locate(self) -> server_location.ServerLocation:
+    def _locate(self) -> unprivileged_folder.ServerLocation:
         if not self._location:
             raise LookupError("the server was never started")
         return self._location
@@ -109,7 +109,7 @@ class PostgresServer:
         self.run_sql(terminate, database="postgres")
         self.run_sql(f'DROP DATABASE IF EXISTS "{database}"', database="postgres")
 
-    def _initialise(self, location: server_location.ServerLocation) -> None:
+    def _initialise(self, location: unprivileged_folder.ServerLocation) -> None:
         """Create the data folder, the role and the database under another name, then move them into place."""
         new = location.data.with_name("data.new")
         shutil.rmtree(new, ignore_errors=True)
@@ -135,7 +135,7 @@ class PostgresServer:
         new.replace(location.data)
 
     def _run(
-        self, location: server_location.ServerLocation, command: list[str], *descriptors: int, stdin: str = ""
+        self, location: unprivileged_folder.ServerLocation, command: list[str], *descriptors: int, stdin: str = ""
     ) -> None:
         done = subprocess.run(
             [str(location.programs / command[0]), *command[1:]],
@@ -167,7 +167,7 @@ class PostgresServer:
                 mend=f"restore the old secrets.json, or delete {self.folder} with all data",
             ) from error
 
-    def _launch(self, location: server_location.ServerLocation) -> None:
+    def _launch(self, location: unprivileged_folder.ServerLocation) -> None:
         settings = {
             "port": str(self.port),
             "listen_addresses": HOST,

@@ -75,7 +75,7 @@ class ImapPoller:
         while not stopping.is_set():
             try:
                 async with open_mailbox(self.account, self.credentials) as mailbox:
-                    log.info("mailbox.opened", channel="email", host=self.account.host)
+                    log.info("imap-mailbox.connected", channel="email", host=self.account.host)
                     async for _ in self._poll(mailbox, stopping):
                         self.health.mark_ok(self.health_part)
                         backoff.reset()
@@ -83,7 +83,13 @@ class ImapPoller:
             except (Unavailable, TimeoutError) as error:
                 wait_s = backoff.next_wait_s()
                 self.health.mark_failing(self.health_part, str(error) or "too slow")
-                log.warning("mailbox.left", channel="email", host=self.account.host, reason=str(error), wait_s=wait_s)
+                log.warning(
+                    "imap-mailbox.disconnected",
+                    channel="email",
+                    host=self.account.host,
+                    reason=str(error),
+                    wait_s=wait_s,
+                )
             await sleep_unless_stopped(stopping, wait_s)
 
     async def _poll(self, mailbox: ImapMailbox, stopping: asyncio.Event) -> AsyncGenerator[int]:

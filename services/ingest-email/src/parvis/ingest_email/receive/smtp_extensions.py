@@ -85,7 +85,7 @@ class SmtpExtensions(SMTP):
         try:
             await self._writer.start_tls(context, ssl_handshake_timeout=_HANDSHAKE_S)
         except (OSError, TimeoutError) as error:  # ssl.SSLError is one
-            log.info("handshake.failed", channel="email", reason=type(error).__name__)
+            log.info("tls-handshake.failed", channel="email", reason=type(error).__name__)
             self._hang_up_now()
             return
         self.transport = reader._transport = self._writer.transport

@@ -204,7 +204,7 @@ class IntakeLoop:
         metrics.scans_waiting.set(len(files))
         metrics.scans_oldest_seconds.set(self.settled_files.oldest_age_s(self.clock()))
         if len(files) >= _BACKLOG and time.monotonic() >= self._counted_at_s + _COUNTED_EVERY_S:
-            log.info("backlog.counted", channel="post", count=self._accepted, total=len(files))
+            log.info("scan-backlog.counted", channel="post", count=self._accepted, total=len(files))
             self._accepted, self._counted_at_s = 0, time.monotonic()
 
     def _record_failure(self, part: str, error: Unavailable) -> None:

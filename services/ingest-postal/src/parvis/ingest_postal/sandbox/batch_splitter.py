@@ -44,7 +44,7 @@ class BatchSplitter:
         async with workers.running():
             result = await workers.run_job((BATCH, content), (LETTER_PAGES, request))
         if result.trouble:
-            log.warning("batch.undivided", channel="post", reason=result.trouble)
+            log.warning("scan.not_split", channel="post", reason=result.trouble)
             return (), NOT_SEPARATED
         return _match_letters(result.frames, letters)
 

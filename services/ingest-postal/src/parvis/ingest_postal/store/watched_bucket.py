@@ -11,7 +11,7 @@ import obstore
 from obstore.store import from_url
 
 from parvis.common.contract.errors import Misconfigured
-from parvis.ingest_postal.parse.file_names import is_note, is_unfinished, note_names, safe_name
+from parvis.ingest_postal.parse.clean_file_names import is_note, is_unfinished, note_names, safe_name
 from parvis.ingest_postal.ports.drop_box import FileFingerprint, LockedScan, WaitingScan
 
 _READY, _PROCESSED, _QUARANTINE = "ready/", "processed/", "quarantine/"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from parvis.common.contract.errors import Poison
 from parvis.common.storage.fsync import fsync_path
-from parvis.ingest_postal.parse.file_names import is_note, is_unfinished, note_names, safe_name
+from parvis.ingest_postal.parse.clean_file_names import is_note, is_unfinished, note_names, safe_name
 from parvis.ingest_postal.ports.drop_box import FileFingerprint, LockedScan, WaitingScan
 
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF)

@@ -52,7 +52,7 @@ class SpoolFallback:
             try:
                 await self._drain(stopping)
             except (Unavailable, TimeoutError) as error:
-                log.warning("spool.waiting", reason=str(error) or "too slow", wait_s=_INTERVAL_S)
+                log.warning("spool.delayed", reason=str(error) or "too slow", wait_s=_INTERVAL_S)
             await self._report_backlog()
             await sleep_unless_stopped(stopping, _INTERVAL_S)
 

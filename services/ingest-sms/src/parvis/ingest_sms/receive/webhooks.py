@@ -85,7 +85,7 @@ class TwilioWebhooks:
             _count_refusal(request, _REASONS.get(status, "malformed"), is_callback=is_callback)
             path, reason = request.url.path, str(error)
             if is_callback:
-                log.warning("callback.refused", path=path, status=status, reason=reason)
+                log.warning("webhook.refused", path=path, status=status, reason=reason)
             else:
                 log.warning("contact.refused", path=path, status=status, reason=reason)
             return Response(status_code=status)
@@ -93,7 +93,7 @@ class TwilioWebhooks:
             _count_refusal(request, "unavailable", is_callback=is_callback)
             path, reason = request.url.path, str(error) or "too slow"
             if is_callback:
-                log.warning("callback.postponed", path=path, status=503, reason=reason)
+                log.warning("webhook.postponed", path=path, status=503, reason=reason)
             else:
                 log.warning("contact.postponed", path=path, status=503, reason=reason)
             return Response(status_code=503, headers={"Retry-After": "5"})

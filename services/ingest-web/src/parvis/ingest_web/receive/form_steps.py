@@ -31,7 +31,7 @@ from parvis.ingest_web.receive.form_submission import (
     build_form_view,
     has_valid_tokens,
 )
-from parvis.ingest_web.receive.submission_wait import seconds_until_allowed, seconds_until_files_allowed
+from parvis.ingest_web.receive.submission_rate import seconds_until_allowed, seconds_until_files_allowed
 from parvis.ingest_web.receive.uploaded_files import read_chosen_files, read_stored_files, store_chosen_files
 from parvis.ingest_web.render import form_html, form_to_contact
 from parvis.ingest_web.store.submission_store import SubmissionSource
@@ -131,7 +131,7 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
     wait_s = seconds_until_allowed(dependencies, request, submission, is_sent=step != CHANGE)
     if wait_s:
         metrics.contacts_refused.labels("web", "too-many").inc()
-        log.warning("contact.slowed", channel="web", procedure=submission.procedure.slug, wait_s=round(wait_s))
+        log.warning("sender.rate_limited", channel="web", procedure=submission.procedure.slug, wait_s=round(wait_s))
         return _show_wait(dependencies, submission, wait_s)
     try:
         if step == CHANGE or filled.problems:

@@ -44,7 +44,7 @@ class PrintBatches:
                 self.health.mark_ok("letters")
             except Unavailable as error:
                 self.health.mark_failing("letters", str(error))
-                log.warning("batches.delayed", reason=str(error), wait_s=EVERY_S)
+                log.warning("print-batches.delayed", reason=str(error), wait_s=EVERY_S)
             await sleep_unless_stopped(stopping, EVERY_S)
 
     async def make_due_batches(self, *, at_once: bool = False) -> list[str]:
@@ -114,12 +114,12 @@ class PrintBatches:
 def _log_batch(name: str, letters: list[PrintShopLetter], moved: list[PrintShopLetter] | None) -> None:
     if moved is None:
         log.warning(
-            "batch.gone",
+            "print-batch.dissolved",
             file=name,
             count=len(letters),
             reason="the folder exists or was collected before we closed the batch, or its letters are lost",
         )
         return
-    log.info("batch.closed", file=name, count=len(moved), pages=sum(letter.pages for letter in moved))
+    log.info("print-batch.closed", file=name, count=len(moved), pages=sum(letter.pages for letter in moved))
     if len(moved) < len(letters):
-        log.error("letters.missing", file=name, count=len(letters) - len(moved), channel="post")
+        log.error("print-batch.letters_missing", file=name, count=len(letters) - len(moved), channel="post")

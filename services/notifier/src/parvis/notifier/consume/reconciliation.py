@@ -99,4 +99,4 @@ class Reconciliation:
         metrics.replies_sent_too_often.set(len(over))
         metrics.deliveries_unknown_old.set(old)
         for row in over:
-            log.error("reply.sent_too_often", reply_id=row.reply_id, count=row.sends, total=row.allowed)
+            log.error("reply.sent_repeatedly", reply_id=row.reply_id, count=row.sends, total=row.allowed)

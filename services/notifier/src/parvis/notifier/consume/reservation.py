@@ -155,7 +155,7 @@ class DeliveryReservation:
         if not late:
             return due
         await hold_deliveries(connection, [candidate.delivery.delivery_id for candidate in late], at + _TOWN_WAITS)
-        log.error("town.slowed", count=len(late), limit_s=_TOWN_WAITS.total_seconds())
+        log.error("send-rate.limited", count=len(late), limit_s=_TOWN_WAITS.total_seconds())
         metrics.loops_suspected.labels("town").inc()
         return [candidate for candidate in due if candidate not in late]
 

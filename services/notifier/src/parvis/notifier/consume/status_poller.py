@@ -55,7 +55,7 @@ class StatusPoller:
             text = await asyncio.to_thread(self._text_of, delivery, reply)
             messages = await sender.find(delivery, text)
         except Unavailable as error:
-            log.warning("provider.silent", delivery_id=delivery.delivery_id, reason=str(error))
+            log.warning("status-poll.failed", delivery_id=delivery.delivery_id, reason=str(error))
             return False
         return await self._write(delivery, messages)
 

@@ -57,7 +57,7 @@ def routes(site: PageDependencies) -> APIRouter:
             )
         if not is_right:
             return await _show_code_form(site, request, reply, token, state="wrong", status=422)
-        log.info("inbox.opened", reply_id=reply.reply_id, conversation_id=reply.conversation_id)
+        log.info("reply-page.opened", reply_id=reply.reply_id, conversation_id=reply.conversation_id)
         return _grant_access(site, reply, token)
 
     @router.get("/inbox/{token}/files/{number}")

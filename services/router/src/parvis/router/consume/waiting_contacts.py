@@ -17,7 +17,7 @@ from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.router.consume.contact_assignment import AssignmentWork, ContactAssigner
 from parvis.router.consume.contact_reading import IncomingContact
-from parvis.router.consume.waiting_publisher import WaitingPublisher
+from parvis.router.consume.publish_waiting_contacts import WaitingPublisher
 from parvis.router.decide.assignment import AssignedContact, assign_contact, assign_given_up, assign_unanswered
 from parvis.router.decide.known_conversations import KnownConversations, waiting_key
 from parvis.router.models.stored_rows import WaitingRow

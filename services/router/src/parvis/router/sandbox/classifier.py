@@ -132,7 +132,7 @@ class SandboxedClassifier:
     def _pause(self, reason: str) -> None:
         self._paused_until = self._clock() + _PAUSE_S
         self._health.add_note(_NOTE, reason)
-        log.warning("model.rested", reason=reason, wait_s=_PAUSE_S)
+        log.warning("classifier.paused", reason=reason, wait_s=_PAUSE_S)
 
     def _reject(self, model: LoadedModel, reason: str) -> None:
         if self._model is model:

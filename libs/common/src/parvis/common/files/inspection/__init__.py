@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from parvis.common.files.signatures import UNKNOWN
+from parvis.common.files.file_signatures import UNKNOWN
 from parvis.common.runtime.sandbox.pool import SandboxPool
 from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from parvis.common.contract.errors import Misconfigured
-from parvis.common.runtime import worker_processes
+from parvis.common.runtime import service_processes
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service
-from parvis.common.runtime.worker_processes import WorkerProcesses
+from parvis.common.runtime.service_processes import WorkerProcesses
 
 GOOD = b"HTTP/1.0 200 OK\r\n\r\n# TYPE parvis_x counter\nparvis_x_total 2.0\n"
 NOT_READY = b'HTTP/1.0 503 Service Unavailable\r\n\r\n{"kafka": "does not answer"}'
@@ -81,7 +81,7 @@ async def page(made: Service, path: str) -> str:
 
 @pytest.fixture(autouse=True)
 def polls_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_processes, "_POLL_INTERVAL_S", 0.05)
+    monkeypatch.setattr(service_processes, "_POLL_INTERVAL_S", 0.05)
 
 
 @pytest.mark.parametrize("content", SILLY, ids=lambda content: repr(content[:40]))
@@ -143,7 +143,7 @@ async def test_a_misconfigured_worker_ends_the_parent(answer: Path):
 
 
 async def test_a_worker_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(worker_processes, "_STOP_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(service_processes, "_STOP_TIMEOUT_S", 0.2)
     (tmp_path / "stubborn.py").write_text(
         "import signal, time, pathlib, os\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
