@@ -105,7 +105,7 @@ class WriteAheadLog:
                 os.unlink(segment.name)  # noqa: PTH108
             except OSError as error:
                 reason = f"{error.strerror}; the segment is replayed at the next start"
-                log.error("segment.sync_failed", file=segment.name, reason=reason)  # noqa: TRY400 (expected; no stack)
+                log.error("wal-segment.sync_failed", file=segment.name, reason=reason)  # noqa: TRY400 (expected; no stack)
             finally:
                 with suppress(OSError):
                     os.close(segment.handle)

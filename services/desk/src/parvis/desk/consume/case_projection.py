@@ -142,7 +142,7 @@ class CaseProjection:
         if contact.contact_id in state.contacts:
             return CaseChanges()
         state.contacts.add(contact.contact_id)
-        log.info("case.contacted", conversation_id=routing.conversation_id, department=routing.department)
+        log.info("case.contact_added", conversation_id=routing.conversation_id, department=routing.department)
         if placement := state.placements.get(contact.contact_id):
             row = CaseContactRecord(
                 contact.contact_id, placement.conversation_id, placement.sequence, contact.reference, routing.decided_at, routed

@@ -25,7 +25,7 @@ from parvis.desk.models.case import (
     DepartmentMove,
     TransferOutcome,
 )
-from parvis.web.form_answers import format_answers
+from parvis.web.format_form_answers import format_answers
 
 _SNIPPET = 140
 

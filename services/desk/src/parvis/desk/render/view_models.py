@@ -19,7 +19,7 @@ from parvis.common.town.models import TownConfig
 from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import RenderedTemplate, TemplateSet
 from parvis.desk.models.case import Case, CaseContact, ReplyRecipient
-from parvis.web.form_answers import format_answers
+from parvis.web.format_form_answers import format_answers
 from parvis.web.translations import Translations
 
 MAX_SHOWN_PAGES = 4

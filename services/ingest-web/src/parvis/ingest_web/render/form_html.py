@@ -19,7 +19,7 @@ from parvis.ingest_web.models.form import (
     FormProblem,
     reply_address_input,
 )
-from parvis.web.form_answers import format_answer
+from parvis.web.format_form_answers import format_answer
 from parvis.web.pages import PageRenderer, format_size, group_digits
 
 _BAD_NOTICES = ("unavailable", "busy", "work", "too_heavy")

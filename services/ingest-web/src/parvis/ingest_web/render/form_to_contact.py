@@ -19,7 +19,7 @@ from parvis.common.contract.references import make_reference
 from parvis.common.town.form_fields import ConsentField, LongTextField
 from parvis.common.town.models import Procedure, localized
 from parvis.ingest_web.models.form import FilledForm, FormFile
-from parvis.web.form_answers import format_answer
+from parvis.web.format_form_answers import format_answer
 
 # Of JSON. They keep the event below 64 KiB; the original has the whole text.
 MAX_TEXT_BYTES = 28 * 1024

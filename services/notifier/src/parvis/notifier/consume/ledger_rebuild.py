@@ -63,7 +63,7 @@ class LedgerRebuild:
         async with self.database.transaction() as connection:
             rows = await lock_deliveries(connection, [event.delivery_id for event in newest])
         if any(is_behind(rows.get(event.delivery_id), event) for event in newest):
-            log.warning("ledger.outdated", count=len(newest))
+            log.warning("ledger.behind_topics", count=len(newest))
             await self.rebuild()
 
     async def rebuild(self, since: datetime | None = None) -> int:

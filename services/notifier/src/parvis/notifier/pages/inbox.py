@@ -132,7 +132,7 @@ async def _send_code(site: PageDependencies, reply: ReplyRequested, to: int) -> 
     )
     outcome = await site.senders[channel].send(message)
     log.info(
-        "code.sent",
+        "one-time-code.sent",
         reply_id=reply.reply_id,
         channel=channel,
         sender_hash=address_hash,

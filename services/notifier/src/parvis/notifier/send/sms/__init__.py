@@ -14,7 +14,7 @@ from parvis.notifier.models.delivery import Delivery, ProviderMessage, SendOutco
 from parvis.notifier.models.message import RenderedMessage
 from parvis.notifier.send import SenderSetup
 from parvis.notifier.send.sms.http_gateway import HttpGateway
-from parvis.notifier.send.sms.provider_balance import ProviderBalance, SenderRates
+from parvis.notifier.send.sms.load_balancer import ProviderBalance, SenderRates
 from parvis.notifier.send.sms.twilio import Twilio
 
 log = logger()

@@ -13,7 +13,7 @@ from parvis.common.contract.contact import ContactPoint
 from parvis.common.testing import AN_INSTANT
 from parvis.notifier.send.sms import SenderNumbers
 from parvis.notifier.send.sms.http_gateway import outcome_of
-from parvis.notifier.send.sms.provider_balance import FAILURES_UNTIL_OPEN, LONGEST_REST, ProviderBalance, SenderRates
+from parvis.notifier.send.sms.load_balancer import FAILURES_UNTIL_OPEN, LONGEST_REST, ProviderBalance, SenderRates
 from parvis.simulators.app import Simulators
 from parvis.simulators.twilio.faults import TwilioFaults
 

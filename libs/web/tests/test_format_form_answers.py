@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from parvis.common.town.loading import load_town_config
-from parvis.web.form_answers import format_answers
+from parvis.web.format_form_answers import format_answers
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 
