@@ -45,6 +45,12 @@ def town(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Generator[St
         yield stack
 
 
+@pytest.fixture(scope="module")
+def door(town: Stack) -> str:
+    """The address before which `browser` is opened."""
+    return town.url("notifier")
+
+
 async def _request_reply(stack: Stack) -> None:
     producer = Producer(stack.kafka, service="a-test", health=Health())
     record = build_record(

@@ -35,7 +35,7 @@ def test_trace_says_when_nothing_is_known(town: Stack):
     shown = town.run_parvis("trace", "P-0000-0000-0000")
 
     assert shown.returncode == 1
-    assert "not accepted" in shown.stdout
+    assert "it was never accepted" in shown.stdout
 
 
 async def test_a_dead_letter_is_listed_shown_and_replayed(town: Stack):

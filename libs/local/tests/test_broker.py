@@ -78,7 +78,7 @@ def test_a_taken_port_is_a_sentence(
 ):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         broker = a_broker(tmp_path, ledger, ports, port=taken.getsockname()[1])
-        with pytest.raises(Unavailable, match=r"Kafka did not start: its port is taken\. .*PARVIS_PORTS=free"):
+        with pytest.raises(Unavailable, match=r"Kafka did not start: its port is in use\. .*PARVIS_PORTS=free"):
             broker.start(report=quiet_console)
     assert not broker.process.is_running
 

@@ -125,7 +125,7 @@ def test_doctor_says_what_it_found_and_exits_with_it(tmp_path: Path):
     asked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert asked.returncode == 1
     assert "ok    Python: " in asked.stdout
-    assert "FAIL  ports: PARVIS_PORTS is 'any'" in asked.stdout
+    assert "FAIL  ports: PARVIS_PORTS must be `fixed` or `free`, got 'any'" in asked.stdout
 
 
 def _elsewhere() -> dict[str, str]:

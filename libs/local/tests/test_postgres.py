@@ -22,11 +22,11 @@ from tests.patience import PATIENCE_S
 pytestmark = pytest.mark.stack
 PASSWORD = "only-for-tests"
 START_AND_ASK = (
-    "import sys; from pathlib import Path; from parvis.local.console import silent;"
-    "from parvis.local.process_registry import Ledger; from parvis.local.postgres.server import Server;"
+    "import sys; from pathlib import Path; from parvis.local.console import quiet_console;"
+    "from parvis.local.process_registry import ProcessRegistry; from parvis.local.postgres.server import PostgresServer;"
     "folder = Path(sys.argv[1]);"
-    "server = Server(folder=folder / 'postgres', port=int(sys.argv[2]), password='x1', ledger=Ledger(folder / 'l'), log=folder / 'log');"
-    "server.start(report=silent); print(server.run_sql('select 41 + 1')); print(server._locate().programs);"
+    "server = PostgresServer(folder=folder / 'postgres', port=int(sys.argv[2]), password='x1', ledger=ProcessRegistry(folder / 'l'), log=folder / 'log');"
+    "server.start(report=quiet_console); print(server.run_sql('select 41 + 1')); print(server._locate().programs);"
     "server.process.stop(5); server.forget()"
 )
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreSQL another user")
@@ -89,7 +89,7 @@ def test_a_taken_port_is_a_sentence(open_folder: Path, ledger: ProcessRegistry, 
     first = a_server(open_folder / "one", ledger, port)
     second = a_server(open_folder / "two", ledger, port)
     first.start(report=quiet_console)
-    with pytest.raises(Unavailable, match=r"PostgreSQL did not start: its port is taken\. .*PARVIS_PORTS=free"):
+    with pytest.raises(Unavailable, match=r"PostgreSQL did not start: its port is in use\. .*PARVIS_PORTS=free"):
         second.start(report=quiet_console)
     first.process.stop(5)
 
@@ -189,7 +189,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, ledger: ProcessRegistry, port
         tiny.rmdir()
         pytest.skip("no tiny file system may be mounted here")
     try:
-        with pytest.raises(Unavailable, match=r"the disk is full\. Make room"):
+        with pytest.raises(Unavailable, match=r"the disk is full\. Free space"):
             a_server(tiny, ledger, port).start(report=quiet_console)
     finally:
         subprocess.run(["umount", str(tiny)], check=True)

@@ -260,7 +260,7 @@ async def test_records_gone_before_they_were_read_stop_the_consumer(bench: Bench
     await bench.producer.send_all([bench.record(number) for number in range(1, 10)])
     await _delete_before(bench, 5)
 
-    with pytest.raises(Misconfigured, match="gone before they were read"):
+    with pytest.raises(Misconfigured, match="expired before they were read"):
         await asyncio.wait_for(bench.consumer().run(asyncio.Event()), 30)
 
 
