@@ -109,7 +109,7 @@ def test_a_new_message_reopens_a_closed_case() -> None:
     changes = apply_event(a_case(state="closed", contacts=1), routed(2))
 
     assert changed(changes).state == "open"
-    assert [row.kind for row in changes.records if isinstance(row, CaseAction)] == ["reopened_by_citizen"]
+    assert [row.kind for row in changes.rows if isinstance(row, CaseAction)] == ["reopened_by_citizen"]
     assert [event.state for event in changes.events if isinstance(event, CaseUpdated)] == ["open"]
 
 
@@ -154,19 +154,17 @@ def test_an_undelivered_notice_does_not_reopen_its_case() -> None:
     notice = delivery_updated("failed", kind="registration")
     changes = apply_events.apply_delivery(before, notice, None, TOWN_CONFIG, AN_INSTANT)
 
-    assert len(changes.records) == 1
+    assert len(changes.rows) == 1
     assert changes.case is None
 
 
 def test_an_older_delivery_status_changes_nothing() -> None:
     known = DeliveryStatus("d", "r", CONVERSATION, "answer", "sms", 1, "delivered", None, "", AN_INSTANT)
 
-    assert not apply_events.apply_delivery(
-        a_case(), delivery_updated("accepted"), known, TOWN_CONFIG, AN_INSTANT
-    ).records
+    assert not apply_events.apply_delivery(a_case(), delivery_updated("accepted"), known, TOWN_CONFIG, AN_INSTANT).rows
     assert apply_events.apply_delivery(
         a_case(), delivery_updated("reserved", attempt=2), known, TOWN_CONFIG, AN_INSTANT
-    ).records
+    ).rows
 
 
 def opened(channel: str = "sms", sender: ContactPoint | None = None, *wishes: ReplyAddress, **more: Any) -> CaseContact:
@@ -279,7 +277,7 @@ def test_take_release_close_and_reopen_are_published_once() -> None:
         changes = act(case, context)
         assert changes.events
         case = changed(changes)
-        assert not act(case, context).records
+        assert not act(case, context).rows
 
 
 def test_a_decision_leaves_the_case_that_it_was_given_unchanged() -> None:
@@ -304,7 +302,7 @@ def test_a_call_is_recorded_in_the_case() -> None:
         a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), AgentText("Rappeler lundi.", "o", "open")
     )
 
-    assert [row.text for row in changes.records if isinstance(row, CaseAction)] == ["Rappeler lundi."]
+    assert [row.text for row in changes.rows if isinstance(row, CaseAction)] == ["Rappeler lundi."]
     assert changed(changes).taken_by == "Dominique Exemple"
 
 

@@ -123,7 +123,7 @@ async def test_a_file_that_can_never_be_fetched_is_reported_at_once(
     assert (await twilio.write("", **files(provider))).status_code == 200
     (contact,) = twilio.contacts()
     assert (contact.attachments[0].trouble or "").startswith("not fetched")
-    assert contact.unreadable == "comes with nothing but pictures or files, and one could not be had"
+    assert contact.unreadable == "has only pictures or files, and one could not be fetched"
 
 
 async def test_a_slow_file_is_503_and_arrives_later(twilio: Twilio, provider: Provider, monkeypatch: Any) -> None:

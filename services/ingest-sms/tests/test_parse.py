@@ -95,10 +95,7 @@ def test_a_message_has_its_files_in_order() -> None:
 
 def test_counted_files_without_a_url_make_the_contact_unreadable() -> None:
     form = A_FORM | {"NumMedia": "2", "MediaUrl0": "https://api.twilio.com/x", "Body": "Voici"}
-    assert (
-        contact_of(urlencode(form).encode()).unreadable
-        == "comes with pictures or files that Twilio gives no address of"
-    )
+    assert contact_of(urlencode(form).encode()).unreadable == "has pictures or files for which Twilio gives no URL"
 
 
 def test_a_blank_message_is_a_contact() -> None:

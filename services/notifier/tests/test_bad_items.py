@@ -200,7 +200,7 @@ async def test_a_batch_that_no_folder_can_hold_is_dissolved_and_its_letters_leav
     (name,) = await notifier.parts.print_batches().make_due_batches(at_once=True)
     manifest = json.loads((notifier.letters / name / "manifest.json").read_text())
     assert manifest["count"] == 2
-    assert errors(logs, "batch.dissolved", "file") == {"a/b"}
+    assert errors(logs, "print-batch.dissolved", "file") == {"a/b"}
 
 
 async def test_a_damaged_code_is_a_wrong_code(

@@ -59,7 +59,7 @@ def chosen(
 
 
 def a_delivery(addressing: ChannelChooser, reply: ReplyRequested, **changes: Any) -> Delivery:
-    return replace(addressing.plan(reply, addressing.choose(reply, {})), **changes)
+    return replace(addressing.build_delivery(reply, addressing.choose(reply, {})), **changes)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_choice_is_an_address_or_a_reason(
 ) -> None:
     reply = make_reply(channel=channel, points=tuple(points), legal=legal, personal={"stated": stated})
     choice = addressing.choose(reply, {})
-    delivery = addressing.plan(reply, choice)
+    delivery = addressing.build_delivery(reply, choice)
     assert (delivery.state == "planned") == (choice.failure_class is None)
     if delivery.state == "planned":
         assert choice.channel in {"sms", "email", "post", "inbox"}

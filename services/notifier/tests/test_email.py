@@ -107,7 +107,7 @@ async def test_a_relay_without_our_certificate_gets_neither_login_nor_mail(
     notifier: Notifier, make_reply: MakeReply, untrusting: Any
 ) -> None:
     reply = make_reply(channel="email", points=mailbox("celeste"))
-    delivery = notifier.chooser.plan(reply, notifier.chooser.choose(reply, {}))
+    delivery = notifier.chooser.build_delivery(reply, notifier.chooser.choose(reply, {}))
     outcome = await untrusting.send(RenderedMessage(delivery, b"Subject: x\r\n\r\nx\r\n", "message/rfc822"))
     assert outcome.state == "retry"
     assert not notifier.outside.mail.box.mails
@@ -134,7 +134,7 @@ async def test_a_relay_without_smtputf8_is_not_handed_such_an_address(
 
     monkeypatch.setattr(SMTP, "supports_extension", offers)
     reply = make_reply(channel="email", points=(ContactPoint(kind="email", value="zoé@citizens.example"),))
-    delivery = notifier.chooser.plan(reply, notifier.chooser.choose(reply, {}))
+    delivery = notifier.chooser.build_delivery(reply, notifier.chooser.choose(reply, {}))
     outcome = await notifier.senders["email"].send(notifier.renderer.render(reply, delivery, AN_INSTANT))
     assert (outcome.state, outcome.failure_class) == ("failed", "refused")
     assert "@" not in outcome.detail
@@ -156,7 +156,7 @@ def count_logins(notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> list[No
 
 async def send_one(notifier: Notifier, make_reply: MakeReply, key: str) -> SendOutcome:
     reply = make_reply(key, channel="email", points=mailbox("celeste"))
-    delivery = notifier.chooser.plan(reply, notifier.chooser.choose(reply, {}))
+    delivery = notifier.chooser.build_delivery(reply, notifier.chooser.choose(reply, {}))
     return await notifier.senders["email"].send(notifier.renderer.render(reply, delivery, AN_INSTANT))
 
 

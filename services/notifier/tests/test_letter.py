@@ -47,7 +47,9 @@ Write = Callable[[ReplyRequested], bytes]
 @pytest.fixture
 def write(renderer: MessageRenderer, addressing: ChannelChooser) -> Write:
     def render(reply: ReplyRequested) -> bytes:
-        return renderer.render(reply, addressing.plan(reply, addressing.choose(reply, {})), AN_INSTANT).content
+        return renderer.render(
+            reply, addressing.build_delivery(reply, addressing.choose(reply, {})), AN_INSTANT
+        ).content
 
     return render
 
@@ -59,7 +61,7 @@ class SetLetter(Protocol):
 @pytest.fixture
 def set_letter(renderer: MessageRenderer, addressing: ChannelChooser) -> SetLetter:
     def render(reply: ReplyRequested, *, large_print: bool = False) -> bytes:
-        delivery = addressing.plan(reply, addressing.choose(reply, {}))
+        delivery = addressing.build_delivery(reply, addressing.choose(reply, {}))
         return renderer.render(reply, replace(delivery, large_print=large_print), AN_INSTANT).content
 
     return render
@@ -192,7 +194,7 @@ def test_every_attempt_gives_the_same_bytes(
     make_reply: MakeReply, renderer: MessageRenderer, addressing: ChannelChooser
 ) -> None:
     reply = make_reply(channel="post", points=(HOME,))
-    delivery = addressing.plan(reply, addressing.choose(reply, {}))
+    delivery = addressing.build_delivery(reply, addressing.choose(reply, {}))
     first = renderer.render(reply, delivery, AN_INSTANT).content
     assert renderer.render(reply, delivery, AN_INSTANT).content == first
 
@@ -219,7 +221,8 @@ def test_any_european_text_can_be_set(
 ) -> None:
     reply = make_reply(channel="post", points=(HOME,), personal={"text": text})
     assert (
-        renderer.render(reply, addressing.plan(reply, addressing.choose(reply, {})), AN_INSTANT).content[:5] == b"%PDF-"
+        renderer.render(reply, addressing.build_delivery(reply, addressing.choose(reply, {})), AN_INSTANT).content[:5]
+        == b"%PDF-"
     )
 
 

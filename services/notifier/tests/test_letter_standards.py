@@ -37,7 +37,7 @@ def letters(
             for large in (False, True):
                 personal = {"text": LONG if large else "Votre acte est prêt.", "variables": VARIABLES}
                 reply = make_reply(kind=kind, channel="post", points=(HOME,), language=language, personal=personal)
-                delivery = replace(addressing.plan(reply, addressing.choose(reply, {})), large_print=large)
+                delivery = replace(addressing.build_delivery(reply, addressing.choose(reply, {})), large_print=large)
                 pdf = renderer.render(reply, delivery, AN_INSTANT).content
                 (folder / f"{kind}-{language}-{large}.pdf").write_bytes(pdf)
     untagged = (folder / "answer-fr-False.pdf").read_bytes().replace(b"/MarkInfo", b"/MarkNone")

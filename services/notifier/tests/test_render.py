@@ -46,7 +46,7 @@ INJECTIONS = [
 @pytest.fixture
 def sent(renderer: MessageRenderer, addressing: ChannelChooser) -> Callable[[ReplyRequested], bytes]:
     def render(reply: ReplyRequested) -> bytes:
-        delivery = addressing.plan(reply, addressing.choose(reply, {}))
+        delivery = addressing.build_delivery(reply, addressing.choose(reply, {}))
         return renderer.render(reply, delivery, AN_INSTANT).content
 
     return render
@@ -163,7 +163,7 @@ def test_no_text_at_all_adds_a_header(
     personal = {"text": evil, "in_reply_to": f"<{evil}>", "variables": variables}
     for kind in ("answer", "receipt"):
         reply = make_reply(kind=kind, channel="email", points=(MAIL,), personal=personal)
-        delivery = addressing.plan(reply, addressing.choose(reply, {}))
+        delivery = addressing.build_delivery(reply, addressing.choose(reply, {}))
         message = read(renderer.render(reply, delivery, AN_INSTANT).content)
         assert message["Bcc"] is None
         assert message["Subject"].endswith(reply.reference)

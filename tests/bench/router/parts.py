@@ -12,7 +12,7 @@ from parvis.common.runtime.service import run_service
 from parvis.router.app import build
 from parvis.router.consume import record_factory
 from parvis.router.decide.known_conversations import KnownConversations
-from parvis.router.store import conversation_lookup, conversations, decisions, open_conversations
+from parvis.router.store import conversation_lookup, conversations, decisions, new_conversations
 
 
 def without_notices() -> None:
@@ -24,7 +24,7 @@ def without_notices() -> None:
 def without_rows() -> None:
     """Keep only rules and records: every contact opens a conversation, nothing is stored or locked."""
     without_notices()
-    setattr(open_conversations, "open_conversations", _at_once(set))  # noqa: B010
+    setattr(new_conversations, "insert_new_conversations", _at_once(set))  # noqa: B010
     setattr(decisions, "find_decisions", _at_once(dict))  # noqa: B010
     setattr(decisions, "insert_decisions", _nothing_later)  # noqa: B010
     setattr(conversation_lookup, "lock_candidates", _at_once(KnownConversations))  # noqa: B010

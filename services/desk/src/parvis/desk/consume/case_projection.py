@@ -28,7 +28,7 @@ from parvis.desk.models.case import (
     Case,
     CaseChanges,
     CaseContactRecord,
-    CaseRecord,
+    CaseRow,
     DeliveryStatus,
     OutgoingEvent,
     SplitPlacement,
@@ -37,7 +37,7 @@ from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.case_updates import (
     existing_contact_ids,
     insert_missing_cases,
-    insert_records,
+    insert_rows,
     lock_cases,
     move_contacts,
     read_contacts,
@@ -91,18 +91,18 @@ class CaseProjection:
                 await read_deliveries(connection, _deliveries(items)),
                 placements,
             )
-            records: list[CaseRecord] = []
+            rows: list[CaseRow] = []
             events: list[OutgoingEvent] = []
             for item in items:
                 changes = self._apply(item, state)
                 if changes.case:
                     state.cases[changes.case.conversation_id] = changes.case
-                records += changes.records
+                rows += changes.rows
                 events += changes.events
-            await insert_records(connection, records)
+            await insert_rows(connection, rows)
             await self._move_split_contacts(connection, items, state)
             await update_cases(connection, state.cases.values())
-            await self.cases.publish(connection, events)
+            await self.cases.add_to_outbox(connection, events)
 
     async def _move_split_contacts(
         self, connection: AsyncConnection, items: Sequence[DecodedRecord], state: BatchState
@@ -147,7 +147,7 @@ class CaseProjection:
             row = CaseContactRecord(
                 contact.contact_id, placement.conversation_id, placement.sequence, contact.reference, routing.decided_at, routed
             )  # fmt: skip
-            return CaseChanges(records=[row])
+            return CaseChanges(rows=[row])
         return apply_events.apply_contact(state.cases[routing.conversation_id], event, routed, self.town_config, at)
 
     def _apply_relation(self, event: RelationEvent, state: BatchState, at: datetime) -> CaseChanges:
@@ -165,7 +165,7 @@ class CaseProjection:
         changes = apply_events.apply_delivery(
             case, event, state.deliveries.get(event.delivery_id), self.town_config, self.clock()
         )
-        for row in changes.records:
+        for row in changes.rows:
             if isinstance(row, DeliveryStatus):
                 state.deliveries[row.delivery_id] = row
         return changes
@@ -222,7 +222,7 @@ def _contacts(items: Sequence[DecodedRecord]) -> list[str]:
 
 def _refused(event: TransferRefused | SplitRefused | LinkRefused) -> CaseChanges:
     if isinstance(event, TransferRefused):
-        return CaseChanges(records=[apply_events.apply_transfer_refusal(event)])
+        return CaseChanges(rows=[apply_events.apply_transfer_refusal(event)])
     return apply_split_and_link.apply_refusal(event)
 
 

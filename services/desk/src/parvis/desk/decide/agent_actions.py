@@ -22,7 +22,7 @@ from parvis.desk.models.case import (
     CaseAction,
     CaseChanges,
     CaseContact,
-    CaseRecord,
+    CaseRow,
     ReplyRecipient,
     State,
     TransferRecord,
@@ -109,7 +109,7 @@ def request_reply(
         context.at,
     )
     requested = _reply_requested(case, context, contacts, answer, row)
-    changes = _record(_after_contacting_citizen(case, answer, context), row, context)
+    changes = _with_row(_after_contacting_citizen(case, answer, context), row, context)
     return replace(changes, events=[requested, *changes.events])
 
 
@@ -152,7 +152,7 @@ def record_call(case: Case, context: ActionContext, note: AgentText) -> CaseChan
     """Record a call to the citizen with the agent's notes."""
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"called:{note.idempotency_key}")
     row = CaseAction(str(act_id), case.conversation_id, "called", context.agent.name, _checked_text(note), context.at)
-    return _record(_after_contacting_citizen(case, note, context), row, context)
+    return _with_row(_after_contacting_citizen(case, note, context), row, context)
 
 
 def request_transfer(
@@ -185,7 +185,7 @@ def request_transfer(
         requested_by=context.agent.name[:80],
         requested_at=context.at,
     )
-    return CaseChanges(records=[row], events=[requested])
+    return CaseChanges(rows=[row], events=[requested])
 
 
 def _after_contacting_citizen(case: Case, text: AgentText, context: ActionContext) -> Case:
@@ -194,10 +194,10 @@ def _after_contacting_citizen(case: Case, text: AgentText, context: ActionContex
 
 def _record_action(case: Case, kind: str, context: ActionContext) -> CaseChanges:
     row = CaseAction(str(uuid.uuid4()), case.conversation_id, kind, context.agent.name, "", context.at)
-    return _record(case, row, context)
+    return _with_row(case, row, context)
 
 
-def _record(case: Case, row: CaseRecord, context: ActionContext) -> CaseChanges:
+def _with_row(case: Case, row: CaseRow, context: ActionContext) -> CaseChanges:
     case = replace(case, changed_at=context.at)
     return CaseChanges(case, [row], [build_case_updated(case, context.town_config, context.at)])
 

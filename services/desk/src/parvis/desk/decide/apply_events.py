@@ -20,7 +20,7 @@ from parvis.desk.models.case import (
     CaseAction,
     CaseChanges,
     CaseContactRecord,
-    CaseRecord,
+    CaseRow,
     DeliveryStatus,
     DepartmentMove,
     TransferOutcome,
@@ -52,11 +52,11 @@ def apply_contact(
         tags=list(dict.fromkeys([*case.tags, *routing.tags])),
     )
     if contact.machine is not None:
-        return _announce(case, updated, [row], town_config, at)
+        return _with_case_updated(case, updated, [row], town_config, at)
     updated, actions = _reopen(
         _bring_due_dates_forward(updated, routing), "reopened_by_citizen", contact.contact_id, at
     )
-    return _announce(case, updated, [row, *actions], town_config, at)
+    return _with_case_updated(case, updated, [row, *actions], town_config, at)
 
 
 def _describe_by_first_contact(case: Case, event: ContactRouted) -> Case:
@@ -104,7 +104,9 @@ def apply_department_change(
         updated = replace(updated, state="open")
     if arrived and arrived.sequence >= updated.department_sequence:
         updated = adopt_due_dates(updated, arrived)
-    return _announce(case, updated, [row, TransferOutcome(case.conversation_id, wanted, "done")], town_config, at)
+    return _with_case_updated(
+        case, updated, [row, TransferOutcome(case.conversation_id, wanted, "done")], town_config, at
+    )
 
 
 def apply_transfer_refusal(event: TransferRefused) -> TransferOutcome:
@@ -130,13 +132,13 @@ def apply_delivery(
         at=event.at,
     )
     if case is None or event.kind not in ANSWER_KINDS:
-        return CaseChanges(records=[row])
+        return CaseChanges(rows=[row])
     if event.state == "delivered":
-        return _announce(case, replace(case, undelivered=False), [row], town_config, at)
+        return _with_case_updated(case, replace(case, undelivered=False), [row], town_config, at)
     if event.state not in FAILED_DELIVERY_STATES or event.moves_to:
-        return _announce(case, case, [row], town_config, at)
+        return _with_case_updated(case, case, [row], town_config, at)
     updated, actions = _reopen(replace(case, undelivered=True), "reopened_undelivered", event.delivery_id, at)
-    return _announce(case, updated, [row, *actions], town_config, at)
+    return _with_case_updated(case, updated, [row, *actions], town_config, at)
 
 
 def _supersedes(event: DeliveryUpdated, known: DeliveryStatus) -> bool:
@@ -192,11 +194,11 @@ def _reopen(case: Case, kind: str, cause: str, at: datetime) -> tuple[Case, list
     return replace(case, state="open"), [CaseAction(str(act), case.conversation_id, kind, "", "", at)]
 
 
-def _announce(
-    before: Case, after: Case, records: Sequence[CaseRecord], town_config: TownConfig, at: datetime
+def _with_case_updated(
+    before: Case, after: Case, rows: Sequence[CaseRow], town_config: TownConfig, at: datetime
 ) -> CaseChanges:
-    """Publish the case if its first contact, its state or its department is new."""
+    """The changes, with `case.updated` if the first contact, the state or the department is new."""
     after = replace(after, changed_at=at)
     is_first = before.contacts == 0 and after.contacts > 0
     is_news = is_first or (after.state, after.department) != (before.state, before.department)
-    return CaseChanges(after, records, [build_case_updated(after, town_config, at)] if is_news else [])
+    return CaseChanges(after, rows, [build_case_updated(after, town_config, at)] if is_news else [])

@@ -42,7 +42,7 @@ def apply_split(case: Case, event: ConversationSplit) -> CaseChanges:
         at=event.at,
     )
     return CaseChanges(
-        records=[row, *(_placement(contact, event.into_conversation, event.at) for contact in event.contact_ids)]
+        rows=[row, *(_placement(contact, event.into_conversation, event.at) for contact in event.contact_ids)]
     )
 
 
@@ -72,11 +72,11 @@ def apply_opening(case: Case, event: ConversationOpened, town_config: TownConfig
         silence_at=event.silence_at,
         silence_means=event.silence_means,
     )
-    records = [row, *(_placement(contact, case.conversation_id, event.at) for contact in event.contact_ids)]
+    rows = [row, *(_placement(contact, case.conversation_id, event.at) for contact in event.contact_ids)]
     if case.department_sequence > 0:
-        return CaseChanges(opened, records)
+        return CaseChanges(opened, rows)
     opened = replace(opened, changed_at=at)
-    return CaseChanges(opened, records, [build_case_updated(opened, town_config, at)])
+    return CaseChanges(opened, rows, [build_case_updated(opened, town_config, at)])
 
 
 def apply_link(case: Case, event: ConversationLinked | ConversationUnlinked) -> CaseChanges:
@@ -92,7 +92,7 @@ def apply_link(case: Case, event: ConversationLinked | ConversationUnlinked) -> 
         reason=event.reason,
         at=event.at,
     )
-    return CaseChanges(records=[row])
+    return CaseChanges(rows=[row])
 
 
 def apply_refusal(event: SplitRefused | LinkRefused) -> CaseChanges:
@@ -100,7 +100,7 @@ def apply_refusal(event: SplitRefused | LinkRefused) -> CaseChanges:
     kind, name = ("split", event.split_id) if isinstance(event, SplitRefused) else ("link", event.link_id)
     act = uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}-refused:{event.conversation_id}:{name}")
     why = event.why.replace(" ", "-")
-    return CaseChanges(records=[CaseAction(str(act), event.conversation_id, f"{kind}_refused", "", why, event.at)])
+    return CaseChanges(rows=[CaseAction(str(act), event.conversation_id, f"{kind}_refused", "", why, event.at)])
 
 
 def summarize_contacts(case: Case, contacts: Sequence[CaseContact], town_config: TownConfig) -> Case:

@@ -73,7 +73,7 @@ def request_split(
         requested_at=at,
     )
     return CaseChanges(
-        records=[CaseAction(split_id, case.conversation_id, "split_asked", agent.name, reason, at)], events=[requested]
+        rows=[CaseAction(split_id, case.conversation_id, "split_asked", agent.name, reason, at)], events=[requested]
     )
 
 
@@ -99,5 +99,5 @@ def request_link(case: Case, agent: Agent, link_input: LinkInput, at: datetime) 
     )
     kind = "link_asked" if link_input.wanted == "linked" else "unlink_asked"
     return CaseChanges(
-        records=[CaseAction(link_id, case.conversation_id, kind, agent.name, references[0], at)], events=[requested]
+        rows=[CaseAction(link_id, case.conversation_id, kind, agent.name, references[0], at)], events=[requested]
     )

@@ -213,7 +213,7 @@ class TransferOutcome:
     why: str | None = None
 
 
-CaseRecord: TypeAlias = (
+CaseRow: TypeAlias = (
     CaseContactRecord
     | SplitPlacement
     | DepartmentMove
@@ -230,10 +230,10 @@ OutgoingEvent: TypeAlias = CaseUpdated | ReplyRequested | TransferRequested | Sp
 
 @dataclass(frozen=True)
 class CaseChanges:
-    """The result of one action or event: the case after it, and the records and outgoing events that it adds."""
+    """The result of one action or event: the case after it, and the rows and outgoing events that it adds."""
 
     case: Case | None = None  # None: the case stays as it is
-    records: Sequence[CaseRecord] = ()
+    rows: Sequence[CaseRow] = ()
     events: Sequence[OutgoingEvent] = ()
 
 

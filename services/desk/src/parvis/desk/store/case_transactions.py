@@ -17,7 +17,7 @@ from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact, CounterContact, OutgoingEvent
-from parvis.desk.store.case_updates import insert_records, lock_cases, read_contacts, update_cases
+from parvis.desk.store.case_updates import insert_rows, lock_cases, read_contacts, update_cases
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
 
@@ -46,24 +46,24 @@ class CaseStore:
 
         Gives:  the case after the action, once it is committed.
         Raises: CaseNotFound, when another department has it; Rejected, when `work` refuses; DamagedCase.
-        Retry:  idempotent: if all records of the action exist already, nothing is written or published.
+        Retry:  idempotent: if all rows of the action exist already, nothing is written or published.
         """
         async with self.begin() as connection:
             case = (await lock_cases(connection, [conversation])).get(conversation)
             if case is None or case.department != agent.department:
                 raise CaseNotFound("case")
             changes = work(case, await read_contacts(connection, conversation))
-            if changes.records and not await insert_records(connection, changes.records):
+            if changes.rows and not await insert_rows(connection, changes.rows):
                 return case
             changed = changes.case or case
             await update_cases(connection, [changed])
-            await self.publish(connection, changes.events)
+            await self.add_to_outbox(connection, changes.events)
         return changed
 
     async def add_counter_contact(self, row: CounterContact, contact: ContactReceived) -> CounterContact | None:
         """Store a contact from the counter and publish it. None if its idempotency key was used before."""
         async with self.begin() as connection:
-            if not await insert_records(connection, [row]):
+            if not await insert_rows(connection, [row]):
                 return None
             event = build_record(
                 contact, topic=topics.CONTACT_RECEIVED.full_name(self.topic_prefix), key=kafka_key(contact),
@@ -72,10 +72,10 @@ class CaseStore:
             await self.outbox.add(connection, event)
         return row
 
-    async def publish(self, connection: AsyncConnection, events: Sequence[OutgoingEvent]) -> None:
-        await self.outbox.add(connection, *(self._record(event) for event in events))
+    async def add_to_outbox(self, connection: AsyncConnection, events: Sequence[OutgoingEvent]) -> None:
+        await self.outbox.add(connection, *(self._build_record(event) for event in events))
 
-    def _record(self, event: OutgoingEvent) -> Record:
+    def _build_record(self, event: OutgoingEvent) -> Record:
         match event:
             case ReplyRequested():
                 topic, event_id = topics.REPLY_REQUESTED, str(event.reply_id)

@@ -13,8 +13,8 @@ from parvis.desk.models.case import (
     CaseAction,
     CaseContact,
     CaseContactRecord,
-    CaseRecord,
     CaseRelation,
+    CaseRow,
     CounterContact,
     DeliveryStatus,
     DepartmentMove,
@@ -83,8 +83,8 @@ async def update_cases(connection: AsyncConnection, cases: Iterable[Case]) -> No
     await connection.execute(statement, rows)
 
 
-async def insert_records(connection: AsyncConnection, rows: Sequence[CaseRecord]) -> int:
-    """Insert records, and count those that are new. A delivery status replaces the earlier one."""
+async def insert_rows(connection: AsyncConnection, rows: Sequence[CaseRow]) -> int:
+    """Insert rows, and count those that are new. A delivery status replaces the earlier one."""
     added = 0
     for kind, table in TABLE_OF.items():
         values = {primary_key(row): asdict(row) for row in rows if type(row) is kind}
@@ -112,7 +112,7 @@ async def insert_records(connection: AsyncConnection, rows: Sequence[CaseRecord]
     return added
 
 
-def primary_key(row: CaseRecord) -> tuple[object, ...]:
+def primary_key(row: CaseRow) -> tuple[object, ...]:
     """The primary key of a record: one INSERT must not contain it twice."""
     table = TABLE_OF[type(row)]
     return tuple(getattr(row, column.name) for column in table.primary_key.columns)

@@ -72,9 +72,9 @@ def build_contact(message: InboundMessage, facts: MessageFacts) -> ContactReceiv
 
 def _explain_unreadable(message: InboundMessage, text: str, attachments: Sequence[Attachment]) -> str | None:
     if message.media_missing:
-        return "comes with pictures or files that Twilio gives no address of"
+        return "has pictures or files for which Twilio gives no URL"
     if not text.strip() and any(attachment.trouble for attachment in attachments):
-        return "comes with nothing but pictures or files, and one could not be had"
+        return "has only pictures or files, and one could not be fetched"
     if "Body" not in message.values and not attachments:
         return "the form has no text"
     return None if message.sender else "the sender's number cannot be read"

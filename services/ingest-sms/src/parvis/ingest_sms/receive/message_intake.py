@@ -39,7 +39,8 @@ class ReceivedMessage:
 class MessageIntake:
     """Accepts messages from the webhook, the spool and Twilio's list.
 
-    Gives:  accept() returns once the blob is stored and Kafka has acknowledged: the opt-out keyword, or None for any other message.
+    Gives:  accept() gives the opt-out keyword, or None for any other message, once the blob is stored and Kafka has acknowledged.
+            `patience_s`: how long files are retried; `deadline_s`: how long Kafka may take.
     Raises: Unavailable, when the blob store or Kafka does not answer.
     Retry:  the same MessageSid gives the same contact id, and the preference the same event id.
     """
@@ -68,7 +69,7 @@ class MessageIntake:
             records.append(self._preference_record(message, preference))
         await self.producer.send_all(records, deadline_s=deadline_s)
         self.recent_ids.add(message.contact_id)
-        _record_acceptance(received, contact, keyword)
+        _log_and_count(received, contact, keyword)
         return keyword
 
     async def _build_contact(
@@ -96,9 +97,7 @@ class MessageIntake:
         )  # fmt: skip
 
 
-def _record_acceptance(
-    received: ReceivedMessage, contact: ContactReceived | None, keyword: OptOutKeyword | None
-) -> None:
+def _log_and_count(received: ReceivedMessage, contact: ContactReceived | None, keyword: OptOutKeyword | None) -> None:
     if keyword:
         log.info("preference.changed", contact_id=received.message.contact_id, kind=keyword.action)
     if contact:

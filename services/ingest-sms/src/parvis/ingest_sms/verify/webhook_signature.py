@@ -10,7 +10,7 @@ from twilio.request_validator import RequestValidator
 
 from parvis.common.contract.errors import Rejected
 
-FormFields = Sequence[tuple[str, str]]
+SignedFields = Sequence[tuple[str, str]]
 _BODY_HASH = "bodySHA256"
 
 
@@ -21,7 +21,7 @@ class Forged(Rejected):
 class _FormParameters:
     """The form in the interface that twilio's validator expects: a parameter may occur twice."""
 
-    def __init__(self, form: FormFields) -> None:
+    def __init__(self, form: SignedFields) -> None:
         self._values: dict[str, list[str]] = {}
         for name, value in form:
             self._values.setdefault(name, []).append(value)
@@ -40,7 +40,7 @@ class SignedRequest:
     raw_path: bytes
     query: bytes = b""
     body: bytes = b""
-    form: FormFields = ()
+    form: SignedFields = ()
 
 
 class SignatureVerifier:

@@ -28,7 +28,7 @@ DeliveryChange = tuple[Delivery, Delivery]  # a locked delivery before and after
 
 @dataclass(frozen=True)
 class ChannelFallback:
-    """Moves a reply that did not arrive to the citizen's next channel: in the end to a letter, or to a task for people.
+    """Stores changed deliveries; what did not arrive moves to the citizen's next channel: in the end to a letter, or to a task for people.
 
     A reply has one open step at a time: the next is planned when the one before has ended, and cancelled if that one arrives late.
     """
@@ -36,8 +36,8 @@ class ChannelFallback:
     ledger: DeliveryLedger
     chooser: ChannelChooser
 
-    async def write(self, connection: AsyncConnection, changes: Sequence[DeliveryChange], at: datetime) -> None:
-        """Write locked deliveries, and the next steps of those that ended."""
+    async def store_changes(self, connection: AsyncConnection, changes: Sequence[DeliveryChange], at: datetime) -> None:
+        """Store locked deliveries, and the next steps of those that ended."""
         ended = [new for old, new in changes if new.state != old.state and should_fall_back(new)]
         arrived_late = [new for old, new in changes if new.state == "delivered" and old.state in _OVER]
         if not ended and not arrived_late:
@@ -49,7 +49,7 @@ class ChannelFallback:
             for old, new in changes
         ]
         await self.ledger.write(connection, moving, at)
-        await self.ledger.plan(connection, list(next_by_id.values()), at)
+        await self.ledger.insert(connection, list(next_by_id.values()), at)
         await self._call_off_next(connection, arrived_late, at)
 
     async def record_preferences(self, connection: AsyncConnection, learnt: Sequence[PreferenceChanged]) -> None:
@@ -93,7 +93,7 @@ class ChannelFallback:
         tried = {other.channel for other in others if other.state != "cancelled"} | {ended.channel}
         choice = fall_back_to_inbox(self.chooser.choose(reply, preferences, tried), ended)
         number = max(step.step for step in steps) + 1
-        return replace(self.chooser.plan(reply, choice, step=number), send_at=at, why=_why(ended, choice.why))
+        return replace(self.chooser.build_delivery(reply, choice, step=number), send_at=at, why=_why(ended, choice.why))
 
     async def _learn_from_failures(
         self,

@@ -66,14 +66,14 @@ class KafkaIntake:
         by_id = {reply.reply_id: reply for reply in reversed(replies)}  # the first of an id wins
         new = await record_replies(connection, list(by_id.values()), self.clock())
         in_order = dict.fromkeys(reply.reply_id for reply in replies)
-        await self.plan(connection, [by_id[reply_id] for reply_id in in_order if reply_id in new])
+        await self.plan_first_deliveries(connection, [by_id[reply_id] for reply_id in in_order if reply_id in new])
 
-    async def plan(self, connection: AsyncConnection, replies: Sequence[ReplyRequested]) -> None:
+    async def plan_first_deliveries(self, connection: AsyncConnection, replies: Sequence[ReplyRequested]) -> None:
         """Plan the first delivery of replies that have none."""
         known = await load_effective_preferences(connection, self.chooser, replies)
         preferences = await self._revive_addresses(connection, replies, known)
-        planned = [self.chooser.plan(reply, self.chooser.choose(reply, preferences)) for reply in replies]
-        await self.ledger.plan(connection, planned, self.clock())
+        planned = [self.chooser.build_delivery(reply, self.chooser.choose(reply, preferences)) for reply in replies]
+        await self.ledger.insert(connection, planned, self.clock())
 
     async def _revive_addresses(
         self, connection: AsyncConnection, replies: Sequence[ReplyRequested], known: EffectivePreferences
@@ -113,7 +113,7 @@ class KafkaIntake:
                 )
         await self._record_complaints(connection, matched)
         changes = [(old, after[delivery_id]) for delivery_id, old in before.items() if after[delivery_id] is not old]
-        await self.fallback.write(connection, changes, at)
+        await self.fallback.store_changes(connection, changes, at)
 
     async def _record_complaints(
         self, connection: AsyncConnection, reports: Sequence[tuple[DeliveryReported, Delivery]]

@@ -134,7 +134,7 @@ class LedgerRebuild:
     async def _plan(self, connection: AsyncConnection, reply_ids: Sequence[str]) -> list[str]:
         """Plan the replies that have no delivery: never reserved, they were never sent."""
         waiting = await without_delivery(connection, reply_ids)
-        await self.intake.plan(connection, list((await replies_of(connection, waiting)).values()))
+        await self.intake.plan_first_deliveries(connection, list((await replies_of(connection, waiting)).values()))
         return list(waiting)
 
     async def _apply_reports(self, connection: AsyncConnection, reports: Sequence[DeliveryReported]) -> list[str]:

@@ -38,7 +38,7 @@ class FinishedAttempt:
 
 @dataclass
 class OutcomeWriter:
-    """Stores outcomes (TX2). Attempts that end while a transaction is open share the next one."""
+    """Stores outcomes: the second transaction of a delivery, after the one that reserves. Attempts that end while a transaction is open share the next one."""
 
     database: Database
     fallback: ChannelFallback
@@ -52,7 +52,7 @@ class OutcomeWriter:
     _storing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def store(self, attempt: FinishedAttempt) -> None:
-        """Return when the outcome is stored."""
+        """Return when the outcome is stored, or logged as lost."""
         self._waiting.append(attempt)
         async with self._storing:
             if self._waiting:
@@ -116,4 +116,4 @@ class OutcomeWriter:
                 evidence=attempt.evidence,
             )
             changes.append((current, changed))
-        await self.fallback.write(connection, changes, at)
+        await self.fallback.store_changes(connection, changes, at)

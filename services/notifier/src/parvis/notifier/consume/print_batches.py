@@ -86,7 +86,7 @@ class PrintBatches:
                     made.append(name)
             except OSError as error:
                 failed = error
-                log.exception("batch.failed", file=name, count=len(letters), reason=type(error).__name__)
+                log.exception("print-batch.failed", file=name, count=len(letters), reason=type(error).__name__)
         if failed:
             raise Unavailable(f"the letters folder cannot be written: {type(failed).__name__}") from failed
         return made
@@ -96,7 +96,7 @@ class PrintBatches:
         if not is_batch_name(name):
             async with self.database.transaction() as connection:
                 await store.dissolve_batch(connection, name, self.clock())
-            log.error("batch.dissolved", file=name, count=len(letters), reason="its name is no batch name")
+            log.error("print-batch.dissolved", file=name, count=len(letters), reason="its name is no batch name")
             return False
         moved = await asyncio.to_thread(self._publish, name, made_at, letters)
         async with self.database.transaction() as connection:

@@ -75,7 +75,7 @@ class Reconciliation:
                 (d, apply_transition(d, Transition(state_after_lapsed_lease(d), detail=_LEASE_LAPSED), at))
                 for d in lapsed
             ]
-            await self.fallback.write(connection, changes, at)
+            await self.fallback.store_changes(connection, changes, at)
         return len(changes)
 
     async def _resend_unknown(self) -> int:
@@ -84,7 +84,7 @@ class Reconciliation:
         async with self.database.transaction() as connection:
             old = await unresolved_deliveries.lock_unknown_since(connection, at - self.limits.unknown_after, RESENT)
             changes = [(d, apply_transition(d, resend, at, resent_at=at)) for d in old if may_resend(d)]
-            await self.fallback.write(connection, changes, at)
+            await self.fallback.store_changes(connection, changes, at)
         for delivery, _ in changes:
             log_resend(delivery, "unknown for too long")
         return len(changes)

@@ -74,13 +74,13 @@ class DeliveryReservation:
             point = self.chooser.contact_point_at(delivery)
             if point and self.chooser.find_obstacle(due.reply, "inbox", point, preferences) is None:
                 return True
-        planned = replace(self.chooser.plan(due.reply, choice, step=delivery.step), send_at=delivery.send_at)
+        planned = replace(self.chooser.build_delivery(due.reply, choice, step=delivery.step), send_at=delivery.send_at)
         if choice.channel == delivery.channel:
             await readdress(connection, planned, at)  # picked again later, with its new address
         else:
             moved = Transition("cancelled", detail="another channel is preferred now")
             await self.ledger.transition(connection, delivery, moved, at)
-            await self.ledger.plan(connection, [planned], at)
+            await self.ledger.insert(connection, [planned], at)
         return False
 
     async def _tried_before(self, connection: AsyncConnection, delivery: Delivery) -> set[str]:

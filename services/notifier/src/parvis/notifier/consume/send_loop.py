@@ -59,7 +59,8 @@ class _Lane:
 class SendLoop:
     """Sends due deliveries until the service stops.
 
-    Order:  TX1 reserves; Kafka acknowledges `reserved`; only then the provider is called, once; TX2 stores the outcome.
+    Order:  the first transaction reserves; Kafka acknowledges `reserved`; only then the provider is called, once; the second
+            stores the outcome.
     Crash:  before the acknowledgement nothing was sent; after it, the lease lapses and the delivery becomes `unknown`.
     Errors: a delivery that cannot be rendered, or whose file is missing, fails alone.
     """

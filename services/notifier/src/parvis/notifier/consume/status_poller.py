@@ -77,7 +77,7 @@ class StatusPoller:
             taken = await known_provider_ids(connection, [message.provider_id for message in messages])
             resolved = self._resolve(current, messages, taken, at)
             if resolved.state != current.state:
-                await self.fallback.write(connection, [(current, resolved)], at)
+                await self.fallback.store_changes(connection, [(current, resolved)], at)
         return resolved.state != current.state
 
     def _resolve(

@@ -111,7 +111,7 @@ class ChannelChooser:
         for point in points:
             yield _Candidate(_address_of(point), is_named=False)
 
-    def plan(self, reply: ReplyRequested, choice: ChannelChoice, *, step: int = 1) -> Delivery:
+    def build_delivery(self, reply: ReplyRequested, choice: ChannelChoice, *, step: int = 1) -> Delivery:
         """Build the delivery of a reply on the chosen channel, due at its `send_at`."""
         kind = contact_point_kind_of(choice.channel)
         point = parse_contact_point(kind, choice.address) if kind and choice.address else None

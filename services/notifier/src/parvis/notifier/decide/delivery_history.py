@@ -103,7 +103,7 @@ def rebuild_delivery(
     Gives:  `unknown` where the topic ends with `reserved`: it may have been sent, so it is not sent again by itself.
     """
     last = history.last
-    base = known or chooser.plan(reply, _choice(reply, chooser, last), step=last.step)
+    base = known or chooser.build_delivery(reply, _choice(reply, chooser, last), step=last.step)
     is_open = last.state == "reserved"
     return replace(
         base,

@@ -40,7 +40,7 @@ class DeliveryLedger:
             time=at,
         )
 
-    async def plan(self, connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
+    async def insert(self, connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
         """Insert new deliveries; those that cannot be sent are published at once, for a person to see."""
         await rows.insert_planned(connection, deliveries, now)
         ended = [delivery for delivery in deliveries if delivery.state != "planned"]

@@ -16,9 +16,9 @@ from parvis.common.storage.postgres import Database
 from parvis.router.consume.classification import classify_contacts
 from parvis.router.consume.contact_assignment import ContactAssigner, Routings
 from parvis.router.consume.contact_reading import ContactReader, IncomingContact
-from parvis.router.consume.department_events import request_records
 from parvis.router.consume.department_requests import RequestDecider, requests_of
 from parvis.router.consume.record_factory import RecordFactory
+from parvis.router.consume.request_records import build_request_records
 from parvis.router.consume.waiting_contacts import WaitingContacts
 from parvis.router.decide.request_rows import DepartmentRequest
 from parvis.router.sandbox.classifier import Classifier
@@ -44,9 +44,9 @@ class RoutingBatch:
 class BatchRouter:
     """Routes batches of records.
 
-    Contacts: those certain to open a conversation are stored in one statement; for the others one transaction locks
-              their conversations, assigns numbers and stores the decisions. A redelivered record finds its row and
-              is produced again, byte for byte.
+    Contacts: those that open a conversation are stored in one statement, which leaves out those that are known; for these
+              and the others one transaction locks their conversations, assigns numbers and stores the decisions. A
+              redelivered record finds its row and is produced again, byte for byte.
     Requests: transfers, splits and links take the same locks and one sequence number per step; a stale one is refused.
     Cases:    the state (open, closed) is stored with the conversation.
     Slow:     a contact that takes more than `limit_s` is parked; `waiting` retries it later.
@@ -57,14 +57,17 @@ class BatchRouter:
     producer: Producer
     reader: ContactReader
     assigner: ContactAssigner
-    requests: RequestDecider
-    records: RecordFactory
+    request_decider: RequestDecider
+    record_factory: RecordFactory
     waiting: WaitingContacts
     classifier: Classifier | None = None
     limit_s: float = 10.0
 
     async def handle(self, items: Sequence[DecodedRecord]) -> None:
-        """Route a batch and wait until Kafka has acknowledged every record that follows from it."""
+        """Route a batch and wait until Kafka has acknowledged every record that follows from it.
+
+        The pipeline calls `prepare` and `store` itself; this is for a batch that failed there.
+        """
         await self.producer.send_all(await self.store(self.prepare(items)))
 
     def prepare(self, items: Sequence[DecodedRecord]) -> RoutingBatch:
@@ -79,9 +82,9 @@ class BatchRouter:
             records += await self._store_contacts(batch.incoming)
         if batch.requests:
             requests = [request for _, request in batch.requests]
-            rows = await self._in_transaction(lambda connection: self.requests.decide(connection, requests))
+            rows = await self._in_transaction(lambda connection: self.request_decider.decide(connection, requests))
             for item, request in batch.requests:
-                records += request_records(self.records, request, item.record, rows)
+                records += build_request_records(self.record_factory, request, item.record, rows)
         if batch.cases:
             await self._in_transaction(lambda connection: conversations.record_cases(connection, batch.cases))
         return records
@@ -95,7 +98,7 @@ class BatchRouter:
             record
             for contact in incoming
             if (stored := routings.get(contact.key))
-            for record in self.records.contact_records(contact, stored)
+            for record in self.record_factory.contact_records(contact, stored)
         ]
 
     async def _route_within_limit(self, incoming: Sequence[IncomingContact]) -> Routings:

@@ -24,10 +24,10 @@ from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_history import encode_source
 from parvis.router.decide.known_conversations import KnownConversations, WaitingContact, waiting_key
 from parvis.router.decide.lookup_keys import lookup_keys
-from parvis.router.decide.routing import may_continue, route_new_conversation
+from parvis.router.decide.routing import names_conversation, route_new_conversation
 from parvis.router.decide.thread_keys import thread_keys_of
 from parvis.router.models.stored_rows import DecisionRow, WaitingRow
-from parvis.router.store import conversation_lookup, conversations, decisions, open_conversations, waiting_queue
+from parvis.router.store import conversation_lookup, conversations, decisions, new_conversations, waiting_queue
 from parvis.router.store.waiting_row import question_of, record_of, waiting_row_of
 
 log = logger()
@@ -63,20 +63,20 @@ class ContactAssigner:
     now: clock.Clock = clock.now
 
     async def open_conversations(self, database: Database, incoming: Sequence[IncomingContact]) -> Routings:
-        """Store the contacts that are certain to open a conversation, in one round trip.
+        """Store the contacts that open a conversation; the statement leaves out those that are known.
 
         Gives:  routings, without the contacts that may continue a conversation or were decided before.
         Raises: ConcurrentUpdate, when another router stored one of them meanwhile.
         """
-        at, opened, rows = self.now(), Routings(), list[open_conversations.NewConversation]()
-        for contact in _certain_openings(incoming):
+        at, opened, rows = self.now(), Routings(), list[new_conversations.NewConversation]()
+        for contact in _likely_openings(incoming):
             routing = route_new_conversation(contact.contact, contact.decision, self.context, at=at)
             opened[contact.key] = stored = StoredRouting(routing, encode_json(routing), opens=True)
             rows.append(_new_conversation(contact, stored, self.context.thread_key_secret))
         if rows:
-            continued_on = self.context.windows.sender_channels
+            sender_channels = self.context.windows.sender_channels
             async with database.autocommit() as connection:
-                for key in await open_conversations.open_conversations(connection, rows, continued_on, at=at):
+                for key in await new_conversations.insert_new_conversations(connection, rows, sender_channels, at=at):
                     del opened[key]
             log_routings(opened)
         return opened
@@ -216,13 +216,13 @@ def log_routings(routings: Mapping[str, StoredRouting]) -> None:
         )
 
 
-def _certain_openings(incoming: Sequence[IncomingContact]) -> Iterable[IncomingContact]:
+def _likely_openings(incoming: Sequence[IncomingContact]) -> Iterable[IncomingContact]:
     """Contacts that name no conversation, each id once and each sender once, unless an earlier contact may continue one."""
     new: dict[str, IncomingContact] = {}
     senders: set[str | None] = set()
     for contact in incoming:
         sender = contact.contact.contact_point_hash
-        if may_continue(contact.contact):
+        if names_conversation(contact.contact):
             senders.add(sender)
         elif sender is None:
             new.setdefault(contact.key, contact)
@@ -234,9 +234,9 @@ def _certain_openings(incoming: Sequence[IncomingContact]) -> Iterable[IncomingC
 
 def _new_conversation(
     incoming: IncomingContact, stored: StoredRouting, secret: bytes
-) -> open_conversations.NewConversation:
+) -> new_conversations.NewConversation:
     contact, routing, keys = incoming.contact, stored.routing, thread_keys_of(incoming.contact, secret)
-    return open_conversations.NewConversation(
+    return new_conversations.NewConversation(
         incoming.key, routing.conversation_id, contact.reference, routing.department, routing.procedure,
         contact.received_at, stored.value.decode(), encode_source(contact), contact.contact_point_hash, contact.channel,
         keys.subject, keys.stored,
@@ -256,7 +256,7 @@ def _decision_row(assigned: AssignedContact, stored: StoredRouting) -> DecisionR
         opens=stored.opens,
         value=stored.value.decode(),
         decided_at=stored.routing.decided_at,
-        came=encode_source(assigned.contact),
+        source=encode_source(assigned.contact),
     )
 
 

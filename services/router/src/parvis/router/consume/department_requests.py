@@ -97,7 +97,7 @@ class RequestDecider:
                 rows, changed = await self._split(connection, request, conversation, past)
             case LinkRequested():
                 rows, changed = self._link(request, conversation, locked.other(request), past)
-        if not isinstance(request, SplitRequested):
+        if not isinstance(request, SplitRequested):  # a split stores its own rows: references move after them
             await decisions.insert_decisions(connection, rows, changed)
         locked.by_id |= {conversation.id: conversation for conversation in changed}
         return rows

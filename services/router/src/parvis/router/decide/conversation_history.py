@@ -108,7 +108,7 @@ def build_history(
     senders = {
         (ContactId(str(row.id)), source.sender, source.channel)
         for row in remaining
-        if (source := decode_source(str(row.id), row.came)) and source.sender
+        if (source := decode_source(str(row.id), row.source)) and source.sender
     }
     return ConversationHistory(
         tuple(map(_contact, remaining)), frozenset(senders), left_out, tuple(moves), tuple(linked)
@@ -135,7 +135,7 @@ def _move(row: DecisionRow) -> PastTransfer:
 def _contact(row: DecisionRow) -> PastContact:
     routing = Routing.model_validate_json(row.value)
     contact = ContactId(str(row.id))
-    source = decode_source(contact, row.came)
+    source = decode_source(contact, row.source)
     return PastContact(
         contact_id=contact,
         reference=make_reference(contact),

@@ -57,7 +57,7 @@ def decide_department(
     Needs: the town configuration that the rules were loaded for.
     """
     facts = facts_of(contact, town_config, rules, language=contact.language or language)
-    return rules.decisions.get_or_compute(facts, lambda facts: _decide_uncached(facts, rules, town_config))
+    return rules.decision_cache.get_or_compute(facts, lambda facts: _decide_uncached(facts, rules, town_config))
 
 
 def _decide_uncached(facts: Facts, rules: RuleSet, town_config: TownConfig) -> Decision:

@@ -37,7 +37,7 @@ def _key(name: str) -> UUID:
 
 
 def step_row(
-    key: UUID, kind: Kind, conversation: Conversation, event: Event, at: datetime, *, came: str | None = None
+    key: UUID, kind: Kind, conversation: Conversation, event: Event, at: datetime, *, source: str | None = None
 ) -> DecisionRow:
     """The row of one step; its number is the conversation's `sequence`."""
     return DecisionRow(
@@ -48,7 +48,7 @@ def step_row(
         opens=False,
         value=event.model_dump_json(exclude_none=True),
         decided_at=at,
-        came=came,
+        source=source,
     )
 
 

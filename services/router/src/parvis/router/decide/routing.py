@@ -24,7 +24,7 @@ class ConversationStep:
     linked_to: UUID | None = None
 
 
-def may_continue(contact: ContactReceived) -> bool:
+def names_conversation(contact: ContactReceived) -> bool:
     """Whether a contact names a conversation, so that conversations must be read and locked first."""
     thread = contact.thread
     return thread.conversation_id is not None or thread.reference is not None or bool(thread.in_reply_to)

@@ -147,7 +147,7 @@ def split_conversation(
     )
     rows = (
         step_row(key, "split", conversation, event, at),
-        step_row(second_decision_id(key), "opened", new, opened, at, came=encode_last_source(contacts)),
+        step_row(second_decision_id(key), "opened", new, opened, at, source=encode_last_source(contacts)),
     )
     senders = frozenset((sender, channel) for contact, sender, channel in past.senders if contact in ids)
     return ConversationSplitResult(conversation, new, tuple(contacts), senders, rows)

@@ -98,7 +98,7 @@ def transfer_conversation(
         at=at,
         **(new_dates or _NO_DATES).model_dump(),
     )
-    return step_row(decision_id(request), "transfer", moved, event, at, came=encode_last_source(past.contacts)), moved
+    return step_row(decision_id(request), "transfer", moved, event, at, source=encode_last_source(past.contacts)), moved
 
 
 def left_event(arrived: ConversationArrived) -> ConversationLeft:

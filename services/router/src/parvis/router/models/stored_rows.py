@@ -30,7 +30,8 @@ class DecisionRow:
     """One row of `decision`: written once, read whenever its record is redelivered.
 
     `id` is the contact id, or derived from the request id. `value` is JSON without personal data: the
-    routing, or the event of the step. `came` stores the contact's channel, sender hash and original (`decide/conversation_history.py`).
+    routing, or the event of the step. `source`, the column `came`, stores the contact's channel, sender hash and original
+    (`decide/conversation_history.py`).
     """
 
     id: UUID
@@ -40,7 +41,7 @@ class DecisionRow:
     opens: bool
     value: str
     decided_at: datetime
-    came: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

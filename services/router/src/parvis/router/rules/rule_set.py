@@ -50,7 +50,7 @@ class RuleSet:
     _set_numbers: tuple[int, ...] = field(repr=False)  # term numbers, in the order of `_set`
     _phrases: PhraseTrie | None = field(default=None, repr=False)
     used_facts: frozenset[str] = frozenset()  # names of the facts that at least one rule asks for
-    decisions: FactsCache = field(default_factory=FactsCache, repr=False, compare=False)
+    decision_cache: FactsCache = field(default_factory=FactsCache, repr=False, compare=False)
 
     def match(self, facts: Facts) -> list[RuleMatch]:
         """All matching rules, the deciding one first. Never raises, whatever the text."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Unavailable
@@ -60,7 +60,21 @@ async def is_migrated(connection: AsyncConnection) -> bool:
 async def find_decisions(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, DecisionRow]:
     """The stored decisions with these ids."""
     rows = await connection.execute(_DECISIONS, {"ids": list(ids)})
-    return {row["id"]: DecisionRow(**row) for row in rows.mappings()}
+    return {row["id"]: build_decision_row(row) for row in rows.mappings()}
+
+
+def build_decision_row(row: RowMapping) -> DecisionRow:
+    """A row of `decision`; its column `came` is the field `source`."""
+    return DecisionRow(
+        id=row["id"],
+        kind=row["kind"],
+        conversation_id=row["conversation_id"],
+        sequence=row["sequence"],
+        opens=row["opens"],
+        value=row["value"],
+        decided_at=row["decided_at"],
+        source=row["came"],
+    )
 
 
 async def insert_decisions(
@@ -117,5 +131,5 @@ def _deciding(rows: Sequence[DecisionRow]) -> dict[str, Any]:
         "opens": [row.opens for row in rows],
         "values": [row.value for row in rows],
         "decided": [row.decided_at for row in rows],
-        "came": [row.came for row in rows],
+        "came": [row.source for row in rows],
     }

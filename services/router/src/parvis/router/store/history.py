@@ -18,6 +18,7 @@ from parvis.router.decide.known_conversations import parse_uuid
 from parvis.router.decide.split_conversation import ConversationSplitResult
 from parvis.router.models.stored_rows import DecisionRow
 from parvis.router.store.conversations import record_senders
+from parvis.router.store.decisions import build_decision_row
 
 _STEPS = text("""
     select id, kind, conversation_id, sequence, opens, value, decided_at, came
@@ -95,4 +96,4 @@ async def reassign_references(
 
 
 async def _decisions(connection: AsyncConnection, query: TextClause, values: Mapping[str, object]) -> list[DecisionRow]:
-    return [DecisionRow(**row) for row in (await connection.execute(query, values)).mappings()]
+    return [build_decision_row(row) for row in (await connection.execute(query, values)).mappings()]

@@ -25,7 +25,7 @@ from parvis.router.decide.transfer_conversation import left_event
 from parvis.router.models.stored_rows import DecisionRow
 
 
-def request_records(
+def build_request_records(
     factory: RecordFactory, request: DepartmentRequest, cause: ReceivedRecord, rows: Mapping[UUID, DecisionRow]
 ) -> list[Record]:
     """The steps for the departments concerned, or the refusal for the requesting department."""
@@ -95,7 +95,7 @@ def _notice_records(
     row: DecisionRow,
     cause_id: str,
 ) -> list[Record]:
-    channel, addressed_as = decode_last_source(row.came)
+    channel, addressed_as = decode_last_source(row.source)
     notice = transfer_notice(
         event, department, factory.town_config, cause=cause_id, channel=channel, addressed_as=addressed_as
     )

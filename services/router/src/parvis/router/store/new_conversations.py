@@ -19,7 +19,7 @@ class NewConversation(msgspec.Struct, frozen=True, gc=False):
     procedure: str | None
     received_at: datetime
     value: str
-    came: str
+    source: str
     contact_point_hash: str | None
     channel: str
     subject: bytes | None
@@ -31,7 +31,7 @@ class NewConversation(msgspec.Struct, frozen=True, gc=False):
 # The inserts run from the last to the first (ExecPostprocessPlan), so that decisions come first, by id, as everywhere:
 # a second router with the same contacts waits at the first of them, before it holds any other lock.
 _OPEN = """
-    with came as materialized (
+    with candidates as materialized (
         select *, exists (select from router.decision d where d.id = n.id)
             or (channel = any($13::text[]) and exists (
                 select from router.sender s where s.contact_point_hash = n.contact_point_hash
@@ -51,7 +51,7 @@ _OPEN = """
         ) n
         order by id
     ), fresh as materialized (
-        select * from came where not is_known
+        select * from candidates where not is_known
     ), wrote as (
         insert into router.sender (contact_point_hash, channel, nth, conversation_id, last_contact_at)
         select contact_point_hash, channel, nth, conversation_id, received_at
@@ -72,16 +72,16 @@ _OPEN = """
         insert into router.decision (id, kind, conversation_id, sequence, opens, value, decided_at, came)
         select id, 'contact', conversation_id, 1, true, value, $12, came from fresh
     )
-    select id::text from came where is_known
+    select id::text from candidates where is_known
 """
 
 
-async def open_conversations(
-    connection: asyncpg.Connection, openings: Sequence[NewConversation], windowed: Sequence[str], *, at: datetime
+async def insert_new_conversations(
+    connection: asyncpg.Connection, openings: Sequence[NewConversation], sender_channels: Sequence[str], *, at: datetime
 ) -> set[str]:
     """Store contacts that open a conversation; returns the ids of the known ones, for which nothing is stored.
 
-    Needs:  each id once, each sender once. `windowed`: the channels on which a sender may continue an earlier conversation,
+    Needs:  each id once, each sender once. `sender_channels`: the channels on which a sender may continue an earlier conversation,
             whatever its channel.
     Raises: ConcurrentUpdate, when another router stored one of them first, or a reference belongs to another contact;
             nothing is stored then.
@@ -90,7 +90,7 @@ async def open_conversations(
     marks = [(mark, opening.id) for opening in openings for mark in dict.fromkeys(opening.marks)]
     try:
         rows = await connection.fetch(
-            _OPEN, *values, at, windowed, [mark for mark, _ in marks], [id_ for _, id_ in marks]
+            _OPEN, *values, at, sender_channels, [mark for mark, _ in marks], [id_ for _, id_ in marks]
         )
     except asyncpg.UniqueViolationError as error:
         raise ConcurrentUpdate("a contact was decided by another router") from error
