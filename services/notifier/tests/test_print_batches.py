@@ -244,7 +244,7 @@ def test_pages_are_counted_as_a_reader_counts_them(make_reply: MakeReply, render
     for paragraphs in (1, 40, 120):
         text = "\n\n".join(["Une phrase de plus. " * 8] * paragraphs)
         reply = make_reply(channel="post", points=home(), personal={"text": text})
-        pdf = renderer.render(reply, addressing.plan(reply, addressing.choose(reply, {})), MORNING).content
+        pdf = renderer.render(reply, addressing.build_delivery(reply, addressing.choose(reply, {})), MORNING).content
         document: Any = pypdfium2.PdfDocument(pdf)
         assert count_pages(pdf) == len(document)
         document.close()
