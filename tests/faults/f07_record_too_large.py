@@ -58,8 +58,8 @@ async def _delete_routed_records(testbed: RouterTestbed) -> None:
     testbed.deleted_records = state = (await read_state(testbed.stack)).with_records_of(testbed.deleted_records)
     before: dict[tuple[str, int], int] = {}
     for received in state.routed:
-        workspace = received.topic, received.partition
-        before[workspace] = max(before.get(workspace, 0), received.offset + 1)
+        partition = received.topic, received.partition
+        before[partition] = max(before.get(partition, 0), received.offset + 1)
     await delete_records(testbed.stack, before)
 
 

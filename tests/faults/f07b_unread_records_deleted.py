@@ -21,22 +21,25 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     testbed.routers.launch(1)
     code = await testbed.routers.exit_code(1, seconds=PATIENCE_S)
     verdict.expect(code == MISCONFIGURED, f"a router that misses records exited with {code}")
-    verdict.expect(
-        testbed.routers.count_log_lines(1, "records expired before they were read") > 0,
-        "it did not name the missing records",
-    )
+    # Which of them it meets first, and whether the group had committed an offset there, is chance: so is the sentence.
+    named = [testbed.routers.count_log_lines(1, f"{topic}[{partition}]") for topic, partition in _partitions(lost)]
+    verdict.expect(any(named), "it did not name the missing records")
     verdict.figures["records lost"] = len(lost)
     # The operator restores the records (in production from the blob store) and commits the offsets.
     await contacts.send_again(lost)
     await contacts.stop()
-    starts = {(received.topic, received.partition): 0 for received in lost}
+    starts = dict.fromkeys(_partitions(lost), 0)
     for received in lost:
-        workspace = received.topic, received.partition
-        starts[workspace] = max(starts[workspace], received.offset + 1)
+        partition = received.topic, received.partition
+        starts[partition] = max(starts[partition], received.offset + 1)
     await commit_offsets(testbed.stack, starts)
     await testbed.routers.start(1, 2, 3)
     await testbed.settle_and_check(verdict, expected_exits=1)
     return verdict
+
+
+def _partitions(records: list[ReceivedRecord]) -> set[tuple[str, int]]:
+    return {(received.topic, received.partition) for received in records}
 
 
 async def _delete_unread_records(testbed: RouterTestbed, contacts: ContactLoad) -> list[ReceivedRecord]:
@@ -47,8 +50,8 @@ async def _delete_unread_records(testbed: RouterTestbed, contacts: ContactLoad) 
     for received in state.received:
         if received.event_id in mine:
             unread.setdefault((received.topic, received.partition), []).append(received)
-    lost = {workspace: records[: (len(records) + 1) // 2] for workspace, records in unread.items()}
-    await delete_records(testbed.stack, {workspace: records[-1].offset + 1 for workspace, records in lost.items()})
+    lost = {partition: records[: (len(records) + 1) // 2] for partition, records in unread.items()}
+    await delete_records(testbed.stack, {partition: records[-1].offset + 1 for partition, records in lost.items()})
     gone = [received for records in lost.values() for received in records]
     places = {(received.partition, received.offset) for received in gone}
     state.received = [received for received in state.received if (received.partition, received.offset) not in places]

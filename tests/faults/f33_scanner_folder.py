@@ -66,11 +66,11 @@ def build_letter(number: int) -> bytes:
         b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream),
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     )
-    pdf, places = b"%PDF-1.4\n", list[int]()
-    for workspace, body in enumerate(bodies, 1):
-        places.append(len(pdf))
-        pdf += b"%d 0 obj%s\nendobj\n" % (workspace, body)
-    table = b"".join(b"%010d 00000 n \n" % workspace for workspace in places)
+    pdf, offsets = b"%PDF-1.4\n", list[int]()
+    for number, body in enumerate(bodies, 1):
+        offsets.append(len(pdf))
+        pdf += b"%d 0 obj%s\nendobj\n" % (number, body)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     return pdf + b"xref\n0 6\n0000000000 65535 f \n%strailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (
         table,
         len(pdf),
@@ -117,9 +117,9 @@ def _write_slowly(scans: Path, dropped_files: DroppedFiles, last_bytes: int, pau
     content = build_letter(400_000)
     with (scans / "ready" / "slow.pdf").open("wb", buffering=0) as scanner:
         scanner.write(content[:-last_bytes])
-        for workspace in range(len(content) - last_bytes, len(content)):
+        for offset in range(len(content) - last_bytes, len(content)):
             time.sleep(pause_s)
-            scanner.write(content[workspace : workspace + 1])
+            scanner.write(content[offset : offset + 1])
     dropped_files.whole[hashlib.sha256(content).hexdigest()] = content
 
 

@@ -78,7 +78,7 @@ class RouterProcesses:
         port = known.port if known else self._ports.take()
         process = self._spawn(number, port, environment)
         if known:
-            known.process, known.should_run = process, True
+            known.process, known.should_run, known.last_exit = process, True, None
         else:
             self._processes[number] = RouterProcess(port, process)
 
