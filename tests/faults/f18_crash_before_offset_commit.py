@@ -24,7 +24,9 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     # A router that hangs for longer than its session loses its partitions: its commit is refused, its record repeated.
     refused = testbed.count_log_lines(REFUSED) - refused
     verdict.figures |= {"crashes": crashes, "refused commits": refused}
-    verdict.expect(doubles <= crashes + refused, f"{doubles} doubles after {crashes} crashes, {refused} commits refused")
+    verdict.expect(
+        doubles <= crashes + refused, f"{doubles} doubles after {crashes} crashes, {refused} commits refused"
+    )
     verdict.expect(doubles > 0, "no double: the crash came at the wrong moment")
     return verdict
 

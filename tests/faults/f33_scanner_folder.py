@@ -67,9 +67,9 @@ def build_letter(number: int) -> bytes:
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     )
     pdf, offsets = b"%PDF-1.4\n", list[int]()
-    for number, body in enumerate(bodies, 1):
+    for position, body in enumerate(bodies, 1):
         offsets.append(len(pdf))
-        pdf += b"%d 0 obj%s\nendobj\n" % (number, body)
+        pdf += b"%d 0 obj%s\nendobj\n" % (position, body)
     table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     return pdf + b"xref\n0 6\n0000000000 65535 f \n%strailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (
         table,
