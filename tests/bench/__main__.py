@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.bench import latency, letters, mail_door, notifier, sms_door
 from tests.bench.measure import Bench, Incomplete, Measure
-from tests.bench.router import growth, throughput
+from tests.bench.router import ablation, growth, throughput
 from tests.bench.router import latency as router_latency
 
 BENCHES: dict[str, Bench] = {
@@ -23,6 +23,7 @@ BENCHES: dict[str, Bench] = {
     "router": throughput.BENCH,
     "router-latency": router_latency.BENCH,
     "router-growth": growth.BENCH,
+    "router-ablation": ablation.BENCH,
 }
 
 

@@ -34,6 +34,7 @@ class Competition:
 
     town: Town
     file: Path
+    contenders: Sequence[Contender] = CONTENDERS
     expected: dict[int, Counter[str]] = field(default_factory=dict[int, Counter[str]])
     measures: list[Measure] = field(default_factory=list[Measure])
     broken: dict[str, str] = field(default_factory=dict[str, str])
@@ -58,7 +59,7 @@ class Competition:
 
     async def _available_contenders(self) -> list[Contender]:
         available: list[Contender] = []
-        for contender in CONTENDERS:
+        for contender in self.contenders:
             if CHOSEN != [""] and contender.name not in CHOSEN:
                 continue
             try:

@@ -1,6 +1,5 @@
 """Stores and reads how far each hosted mailbox has been emptied."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -100,9 +99,3 @@ def _in_folder(folder: FolderState) -> tuple[ColumnElement[bool], ...]:
         pulled.c.folder == folder.folder,
         pulled.c.uidvalidity == folder.uidvalidity,
     )
-
-
-async def check_schema(database: Database) -> None:
-    """Raise Unavailable when PostgreSQL does not answer, or has not our tables yet."""
-    async with asyncio.timeout(5), database.transaction() as connection:
-        await connection.execute(select(position.c.last_uid).limit(0))

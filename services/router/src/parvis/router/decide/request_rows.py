@@ -1,13 +1,14 @@
 """Builds the decision rows of departments' requests: their ids, their steps, their refusals, new due dates. Pure; no I/O."""
 
 from datetime import datetime
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 from uuid import UUID, uuid5
 
 from parvis.common.contract.event import Event
 from parvis.common.contract.routing.decisions import DueDates
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.town.models import TownConfig
 from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.models.stored_rows import Conversation, DecisionRow, Kind
 
@@ -34,6 +35,17 @@ def second_decision_id(key: UUID) -> UUID:
 
 def _key(name: str) -> UUID:
     return uuid5(_NAMESPACE, name.encode("utf-8", "replace").hex())
+
+
+def move_refusal_reason(
+    request: TransferRequested | SplitRequested, conversation: Conversation | None, town_config: TownConfig
+) -> Literal["unknown conversation", "unknown department", "stale"] | None:
+    """Why nothing of this conversation can move from the one department to the other; None if it can."""
+    if conversation is None:
+        return "unknown conversation"
+    if request.to_department not in town_config.departments:
+        return "unknown department"
+    return "stale" if conversation.department != request.from_department else None
 
 
 def step_row(

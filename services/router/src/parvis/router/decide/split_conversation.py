@@ -19,7 +19,14 @@ from parvis.common.contract.routing.split_and_link import (
 from parvis.common.town.models import TownConfig
 from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_history import ConversationHistory, encode_last_source
-from parvis.router.decide.request_rows import decision_id, due_dates, refusal_row, second_decision_id, step_row
+from parvis.router.decide.request_rows import (
+    decision_id,
+    due_dates,
+    move_refusal_reason,
+    refusal_row,
+    second_decision_id,
+    step_row,
+)
 from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 SplitRefusalReason = Literal[
@@ -42,12 +49,8 @@ def split_refusal_reason(
     request: SplitRequested, conversation: Conversation | None, past: ConversationHistory, town_config: TownConfig
 ) -> SplitRefusalReason | None:
     """Why the request is refused; None when it is carried out."""
-    if conversation is None:
-        return "unknown conversation"
-    if request.to_department not in town_config.departments:
-        return "unknown department"
-    if conversation.department != request.from_department:
-        return "stale"
+    if reason := move_refusal_reason(request, conversation, town_config):
+        return reason
     here = {contact.contact_id for contact in past.contacts}
     if not here.issuperset(request.contact_ids):
         return "unknown contact"

@@ -18,7 +18,13 @@ from parvis.common.contract.routing.transfer import (
 from parvis.common.town.models import TownConfig, localized
 from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_history import ConversationHistory, encode_last_source
-from parvis.router.decide.request_rows import decision_id, due_dates_after_transfer, refusal_row, step_row
+from parvis.router.decide.request_rows import (
+    decision_id,
+    due_dates_after_transfer,
+    move_refusal_reason,
+    refusal_row,
+    step_row,
+)
 from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 # A conversation that bounces between two departments belongs to neither or to both: a person must decide.
@@ -32,13 +38,10 @@ def transfer_refusal_reason(
     request: TransferRequested, conversation: Conversation | None, town_config: TownConfig
 ) -> TransferRefusalReason | None:
     """Why the request is refused; None when it is carried out."""
-    if conversation is None:
-        return "unknown conversation"
-    if request.to_department not in town_config.departments:
-        return "unknown department"
-    if conversation.department != request.from_department:
-        return "stale"
-    return "already there" if town_config.current_department(request.to_department) == conversation.department else None
+    if reason := move_refusal_reason(request, conversation, town_config):
+        return reason
+    to = town_config.current_department(request.to_department)
+    return "already there" if to == request.from_department else None
 
 
 def refuse_transfer(

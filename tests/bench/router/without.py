@@ -1,0 +1,104 @@
+"""Runs the router with one piece of its speed replaced by the plain way: `python -m tests.bench.router.without msgspec`."""
+
+import asyncio
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aiokafka.partitioner import murmur2
+
+from parvis.common.bus import cloudevents, producer, record_batches
+from parvis.common.contract import deterministic_ids, msgspec_models
+
+
+def without_msgspec() -> None:
+    """Read, build and write the pydantic models themselves. Before anything of the router is imported."""
+    setattr(msgspec_models, "msgspec_struct", lambda model: model)  # noqa: B010 (a name of another module)
+    setattr(msgspec_models, "json_decoder", lambda model: model.model_validate_json)  # noqa: B010
+    setattr(msgspec_models, "encode_json", _encode_model)  # noqa: B010
+    setattr(cloudevents, "json_decoder", lambda model: model.model_validate_json)  # noqa: B010
+    setattr(cloudevents, "encode_json", _encode_model)  # noqa: B010
+
+
+def _encode_model(model: Any) -> bytes:
+    return model.model_dump_json(exclude_none=True, by_alias=True).encode()
+
+
+def without_record_batches() -> None:
+    """Hand each record to aiokafka's own send(), which hashes its key and gives a future of its own."""
+
+    async def send_each(self: Any, records: Sequence[Any], ends_at: float) -> None:
+        kafka = await self._connected_client(ends_at)
+        futures = [
+            await kafka.send(record.topic, value=record.value, key=record.key, headers=list(record.headers))
+            for record in records
+        ]
+        async with asyncio.timeout(ends_at - time.monotonic()):
+            await asyncio.gather(*futures)
+
+    setattr(producer.Producer, "_send_batches", send_each)  # noqa: B010
+
+
+def without_partitioner() -> None:
+    """Hash key by key, as aiokafka does."""
+    hashes: Callable[[Sequence[bytes]], list[int]] = lambda keys: [murmur2(key) & 0x7FFFFFFF for key in keys]  # noqa: E731
+    setattr(record_batches, "murmur2_hashes", hashes)  # noqa: B010
+
+
+def without_ids() -> None:
+    """Let the standard library make the UUIDs that are only hashes."""
+
+    def digits(namespace: uuid.UUID, name: str) -> str:
+        return uuid.uuid5(namespace, name).hex
+
+    setattr(deterministic_ids, "deterministic_id", lambda namespace, name: str(uuid.uuid5(namespace, name)))  # noqa: B010
+    setattr(deterministic_ids, "_sha1_digits", digits)  # noqa: B010
+
+
+def without_phrase_trie() -> None:
+    """Give every word and phrase to RE2, however many there are."""
+    from parvis.router.rules import rule_compiler
+
+    setattr(rule_compiler, "_TRIE_FROM_PHRASES", sys.maxsize)  # noqa: B010
+
+
+def without_new_conversations() -> None:
+    """Assign every contact under row locks, as those are that continue a conversation."""
+    from parvis.router.consume.contact_assignment import ContactAssigner
+
+    async def open_none(*_: object) -> dict[str, object]:
+        return {}
+
+    setattr(ContactAssigner, "open_conversations", open_none)  # noqa: B010
+
+
+def without_pipeline() -> None:
+    """Finish each batch before the next begins."""
+    from parvis.common.bus import consumer
+
+    class Plain(consumer.Consumer):
+        def __init__(self, *arguments: Any, stages: object, **named: Any) -> None:
+            del stages
+            super().__init__(*arguments, **named)
+
+    setattr(consumer, "Consumer", Plain)  # noqa: B010
+
+
+PIECES = {
+    "msgspec": without_msgspec,
+    "record-batches": without_record_batches,
+    "partitioner": without_partitioner,
+    "ids": without_ids,
+    "phrase-trie": without_phrase_trie,
+    "new-conversations": without_new_conversations,
+    "pipeline": without_pipeline,
+}
+
+if __name__ == "__main__":
+    PIECES[sys.argv[1]]()
+    from parvis.common.runtime.service import run_service
+    from parvis.router.app import build
+
+    run_service("router", build)
