@@ -14,8 +14,8 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     verdict, topic = Verdict(), CONTACT_RECEIVED.full_name(testbed.prefix)
     before = await partition_count(testbed.stack.kafka, topic)
     growths_noticed, growths_opened = (
-        testbed.count_log_lines("partitions.grown"),
-        testbed.count_log_lines("partitions.opened"),
+        testbed.count_log_lines("new-partitions.detected"),
+        testbed.count_log_lines("new-partitions.activated"),
     )
     async with testbed.load(per_second=per_second, senders=20) as contacts:
         await contacts.wait_until_sent(seconds * per_second)
@@ -28,10 +28,10 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
         await asyncio.sleep(METADATA_AGE_S + 0.5)
         for number in testbed.routers.numbers:
             testbed.routers.resume(number)
-        await testbed.wait_until(lambda: testbed.count_log_lines("partitions.grown") > growths_noticed)
+        await testbed.wait_until(lambda: testbed.count_log_lines("new-partitions.detected") > growths_noticed)
         testbed.routers.kill(testbed.routers.numbers[0])  # its successor continues from the stored row
         await asyncio.sleep(seconds)
-        await testbed.wait_until(lambda: testbed.count_log_lines("partitions.opened") > growths_opened)
+        await testbed.wait_until(lambda: testbed.count_log_lines("new-partitions.activated") > growths_opened)
         await contacts.wait_until_sent(seconds * per_second // 2)
     state = await testbed.settle_and_check(verdict)
     moved = {received.key for received in state.received if received.partition >= before}
@@ -41,7 +41,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     verdict.expect(after == 2 * before, f"{after} partitions, not {2 * before}")
     verdict.expect(bool(moved), "no key moved: the fault was not injected")
     verdict.expect(
-        testbed.count_log_lines("partitions.opened") > growths_opened, "the new partitions were never opened"
+        testbed.count_log_lines("new-partitions.activated") > growths_opened, "the new partitions were never opened"
     )
     return verdict
 

@@ -106,5 +106,5 @@ async def test_a_damaged_code_among_returned_letters_is_logged_and_the_others_ar
 
     topics = sorted(record.topic for record in producer.sent)
     assert topics == ["t.contact.received", "t.delivery.reported", "t.delivery.reported"]
-    assert [line["count"] for line in lines if line["event"] == "code.rejected"] == [1, 1]
+    assert [line["count"] for line in lines if line["event"] == "letter-code.rejected"] == [1, 1]
     assert len(list(folder_of(intake_loop).done_dir.iterdir())) == 3

@@ -117,7 +117,7 @@ async def test_a_damaged_file_is_logged_and_counted(twilio: Twilio, folder: Path
     before = quarantined()
     with capture_logs() as logs:
         await drain(twilio, (folder / "SM0.refused").exists)
-    (entry,) = [entry for entry in logs if entry["event"] == "message.set_aside"]
+    (entry,) = [entry for entry in logs if entry["event"] == "spooled-message.quarantined"]
     assert (entry["log_level"], entry["file"]) == ("error", "SM0.message")
     assert quarantined() == before + 1
 

@@ -60,7 +60,7 @@ async def test_a_request_that_cannot_be_read_fails_and_the_next_is_sent(
     assert [(u.reply_id, u.failure_class) for u in notifier.published if u.state == "failed"] == [
         (bad.reply_id, "refused")
     ]
-    assert errors(logs, "reply.unreadable", "reply_id") == {bad.reply_id}
+    assert errors(logs, "stored-reply.unreadable", "reply_id") == {bad.reply_id}
 
 
 @pytest.mark.parametrize("column", ["kind", "evidence", "reference"])
@@ -183,7 +183,7 @@ async def test_the_poller_asks_about_the_others_when_a_request_cannot_be_read(
     states = await notifier.states()
     assert states[1] in {"accepted", "delivered"}
     assert states[0] in {"accepted", "delivered"}, "the provider's list has its reference"
-    assert errors(logs, "reply.unreadable", "reply_id") == {bad.reply_id}
+    assert errors(logs, "stored-reply.unreadable", "reply_id") == {bad.reply_id}
 
 
 async def test_a_batch_that_no_folder_can_hold_is_dissolved_and_its_letters_leave_in_another(
@@ -215,7 +215,7 @@ async def test_a_damaged_code_is_a_wrong_code(
     )
     async with notifier.database.transaction() as connection:
         assert not await use_code(connection, reply.reply_id, "a digest", now())
-    assert errors(logs, "code.unreadable", "reply_id") == {reply.reply_id}
+    assert errors(logs, "access-code.damaged", "reply_id") == {reply.reply_id}
 
 
 async def test_a_report_on_a_damaged_row_leaves_the_others_of_its_batch_alone(

@@ -22,7 +22,7 @@ def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
         async def answer(request: Request, error: Exception) -> Response:
             code = error.status_code if isinstance(error, HTTPException) else status
             if code == 503:
-                log.warning("page.unavailable", path=request.url.path, reason=str(error))
+                log.warning("page.not_served", path=request.url.path, reason=str(error))
             return error_page(pages, request, code, detail=str(getattr(error, "detail", error)))
 
         return answer

@@ -83,7 +83,7 @@ class PartitionGrowthBarrier:
             await connection.execute(text(_INSERT_COUNT.format(schema=self.schema)), values)
             grown = await connection.execute(text(_RECORD_GROWTH.format(schema=self.schema)), values)
             if grown.rowcount:
-                log.info("partitions.grown", topic=topic, count=count, wait_s=round(self.wait_s, 1))
+                log.info("new-partitions.detected", topic=topic, count=count, wait_s=round(self.wait_s, 1))
             return await self._read_row(connection, topic)
 
     async def _read_row(self, connection: AsyncConnection, topic: str) -> PartitionGrowth:
@@ -104,7 +104,7 @@ class PartitionGrowthBarrier:
         drain_to = growth.drain_to or {}
         if growth.grown_to and await self._are_drained(old, drain_to, committed):
             self._growths[topic] = await self._update_row(topic, _OPEN_PARTITIONS, known=growth.known)
-            log.info("partitions.opened", topic=topic, count=self._growths[topic].known)
+            log.info("new-partitions.activated", topic=topic, count=self._growths[topic].known)
 
     async def _are_drained(
         self, old: Iterable[TopicPartition], drain_to: Mapping[int, int], committed: CommittedOffset

@@ -94,7 +94,7 @@ class WorkerProcesses:
                 if time.monotonic() - started_at > _HEALTHY_AFTER_S:
                     backoff.reset()
                 self.health.mark_failing(worker.name, f"ended with {code}, starts again")
-                log.error("worker.died", reason=f"{worker.name} ended with {code}")
+                log.error("service-process.died", reason=f"{worker.name} ended with {code}")
                 await sleep_unless_stopped(stopping, backoff.next_wait_s())
 
         return supervise

@@ -156,7 +156,9 @@ class Outbox:
         await connection.execute(update(self.table).where(self.table.c.id == row["id"]).values(values))
         metrics.outbox_parked.labels(self.service).inc()
         self.health.add_note("outbox-parked", f"event {row['id']} is parked: {reason}")
-        log.error("event.parked", topic=row["topic"], sequence=row["id"], size_bytes=len(row["value"]), reason=reason)
+        log.error(
+            "outbox-event.parked", topic=row["topic"], sequence=row["id"], size_bytes=len(row["value"]), reason=reason
+        )
 
     async def purge(self) -> None:
         """Delete rows that were sent more than seven days ago."""

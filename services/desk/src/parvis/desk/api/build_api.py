@@ -33,7 +33,7 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
 
     async def answer_damaged_case(_: Request, error: Exception) -> Response:
         if isinstance(error, DamagedCase):
-            log.error("case.damaged", conversation_id=error.conversation_id, reason=str(error))
+            log.error("case.unreadable", conversation_id=error.conversation_id, reason=str(error))
         return JSONResponse({"detail": "damaged_case"}, 409)
 
     install_error_pages(app, pages)

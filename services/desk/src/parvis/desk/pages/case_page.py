@@ -93,7 +93,7 @@ def damaged_case_handler(dependencies: DeskDependencies) -> Callable[[Request, E
         session = dependencies.require_session(request)
         if not isinstance(error, DamagedCase) or error.department != session.agent.department:
             return error_page(dependencies.pages, request, 404)
-        log.error("case.damaged", conversation_id=error.conversation_id, reason=str(error))
+        log.error("case.unreadable", conversation_id=error.conversation_id, reason=str(error))
         return dependencies.render_page(request, "damaged.html", session, status=409, reference=error.reference)
 
     return answer

@@ -105,7 +105,7 @@ async def read_queue(
             case = decode_case({name: value for name, value in row.items() if name != "is_leaving"})
             sound.append(QueueRow(case, row["is_leaving"]))
         except Poison as error:
-            log.error("case.damaged", conversation_id=row["conversation_id"], reason=str(error))  # noqa: TRY400 (the reason says it all)
+            log.error("case.unreadable", conversation_id=row["conversation_id"], reason=str(error))  # noqa: TRY400 (the reason says it all)
             damaged.append(row["reference"])
     after = _cursor(rows[limit - 1], show) if len(rows) > limit else None
     return QueuePage(tuple(sound), after, tuple(damaged))
@@ -153,7 +153,7 @@ async def read_linked_case(connection: AsyncConnection, conversation: str) -> Ca
     try:
         return await read_case(connection, conversation)
     except Poison as error:
-        log.error("case.damaged", conversation_id=conversation, reason=str(error))  # noqa: TRY400 (the reason says it all)
+        log.error("case.unreadable", conversation_id=conversation, reason=str(error))  # noqa: TRY400 (the reason says it all)
         return None
 
 

@@ -82,7 +82,7 @@ def decode_all(decode: Callable[[Row], Model], rows: Iterable[Row]) -> tuple[tup
             sound.append(decode(row))
         except Poison as error:
             damaged += 1
-            log.error("row.unreadable", conversation_id=row["conversation_id"], reason=str(error))  # noqa: TRY400 (the reason says it all)
+            log.error("case-record.unreadable", conversation_id=row["conversation_id"], reason=str(error))  # noqa: TRY400 (the reason says it all)
     return tuple(sound), damaged
 
 

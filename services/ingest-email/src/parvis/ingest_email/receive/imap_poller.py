@@ -136,7 +136,7 @@ class ImapPoller:
             if self._may_retry(summary.uid):
                 raise
             log.exception(
-                "mail.skipped", channel="email", host=self.account.host, reason=str(error), attempt=_MAX_ATTEMPTS
+                "mail.given_up", channel="email", host=self.account.host, reason=str(error), attempt=_MAX_ATTEMPTS
             )
             await self._skip(folder, summary.uid)
             raise  # the connection is broken; the next one starts after this mail

@@ -112,7 +112,7 @@ class MailAcceptance:
             await self._store_and_publish(mail, recipient, made)
         except (Unavailable, Poison, TimeoutError) as error:
             metrics.contacts_refused.labels("email", "unavailable").inc()
-            log.warning("contact.postponed", contact_id=made, channel="email", reason=str(error) or "too slow")
+            log.warning("contact.deferred", contact_id=made, channel="email", reason=str(error) or "too slow")
             return TEMPORARY_FAILURE
         return f"250 2.0.0 {made}"
 
@@ -170,7 +170,7 @@ class MailAcceptance:
     async def _send_report(self, report: DeliveryReported) -> None:
         await self._produce(self._report_record(report))
         log.info(
-            "delivery.reported", reply_id=report.reply_id, channel="email", outcome=report.outcome, code=report.detail,
+            "delivery-report.published", reply_id=report.reply_id, channel="email", outcome=report.outcome, code=report.detail,
         )  # fmt: skip
 
     def _build_report(

@@ -168,7 +168,7 @@ class SmtpServer(SmtpExtensions):
 
     async def handle_exception(self, error: Exception) -> str:
         """Answer 451 without details, so that the sender retries; over LMTP once for each recipient."""
-        log.error("connection.failed", channel="email", error=type(error).__name__)
+        log.error("smtp-command.failed", channel="email", error=type(error).__name__)
         waiting = len(self.recipients) if self._in_data and self.answers_per_recipient else 1
         self._in_data = False
         self._set_post_data_state()

@@ -37,7 +37,9 @@ class ReturnedLetters:
         texts = [code.text for page in reading.pages for code in page.codes]
         letters = {text: decode_letter_qr(text, self.key) for text in texts}
         if damaged := sum(letter is None and _LETTER_MARK in text for text, letter in letters.items()):
-            log.warning("code.rejected", channel="post", count=damaged, reason="damaged, or not signed by this town")
+            log.warning(
+                "letter-code.rejected", channel="post", count=damaged, reason="damaged, or not signed by this town"
+            )
         reply_ids = dict.fromkeys(letter.reply_id for letter in letters.values() if letter)
         for reply_id in reply_ids:
             await self._report_reply(reply_id, arrival)
@@ -63,7 +65,9 @@ class ReturnedLetters:
             time=arrival.first_seen_at,
         )
         await self.producer.send(record)
-        log.info("delivery.reported", reply_id=reply_id, channel="post", outcome=report.outcome, code=report.detail)
+        log.info(
+            "delivery-report.published", reply_id=reply_id, channel="post", outcome=report.outcome, code=report.detail
+        )
 
 
 def is_returned_letter(file: WaitingScan) -> bool:

@@ -92,7 +92,7 @@ class ScanIntake:
             unsplit = replace(reading, trouble=trouble)
             yield await self._send(_ReadLetter(contact_id, original, unsplit, page_ranges[0]), arrival)
             return
-        log.info("batch.divided", contact_id=contact_id, channel="post", count=len(letters), pages=reading.page_count)
+        log.info("scan.split", contact_id=contact_id, channel="post", count=len(letters), pages=reading.page_count)
         for number, letter in enumerate(letters, 1):
             yield await self._send(await self._read_letter(digest, number, letter, original, media_type), arrival)
 

@@ -99,7 +99,7 @@ class MediaFetcher:
             except _MediaDelayed as later:
                 if time.monotonic() + wait_s > ends_at:
                     raise _MediaRefused(f"not fetched from the provider: {later}") from later
-                log.warning("media.delayed", contact_id=message.contact_id, reason=str(later), wait_s=wait_s)
+                log.warning("media-fetch.delayed", contact_id=message.contact_id, reason=str(later), wait_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, _MAX_DELAY_S)
 

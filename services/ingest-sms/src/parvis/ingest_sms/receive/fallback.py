@@ -82,7 +82,7 @@ class SpoolFallback:
 
     async def _quarantine(self, file: Path, reason: str) -> None:
         metrics.sms_spool_quarantined.inc()
-        log.error("message.set_aside", file=file.name, reason=reason)
+        log.error("spooled-message.quarantined", file=file.name, reason=reason)
         try:
             await asyncio.to_thread(self.spool.quarantine, file)
         except OSError as error:

@@ -57,7 +57,7 @@ class Reconciler:
             except (Unavailable, TimeoutError) as error:
                 wait_s = min(self.interval_s, _RETRY_S)
                 self.health.add_note("reconciled", str(error) or "too slow")
-                log.warning("reconciler.delayed", reason=str(error) or "too slow", wait_s=wait_s)
+                log.warning("reconciliation.delayed", reason=str(error) or "too slow", wait_s=wait_s)
             await sleep_unless_stopped(stopping, wait_s)
 
     async def reconcile(self) -> int:
@@ -79,7 +79,9 @@ class Reconciler:
                 continue
             recovered += await self._recover(complete)
         if recovered:
-            log.info("messages.recovered", count=recovered, elapsed_ms=int((time.monotonic() - started_s) * 1000))
+            log.info(
+                "missed-messages.recovered", count=recovered, elapsed_ms=int((time.monotonic() - started_s) * 1000)
+            )
         if postponed:
             raise postponed[0]
         self._complete_until = at - self.grace

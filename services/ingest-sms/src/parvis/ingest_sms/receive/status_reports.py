@@ -30,5 +30,5 @@ class StatusReports:
         )  # fmt: skip
         await self.producer.send(record, deadline_s=deadline_s)
         log.info(
-            "delivery.reported", reply_id=report.reply_id, channel=report.channel, outcome=report.outcome, code=report.detail,
+            "delivery-report.published", reply_id=report.reply_id, channel=report.channel, outcome=report.outcome, code=report.detail,
         )  # fmt: skip

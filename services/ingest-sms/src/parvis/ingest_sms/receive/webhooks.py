@@ -85,7 +85,7 @@ class TwilioWebhooks:
             _count_refusal(request, _REASONS.get(status, "malformed"), is_callback=is_callback)
             path, reason = request.url.path, str(error)
             if is_callback:
-                log.warning("webhook.refused", path=path, status=status, reason=reason)
+                log.warning("status-callback.refused", path=path, status=status, reason=reason)
             else:
                 log.warning("contact.refused", path=path, status=status, reason=reason)
             return Response(status_code=status)
@@ -93,9 +93,9 @@ class TwilioWebhooks:
             _count_refusal(request, "unavailable", is_callback=is_callback)
             path, reason = request.url.path, str(error) or "too slow"
             if is_callback:
-                log.warning("webhook.postponed", path=path, status=503, reason=reason)
+                log.warning("status-callback.deferred", path=path, status=503, reason=reason)
             else:
-                log.warning("contact.postponed", path=path, status=503, reason=reason)
+                log.warning("contact.deferred", path=path, status=503, reason=reason)
             return Response(status_code=503, headers={"Retry-After": "5"})
 
     async def _accept_message(self, request: Request) -> Response:

@@ -144,7 +144,7 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
             )
         return await _review_or_accept(dependencies, submission, filled, began, is_last=step != REVIEW)
     except Unavailable as error:
-        log.warning("contact.postponed", channel="web", procedure=submission.procedure.slug, reason=str(error))
+        log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
         metrics.contacts_refused.labels("web", "unavailable").inc()
         return _form_again(dependencies, submission, status=503, notice="unavailable")
 

@@ -46,7 +46,7 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class ChannelChooser:
-    """Chooses channels. Shape: own, our own addresses, to which nothing is sent; key, the key of address hashes."""
+    """Chooses channels. `own`: the town's own addresses, to which nothing is sent. `key`: hashes the addresses."""
 
     own: frozenset[str]
     key: bytes

@@ -124,7 +124,11 @@ async def _send_code(site: PageDependencies, reply: ReplyRequested, to: int) -> 
         code = store.OneTimeCode(reply.reply_id, address_hash, _digest(site, reply, digits), at, at + CODE_LIFETIME)
         if not await store.record_code(connection, code):
             log.warning(
-                "code.refused", reply_id=reply.reply_id, channel=channel, sender_hash=address_hash, reason="too many"
+                "access-code.rate_limited",
+                reply_id=reply.reply_id,
+                channel=channel,
+                sender_hash=address_hash,
+                reason="too many",
             )
             return "too_many"
     message = site.renderer.render_code(

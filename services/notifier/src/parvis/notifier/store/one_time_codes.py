@@ -65,7 +65,7 @@ async def use_code(connection: AsyncConnection, reply_id: str, digest: str, now:
     )
     row = (await connection.execute(tried)).one_or_none()
     if row and not row.digest.isascii():
-        log.error("code.unreadable", reply_id=reply_id)
+        log.error("access-code.damaged", reply_id=reply_id)
     if row is None or not hmac.compare_digest(row.digest.encode(), digest.encode()):
         return False
     await connection.execute(update(schema.code).where(_c.id == row.id).values(used_at=now))

@@ -68,5 +68,5 @@ def read_reply(reply_id: str, request: str) -> ReplyRequested | None:
     try:
         return ReplyRequested.model_validate_json(request)
     except ValueError:
-        log.exception("reply.unreadable", reply_id=reply_id)
+        log.exception("stored-reply.unreadable", reply_id=reply_id)
         return None

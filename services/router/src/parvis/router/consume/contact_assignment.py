@@ -123,7 +123,7 @@ class ContactAssigner:
     async def lock_candidates(
         self, connection: AsyncConnection, contacts: Sequence[ContactReceived], locked: Sequence[WaitingRow]
     ) -> KnownConversations:
-        """Lock every conversation that the contacts may belong to; read when their senders were last asked a question."""
+        """Lock every conversation that the contacts may belong to. Also reads when their senders were last asked a question."""
         candidates = [id_ for row in locked for id_ in row.candidates]
         keys = lookup_keys(contacts, self.context.windows, self.context.thread_key_secret)
         known = await conversation_lookup.lock_candidates(connection, keys, candidates=candidates)
@@ -174,7 +174,7 @@ class ContactAssigner:
         ]
         await waiting_queue.record_questions(connection, question_keys, work.at)
         for row in new:
-            log.info("contact.queued", contact_id=str(row.contact_id), channel=row.channel, reason=row.why)
+            log.info("contact.held", contact_id=str(row.contact_id), channel=row.channel, reason=row.why)
 
     def reread_queue(self, rows: Sequence[WaitingRow]) -> list[tuple[IncomingContact, WaitingContact]]:
         """The waiting contacts of these rows, decided again by the current rules; unreadable rows are left out."""

@@ -169,5 +169,9 @@ def requests_of(items: Iterable[DecodedRecord]) -> list[tuple[DecodedRecord, Dep
 def _log_decision(row: DecisionRow) -> None:
     outcome, kind = ("refused", "asked") if row.kind == "refusal" else ("done", row.kind)
     log.info(
-        "request.decided", conversation_id=str(row.conversation_id), sequence=row.sequence, kind=kind, outcome=outcome
+        "department-request.decided",
+        conversation_id=str(row.conversation_id),
+        sequence=row.sequence,
+        kind=kind,
+        outcome=outcome,
     )

@@ -96,7 +96,7 @@ class WaitingContacts:
                 return
             row = parked_row(contact, incoming.record, at, due_at=at + FIRST_WAIT, reason=reason)
             await waiting_queue.insert_waiting(connection, [replace(row, why="queued", due_at=None) if before else row])
-        log.warning("contact.parked", contact_id=contact.contact_id, reason=reason)
+        log.warning("contact.set_aside", contact_id=contact.contact_id, reason=reason)
 
     async def count(self) -> None:
         """Measure how many contacts wait; /ready notes an overdue one."""
@@ -126,7 +126,7 @@ class WaitingContacts:
         except Poison as error:
             await self._bury(contact_id, str(error))
         except _DAMAGED_ROW as error:
-            log.exception("waiting.failed", contact_id=str(contact_id))
+            log.exception("waiting-contact.failed", contact_id=str(contact_id))
             await self._postpone(contact_id, f"{type(error).__name__} while it was assigned")
 
     async def _assign_due(self, connection: AsyncConnection, contact_id: UUID) -> None:
@@ -195,7 +195,7 @@ class WaitingContacts:
             await self.publisher.bury(head, reason)
             return
         log.warning(
-            "contact.postponed",
+            "waiting-contact.postponed",
             contact_id=str(contact_id),
             attempt=attempts,
             reason=reason,

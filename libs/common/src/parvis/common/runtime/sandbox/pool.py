@@ -110,7 +110,7 @@ class SandboxPool:
                         if await self._serve_jobs(worker, group):
                             return
             except Unavailable as error:
-                log.warning("worker.failed", worker=self._module, reason=str(error))
+                log.warning("sandbox-worker.failed", worker=self._module, reason=str(error))
                 if not self.pids:
                     self._fail_waiting_jobs(str(error))  # their callers come again
                 await asyncio.sleep(_PAUSE_S)
@@ -166,7 +166,7 @@ class SandboxPool:
                 self._waiting.put_nowait((job.number, job))  # its number is the lowest: it is next
                 return False
             trouble = self._describe_exit(code)
-        log.warning("worker.replaced", worker=self._module, reason=trouble)
+        log.warning("sandbox-worker.replaced", worker=self._module, reason=trouble)
         job.give(SandboxResult(tuple(frames), trouble))
         return False
 

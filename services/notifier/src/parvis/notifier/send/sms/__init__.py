@@ -93,7 +93,7 @@ class SmsSender:
         if name is None:
             return SendOutcome("retry", None, "temporary", "every provider is paused")
         outcome = await self._call(self._providers[name], message, sender)
-        # Otherwise the message that tests a recovering provider would wait for it, although another one is healthy.
+        # Try another provider at once: the message that tests a recovering one must not wait for it.
         other = self._balance.pick(self._clock(), self._chance(), but=name) if outcome.state == "retry" else None
         return await self._call(self._providers[other], message, sender) if other else outcome
 
