@@ -69,7 +69,7 @@ _ADDRESS = (
 # Every quantifier is bounded, so that the patterns take linear time on any text.
 _ANSWER_BY_CHANNEL = re.compile(
     rf"\b(?:{_any_of(ANSWER_VERBS)})"
-    rf"(?:{_ASIDE}|[ ,]{{1,2}}(?:souhaitee?|par (?:mail|email|e-mail|courriel|sms|telephone|courrier) mais)){{0,4}}[ ,]{{1,2}}(?:par|via|by|on) (?:an? |un |le |mon |my )?(?P<word>{_any_of(CHANNEL_WORDS)})\b"
+    rf"(?:{_ASIDE}|[ ,]{{1,2}}(?:souhaitee?|(?:pas )?par (?:mail|email|e-mail|courriel|sms|telephone|courrier) mais)){{0,4}}[ ,]{{1,2}}(?:par|via|by|on) (?:an? |un |le |mon |my )?(?P<word>{_any_of(CHANNEL_WORDS)})\b"
     rf"(?:{_BEFORE_ADDRESS}{_ADDRESS})?"
 )
 _CHANNEL_VERB_WITH_ADDRESS = re.compile(

@@ -123,7 +123,7 @@ def _json_bytes(text: str) -> int:
 
 def _sender_point(mail: ParsedMail, arrival: MailDelivery) -> ContactPoint | None:
     """Return the From address; without one the envelope sender. One that is no valid address is nobody's."""
-    return _email_point(mail.sender or arrival.envelope_sender)
+    return _email_point(mail.sender if "@" in mail.sender else arrival.envelope_sender)
 
 
 def _email_point(address: str) -> ContactPoint | None:

@@ -15,7 +15,7 @@ _TOKEN = re.compile(
 )
 _CHARSET = re.compile(rb"""charset\s*=\s*["']?([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(.)")
-_ROUTE = re.compile(r"^(?:@[^:]*|mailto):", re.IGNORECASE)
+_ROUTE = re.compile(r"^(?:@[^:]*|[^@:\"]*):", re.IGNORECASE)
 _READ_CHARACTERS = 4000  # of an address or id field: 20,000 addresses in To cost the library 7 s
 
 
@@ -125,7 +125,7 @@ def _decode_name(text: str) -> str:
 
 
 def _clean_address(address: str) -> str:
-    """Without a source route (RFC 5321 §C), `mailto:` or what surrounds an address."""
+    """Without a source route (RFC 5321 §C), a group's name, `mailto:` or what surrounds an address."""
     return clean_line(_ROUTE.sub("", address.strip()).strip(" <>'"), 320)
 
 
