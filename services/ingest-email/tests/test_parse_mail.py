@@ -88,6 +88,8 @@ def test_a_broken_head_is_read_as_far_as_it_goes() -> None:
         ("=?utf-8?q?=3Cfake=40x.example=3E?= <a@b.example>", "a@b.example", "<fake@x.example>"),
         ("undisclosed-recipients:;", "", ""),
         ("Group: a@b.example;", "a@b.example", ""),
+        ('"anne exemple"@b.example', '"anne exemple"@b.example', ""),
+        ("Anne <anne@b -c.example>", "anne@b -c.example", "Anne"),
         ('"unclosed <a@b.example>', "a@b.example", '"unclosed'),
         ("a@b.example (Camille)", "a@b.example", ""),
         ("", "", ""),

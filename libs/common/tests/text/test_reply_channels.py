@@ -62,6 +62,27 @@ def test_what_is_not_asked_is_not_assumed(text: str) -> None:
     assert find_stated_reply_channels(text) == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("Merci de m'envoyer un texto au 06 39 98 00 12", [("sms", "+33639980012")]),
+        ("Écrivez-moi à l'adresse a@b.example", [("email", "a@b.example")]),
+        ("Ne me répondez pas par mail mais par SMS au 06 39 98 00 12", [("sms", "+33639980012")]),
+        ("Contactez-moi par SMS au +33 (0)6 39 98 00 12", [("sms", "+33639980012")]),
+        ("Merci de ne plus me contacter par SMS au 06 39 98 00 12", []),
+        ("Inutile de me répondre par SMS au 06 39 98 00 12", []),
+        ("Ma voisine m'a demandé de lui répondre par SMS au 06 39 98 00 12", []),
+        ("Mon fils veut une réponse par mail à fils@x.example", []),
+        ("J'ai tenté de vous joindre par téléphone au 06 39 98 00 12", []),
+        ("Il a écrit « répondez-moi par SMS au 06 39 98 00 12 »", []),
+        ("Écrivez-moi à l'adresse mairie@town.example", []),
+    ],
+)
+def test_only_what_writers_ask_for_themselves_is_a_wish(text: str, asked: list[tuple[str, str]]) -> None:
+    stated = find_stated_reply_channels(text, own=("mairie@town.example",))
+    assert [(to.channel, to.address) for to in stated] == asked
+
+
 def test_the_way_one_wrote_needs_no_address() -> None:
     (asked,) = find_stated_reply_channels("Merci de me répondre par mail.", sender=MAIL)
     assert (asked.channel, asked.address) == ("email", "camille@citizens.example")

@@ -59,6 +59,10 @@ class ReplyRequested(Event):
         default=None,
         description="conversation whose earlier replies give the addresses if there is no contact point; nobody gets it if there were none",
     )
+    to_other_person: bool = Field(
+        default=False,
+        description="the recipient only joined somebody else's conversation: `addressed_as` never finds their address",
+    )
     template: str | None = Field(
         default=None, description="name of the template; null for free text", examples=["receipt"]
     )

@@ -1,7 +1,7 @@
 """Finds the reply channels that a citizen asks for in French or English, with the address of each. Pure; no I/O."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from parvis.common.contract.contact import ContactPoint, ReplyAddress, ReplyChannel
@@ -47,7 +47,7 @@ CHANNEL_VERBS: dict[str, ReplyChannel] = {
 CALL_INFINITIVES = ("rappeler", "appeler", "telephoner")  # after a pronoun: « vous pouvez me rappeler au 06 … »
 
 # A text with none of these asks for nothing; most texts need no further work.
-_HINTS = (*CHANNEL_WORDS, "télé", "électronique", "mèl", "appel", "call", "joindre", "contact")
+_HINTS = (*CHANNEL_WORDS, "télé", "électronique", "mèl", "appel", "call", "joindre", "contact", "adresse", "@")
 
 
 def _any_of(words: tuple[str, ...] | dict[str, ReplyChannel]) -> str:
@@ -63,26 +63,44 @@ _BEFORE_ADDRESS = (
     r"{0,5}[ ,:(<]{1,4}"
 )
 _ADDRESS = (
-    r"(?:(?P<number>(?:\+|00)?[0-9(](?:[ .\-/()]?[0-9]){7,15})"
+    r"(?:(?P<number>(?:(?:\+|00)[0-9]{1,3} ?\(0\) ?)?(?:\+|00)?[0-9(](?:[ .\-/()]?[0-9]){7,15})"
     r"|(?P<mail>[^\s<>,;:()\[\]\"@]{1,64}@[a-z0-9.-]{1,190}\.[a-z]{2,24}))"
 )
 # Every quantifier is bounded, so that the patterns take linear time on any text.
 _ANSWER_BY_CHANNEL = re.compile(
     rf"\b(?:{_any_of(ANSWER_VERBS)})"
-    rf"(?:{_ASIDE}){{0,4}}[ ,]{{1,2}}(?:par|via|by|on) (?:an? |un |le |mon |my )?(?P<word>{_any_of(CHANNEL_WORDS)})\b"
+    rf"(?:{_ASIDE}|[ ,]{{1,2}}(?:souhaitee?|(?:pas )?par (?:mail|email|e-mail|courriel|sms|telephone|courrier) mais)){{0,4}}[ ,]{{1,2}}(?:par|via|by|on) (?:an? |un |le |mon |my )?(?P<word>{_any_of(CHANNEL_WORDS)})\b"
     rf"(?:{_BEFORE_ADDRESS}{_ADDRESS})?"
 )
 _CHANNEL_VERB_WITH_ADDRESS = re.compile(
     rf"\b(?:(?P<verb>{_any_of(CHANNEL_VERBS)})[ -](?:moi|nous|me|us)|"
     rf"(?:me |nous |m')(?P<infinitive>{_any_of(CALL_INFINITIVES)})|"
-    r"(?:envoyez|send)(?:[ -](?:moi|nous|me|us))? (?:an?|un) "
+    r"(?:(?:envoyez|send)(?:[ -](?:moi|nous|me|us))?|(?:m'|nous )envoyer) (?:an?|un) "
     r"(?P<word>sms|texto|text|text message|mail|email|e-mail|courriel))"
     rf"(?:{_ASIDE}){{0,3}}{_BEFORE_ADDRESS}{_ADDRESS}"
 )
-_NEGATION = re.compile(r"\b(?:ne|pas|plus|jamais|sans|not|never)\b|\bn'|n't\b")
+_ANSWER_AT_MAIL = re.compile(
+    rf"\b(?:repondez|ecrivez|recontactez|contactez|reply|write)(?:{_ASIDE}){{1,3}}{_BEFORE_ADDRESS}"
+    r"(?P<number>(?!))?(?P<mail>[^\s<>,;:()\[\]\"@]{1,64}@[a-z0-9.-]{1,190}\.[a-z]{2,24})"
+)
+_NEGATION = re.compile(
+    r"\b(?:ne|ni|pas|plus|jamais|sans|inutile|impossible|refus\w*|evit\w*|not|never|without|cannot|refuse\w*)\b|\bn'|n't\b"
+)
+# Told, not asked; of somebody else, or of reaching the town. A verb in the infinitive asks only with « me », « nous » or « merci de ».
+_TOLD = re.compile(
+    r"\b(?:il|elle|ils|elles|on|he|she|they|qui|who|comment|how|dit|disait|demandait|essay\w*|tent\w*|tried|told|said|asked|"
+    r"agent|agents|service|services|mairie|collegue|"
+    r"(?:mon|ma|mes|notre|nos|son|sa|ses|leur|my|our|his|her|their) (?!numero|portable|mobile|adresse|mail|number|address)\w+)\b"
+    r"|\b(?:vous|de vous|you) (?:recontacter|contacter|repondre|joindre|ecrire|prevenir|avertir|rappeler|informer|appeler)\b"
+    r"|\b(?:a|ai|as|avez|avons|ont|avait|avais|was|have|has|had) (?:ete |deja |been |already )?$|\b(?:si|if|quand|when) (?!possible)"
+)
+_INFINITIVE = re.compile(r"(?:recontacter|contacter|repondre|joindre|prevenir|avertir|informer)\b")
+_ASKS_ME = re.compile(
+    r"\b(?:me |m'|nous |merci de |priere de |veuillez |bien vouloir )$|(?:n'hesitez (?:surtout )?pas a )$"
+)
 _INVITATION = re.compile(r"n'hesitez (?:surtout )?pas\b|(?:do not|don't) hesitate\b")  # negative in form only
-_CLAUSE_END = re.compile(r"[.!?;:,]")
-_NEGATION_WINDOW = 40  # characters before the request, at most: « je ne souhaite pas que vous me »
+_CLAUSE_END = re.compile(r"[.!?;:,\u00ab\u00bb\u201c\u201d]|\b(?:mais|but)\b")
+_CLAUSE_WINDOW = 100  # characters before the request, at most: « je ne souhaite pas que vous me »
 _QUOTED_LINE = re.compile(
     r"^(?:>|-{2,} ?(?:message d'origine|original message|forwarded|message transfere)|le .{5,120} a ecrit ?:|on .{5,120} wrote:)"
 )
@@ -98,41 +116,43 @@ class ReplyChannelRequest:
 
 
 def find_stated_reply_channels(
-    text: str, *, sender: ContactPoint | None = None, region: str = "FR"
+    text: str, *, sender: ContactPoint | None = None, region: str = "FR", own: Collection[str] = ()
 ) -> tuple[ReplyAddress, ...]:
     """The reply channels that a message plainly asks for, each channel once, in the order of the text.
 
     Shape:  « Répondez-moi par SMS au 06 39 98 00 12 », “please answer by email to someone@mail.example”. Lines that quote
             another message are ignored.
-    Gives:  an empty tuple when in doubt. A channel without an address counts only if the sender wrote on that channel.
+            own, the town's numbers and mailboxes, which are nobody's wish.
+    Gives:  an empty tuple when in doubt: only what writers ask for themselves, never what is told, negated or of others. A channel without an address counts only if the sender wrote on that channel.
     """
     beginning = text[:TEXT_LIMIT_BYTES].lower()
     if not any(hint in beginning for hint in _HINTS):
         return ()
     by_channel: dict[ReplyChannel, ReplyAddress] = {}
     folded = " ".join(_unquoted_lines(beginning))
-    for request in find_reply_channel_requests(folded, beginning, sender=sender, region=region):
+    for request in find_reply_channel_requests(folded, beginning, sender=sender, region=region, own=own):
         by_channel.setdefault(request.reply_address.channel, request.reply_address)
     return tuple(by_channel.values())
 
 
 def find_reply_channel_requests(
-    folded: str, original: str, *, sender: ContactPoint | None = None, region: str = "FR"
+    folded: str, original: str, *, sender: ContactPoint | None = None, region: str = "FR", own: Collection[str] = ()
 ) -> Iterator[ReplyChannelRequest]:
     """Every request with a valid address, in the order of the text.
 
     Shape:  `folded` is `original` through `fold_line`, its lines joined by spaces.
     """
-    matches = [*_ANSWER_BY_CHANNEL.finditer(folded), *_CHANNEL_VERB_WITH_ADDRESS.finditer(folded)]
+    patterns = (_ANSWER_BY_CHANNEL, _CHANNEL_VERB_WITH_ADDRESS, _ANSWER_AT_MAIL)
+    matches = [match for pattern in patterns for match in pattern.finditer(folded)]
     lower_case = original.lower()
     for match in sorted(matches, key=re.Match.start):
         typed = match["number"] or match["mail"] or ""
         # Folding takes the accents off an address, and then it is somebody else's.
-        if _is_negated(folded, match.start()) or ("@" in typed and typed not in lower_case):
+        if not _is_request(folded, match) or ("@" in typed and typed not in lower_case):
             continue
         channel = _requested_channel(match)
         address = _normalize_address(channel, typed, sender, region)
-        if address:
+        if address and address not in own:
             start, end = match.span("number" if match["number"] else "mail") if typed else (match.end(), match.end())
             yield ReplyChannelRequest(ReplyAddress(channel=channel, address=address), start, end)
 
@@ -152,15 +172,29 @@ def _unquoted_lines(text: str) -> Iterator[str]:
             return
 
 
-def _is_negated(folded: str, start: int) -> bool:
-    """Whether the clause before a request takes it back: « merci de ne pas me répondre par SMS »."""
-    clause = _CLAUSE_END.split(folded[max(0, start - _NEGATION_WINDOW) : start])[-1]
-    return bool(_NEGATION.search(_INVITATION.sub("", clause)))
+def _is_request(folded: str, match: re.Match[str]) -> bool:
+    """Whether the writer asks for it, now and for themselves: not « on m'a dit de… », « merci de ne plus… », “my son can…”."""
+    start = match.start()
+    if _quotes_before(folded, start):
+        return False
+    before = folded[max(0, start - _CLAUSE_WINDOW) : start]
+    clause = _INVITATION.sub("", _CLAUSE_END.split(before)[-1])
+    is_elliptic = " mais par " in match[0]  # « ne pas me répondre par mail mais par SMS »
+    if (not is_elliptic and _NEGATION.search(clause)) or _TOLD.search(clause + match[0].split(" ")[0]):
+        return False
+    return not _INFINITIVE.match(match[0]) or bool(_ASKS_ME.search(before))
+
+
+def _quotes_before(folded: str, start: int) -> bool:
+    """Whether the place stands inside a quotation."""
+    return any(folded.rfind(opening, 0, start) > folded.rfind(closing, 0, start) for opening, closing in ("«»", "“”"))
 
 
 def _requested_channel(match: re.Match[str]) -> ReplyChannel:
     groups = match.groupdict()
-    word, verb = groups["word"], groups.get("verb")
+    word, verb = groups.get("word"), groups.get("verb")
+    if "word" not in groups:
+        return "email"
     return CHANNEL_WORDS[word] if word else CHANNEL_VERBS[verb] if verb else "phone"
 
 

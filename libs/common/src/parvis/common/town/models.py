@@ -127,6 +127,14 @@ class TownConfig(ConfigModel):
         return self.departments_by_mailbox.get(address.strip().lower())
 
     @cached_property
+    def own_addresses(self) -> frozenset[str]:
+        """The mailboxes and numbers of the town and its departments: nobody's reply address."""
+        town, departments = self.town, self.departments.values()
+        return frozenset(
+            {town.mailbox, town.sms_number, town.phone, *(v for d in departments for v in (d.email, d.phone))}
+        )
+
+    @cached_property
     def departments_by_mailbox(self) -> dict[str, Department]:
         """Departments by mail address; of two with the same one, the first."""
         return {department.email: department for department in reversed(self.departments.values())}

@@ -13,7 +13,7 @@ from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.town.models import TownConfig
 from parvis.common.town.template_variables import standard_variables
 from parvis.desk.decide.case_updated import build_case_updated
-from parvis.desk.decide.reply_recipient import find_recipient, latest_message_id, reply_language
+from parvis.desk.decide.reply_recipient import find_case_addressee, find_recipient, latest_message_id, reply_language
 from parvis.desk.models.case import (
     MAX_TEXT_LENGTH,
     Agent,
@@ -117,11 +117,9 @@ def _reply_requested(
     case: Case, context: ActionContext, contacts: Sequence[CaseContact], answer: ReplyInput, row: AgentReply
 ) -> ReplyRequested:
     language = reply_language(contacts, context.town_config)
-    latest = contacts[-1].contact if contacts else None
-    points = {opened.contact.personal.from_: None for opened in reversed(contacts) if opened.contact.personal.from_}
-    stated = [address for opened in reversed(contacts) for address in opened.contact.personal.reply_channels]
+    addressee, stated = find_case_addressee(contacts), ()
     if answer.channel:
-        stated = [ReplyAddress.model_validate({"channel": row.channel, "address": row.address})]
+        stated = (ReplyAddress.model_validate({"channel": row.channel, "address": row.address}),)
     return ReplyRequested(
         reply_id=ReplyId(row.reply_id),
         conversation_id=ConversationId(case.conversation_id),
@@ -129,7 +127,7 @@ def _reply_requested(
         kind="answer",
         department=case.department,
         procedure=case.procedure,
-        channel_of_contact=latest.channel if latest else case.channel,
+        channel_of_contact=addressee.channel or case.channel,
         template="answer",
         language=language,
         legal=False,
@@ -137,8 +135,8 @@ def _reply_requested(
         requested_at=context.at,
         requested_by=context.agent.name[:80],
         personal=PersonalReply(
-            contact_points=tuple(point for point in points if point),
-            stated=tuple(dict.fromkeys(stated)),
+            contact_points=addressee.contact_points,
+            stated=stated or addressee.stated,
             variables=standard_variables(
                 context.town_config, department=case.department, language=language, reference=case.reference
             ),
@@ -146,6 +144,19 @@ def _reply_requested(
             in_reply_to=latest_message_id(contacts),
         ),
     )
+
+
+def confirm_wish(case: Case, context: ActionContext, contacts: Sequence[CaseContact], contact_id: str) -> CaseChanges:
+    """Confirm that the addresses which a message asks for belong to the citizen: from now on replies go there.
+
+    Raises: Rejected, with the key of its sentence: the message asks for no unconfirmed address.
+    Retry:  confirming twice changes nothing.
+    """
+    if contact_id not in {wish.contact_id for wish in find_case_addressee(contacts).unconfirmed}:
+        raise Rejected("no_wish")
+    act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"wish:{contact_id}")
+    row = CaseAction(str(act_id), case.conversation_id, "wish_confirmed", context.agent.name, contact_id, context.at)
+    return _with_row(case, row, context)
 
 
 def record_call(case: Case, context: ActionContext, note: AgentText) -> CaseChanges:

@@ -2,24 +2,35 @@
 
 from collections.abc import Sequence
 
-from parvis.common.contract.channels import channel, channels
-from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.addressee import Addressee, find_addressee, reply_candidates
+from parvis.common.contract.routing.decisions import OTHER_PERSON
 from parvis.common.town.models import TownConfig
 from parvis.desk.models.case import CaseContact, ReplyRecipient
 
 
+def find_case_addressee(contacts: Sequence[CaseContact]) -> Addressee:
+    """Who is answered in a case: whoever opened it, and where, with the wishes that agents confirmed."""
+    # A damaged first row must not make somebody who joined later the addressee.
+    first = next((opened for opened in contacts if not is_other_person(opened)), None)
+    ordered = [first, *(opened for opened in contacts if opened is not first)] if first else contacts
+    confirmed = {opened.contact.contact_id for opened in contacts if opened.is_confirmed}
+    return find_addressee([opened.contact for opened in ordered], confirmed)
+
+
+def is_other_person(opened: CaseContact) -> bool:
+    """Whether somebody else than the conversation's participants wrote it, with our token."""
+    return OTHER_PERSON in opened.routing.matched
+
+
 def find_recipient(contacts: Sequence[CaseContact]) -> ReplyRecipient:
-    """The recipient of a reply: the last one that the citizen stated, else the address of their last contact.
+    """The first address for a reply, by the same order as the notifier's.
 
     A preference stored by the notifier may still change it; the desk does not know those.
     """
-    for opened in reversed(contacts):
-        for stated in opened.contact.personal.reply_channels:
-            return ReplyRecipient(stated.channel, stated.address, "stated")
-    for opened in reversed(contacts):
-        point = opened.contact.personal.from_
-        if point:
-            return ReplyRecipient(_channel_for(point, opened.contact.channel), point.value, "contact")
+    addressee = find_case_addressee(contacts)
+    for candidate in reply_candidates(addressee):
+        source = "stated" if candidate.to in addressee.stated else "contact"
+        return ReplyRecipient(candidate.to.channel, candidate.to.address, source)
     return ReplyRecipient("", "", "unknown")
 
 
@@ -32,11 +43,3 @@ def reply_language(contacts: Sequence[CaseContact], town_config: TownConfig) -> 
     """The language of the reply template: the citizen's, if the town supports it."""
     language = next((o.contact.language for o in reversed(contacts) if o.contact.language), None)
     return town_config.town.supported_language(language)
-
-
-def _channel_for(point: ContactPoint, channel_of_contact: str) -> str:
-    """The usual reply channel for such contacts if it can send to the address; else the first channel that can."""
-    usual = channel(channel_of_contact).reply_channel
-    if usual and channel(usual).contact_point_kind == point.kind:
-        return usual
-    return next(row.name for row in channels() if row.is_sent and row.contact_point_kind == point.kind)

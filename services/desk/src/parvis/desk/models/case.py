@@ -17,7 +17,7 @@ NO_DATE = datetime(9999, 12, 31, tzinfo=UTC)
 URGENCY_RANKS = {"immediate": 0, "high": 1, "normal": 2}  # sort order of the queue
 ACTION_KINDS = (
     "taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called",
-    "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused",
+    "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused", "wish_confirmed",
 )  # fmt: skip
 RELATION_KINDS = ("split", "opened", "linked", "unlinked")
 TRANSFER_OUTCOMES = ("pending", "done", "refused")
@@ -86,11 +86,12 @@ class CaseContactRecord:
 
 @dataclass(frozen=True)
 class CaseContact:
-    """A decoded contact of a case. `moved` is its sequence number after a split moved it."""
+    """A decoded contact of a case. `moved` is its sequence number after a split moved it; `is_confirmed`: an agent confirmed its wish."""
 
     routing: Routing
     contact: ContactReceived
     moved: int | None = None
+    is_confirmed: bool = False
 
     @property
     def number(self) -> int:

@@ -194,7 +194,20 @@ async def _link(
     return redirect(f"/cases/{conversation}?notice={'unlink_asked' if is_undone else 'link_asked'}")
 
 
-_REQUESTS = {"transfer": _transfer, "split": _split, "link": _link}
+async def _confirm_wish(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    at = dependencies.clock()
+
+    def work(case: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
+        context = ActionContext(session.agent, dependencies.town_config, at)
+        return agent_actions.confirm_wish(case, context, contacts, form.first("contact"))
+
+    await dependencies.cases.change_case(conversation, session.agent, work)
+    return redirect(f"/cases/{conversation}?notice=wish_confirmed#end")
+
+
+_REQUESTS = {"wish": _confirm_wish, "transfer": _transfer, "split": _split, "link": _link}
 
 
 def _one_time_seed(dependencies: DeskDependencies, session: AgentSession, form: SubmittedForm) -> str:

@@ -11,7 +11,7 @@ from parvis.common.contract.contact import ClaimCheck
 from parvis.common.contract.routing.history import PastContact
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import Department, TownConfig
-from parvis.desk.decide.reply_recipient import find_recipient, reply_language
+from parvis.desk.decide.reply_recipient import find_case_addressee, find_recipient, reply_language
 from parvis.desk.decide.timeline import build_timeline
 from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRelation
 from parvis.desk.pages.dependencies import DeskDependencies
@@ -71,6 +71,7 @@ async def case_page(
         suggestion=_suggestion(file),
         shown={o.contact.contact_id: build_contact_view(o, dependencies.town_config, language) for o in file.contacts},
         recipient=find_recipient(file.contacts),
+        unconfirmed=find_case_addressee(file.contacts).unconfirmed,
         answer_language=reply_language(file.contacts, dependencies.town_config),
         leaving=next((t for t in file.transfers if t.outcome == "pending"), None),
         citizen=next(

@@ -1,7 +1,7 @@
 """Writes cases and their records; inserts are idempotent, and cases are locked in the order of their ids."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from sqlalchemy import Table, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -179,4 +179,7 @@ async def read_contacts_and_damage(
 ) -> tuple[tuple[CaseContact, ...], int]:
     """The contacts of a conversation, and the number of those that cannot be read."""
     query = select(contact).where(contact.c.conversation_id == conversation).order_by(contact.c.sequence, contact.c.at)
-    return decode_all(decode_contact, (await connection.execute(query)).mappings())
+    contacts, damaged = decode_all(decode_contact, (await connection.execute(query)).mappings())
+    is_wish = (act.c.conversation_id == conversation) & (act.c.kind == "wish_confirmed")
+    confirmed = set(await connection.scalars(select(act.c.text).where(is_wish)))
+    return tuple(replace(o, is_confirmed=o.contact.contact_id in confirmed) for o in contacts), damaged

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from parvis.common.contract.addressee import OTHER_REPLY_TO
 from parvis.common.contract.contact import (
     EVENT_LIMIT_BYTES,
     Attachment,
@@ -34,12 +35,13 @@ _CLAIM_BYTES = 500  # room for the claim check of a text that does not fit
 
 @dataclass(frozen=True)
 class MailKeys:
-    """The domain and key of our tokens, our own addresses, and the key of the sender hashes."""
+    """The domain and key of our tokens, our own addresses and numbers, and the key of the sender hashes."""
 
     mail_domain: str
     signing_key: bytes
     hashing_key: bytes
     own_addresses: frozenset[str]
+    own_numbers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> Co
                 "display_name": mail.sender_name[:400],
                 "subject": mail.subject,
                 "file_names": _file_names(mail, len(arrival.attachments)),
-                "reply_channels": _reply_channels(mail, sender),
+                "reply_channels": _reply_channels(mail, sender, keys.own_addresses | keys.own_numbers),
             }
         ),
     )
@@ -120,13 +122,15 @@ def _json_bytes(text: str) -> int:
 
 
 def _sender_point(mail: ParsedMail, arrival: MailDelivery) -> ContactPoint | None:
-    """Return the From address, else the envelope sender."""
-    for address in (mail.sender, arrival.envelope_sender):
-        try:
-            return email_contact_point(address)
-        except Rejected:
-            continue
-    return None
+    """Return the From address; without one the envelope sender. One that is no valid address is nobody's."""
+    return _email_point(mail.sender if "@" in mail.sender else arrival.envelope_sender)
+
+
+def _email_point(address: str) -> ContactPoint | None:
+    try:
+        return email_contact_point(address)
+    except Rejected:
+        return None
 
 
 def _machine_sent(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> MachineSent | None:
@@ -149,8 +153,14 @@ def _is_own_address(address: str, keys: MailKeys) -> bool:
 
 
 def _remarks(mail: ParsedMail, arrival: MailDelivery) -> tuple[str, ...]:
-    """Collect the remarks for agents, including a failed authentication of the sender."""
-    return (*mail.remarks, "dmarc-failed") if arrival.sender.dmarc == "fail" else mail.remarks
+    """Collect the remarks for agents, including a failed authentication of the sender and a Reply-To that is not From."""
+    failed = ("dmarc-failed",) if arrival.sender.dmarc == "fail" else ()
+    reply_to = _email_point(mail.reply_to)
+    return (
+        *mail.remarks,
+        *failed,
+        *((OTHER_REPLY_TO,) if reply_to and reply_to != _sender_point(mail, arrival) else ()),
+    )
 
 
 def _thread(mail: ParsedMail, keys: MailKeys) -> ThreadIdentifiers:
@@ -168,15 +178,12 @@ def _thread(mail: ParsedMail, keys: MailKeys) -> ThreadIdentifiers:
     )
 
 
-def _reply_channels(mail: ParsedMail, sender: ContactPoint | None) -> tuple[ReplyAddress, ...]:
+def _reply_channels(mail: ParsedMail, sender: ContactPoint | None, own: frozenset[str]) -> tuple[ReplyAddress, ...]:
     """Return the channel that the text asks for, else Reply-To if it differs from the sender."""
-    if stated := find_stated_reply_channels(mail.text, sender=sender):
+    reply_to = _email_point(mail.reply_to)
+    if stated := find_stated_reply_channels(mail.text, sender=reply_to or sender, own=own):
         return stated
-    try:
-        reply_to = email_contact_point(mail.reply_to)
-    except Rejected:
-        return ()
-    return (ReplyAddress(channel="email", address=reply_to.value),) if reply_to != sender else ()
+    return (ReplyAddress(channel="email", address=reply_to.value),) if reply_to and reply_to != sender else ()
 
 
 def _file_names(mail: ParsedMail, count: int) -> Sequence[str]:

@@ -100,7 +100,7 @@ def _build_personal(
 ) -> PersonalContact:
     is_trusted = sender is not None and sender.confidence >= SURE_OF_SENDER
     address = sender.address if sender and is_trusted else None
-    reply_channels = find_reply_channels(reading)
+    reply_channels = find_reply_channels(reading, facts.own_addresses.phones | facts.own_addresses.mailboxes)
     if address:
         reply_channels = (*reply_channels, ReplyAddress(channel="post", address=address))
     values = {

@@ -1,5 +1,6 @@
 """Finds the reply channels that a letter asks for, leaving out addresses that the OCR is unsure of. Pure; no I/O."""
 
+from collections.abc import Collection
 from itertools import accumulate
 
 from parvis.common.contract.contact import ReplyAddress
@@ -10,7 +11,7 @@ _MIN_WORD_CONFIDENCE = 0.85  # least confidence of each word of an address: one 
 _MAX_WORDS = 4000
 
 
-def find_reply_channels(reading: ScanReading) -> tuple[ReplyAddress, ...]:
+def find_reply_channels(reading: ScanReading, own: Collection[str] = ()) -> tuple[ReplyAddress, ...]:
     """Find the reply channels that the citizen asks for explicitly, in the order of the letter."""
     words = [word for page in reading.pages for word in page.words][:_MAX_WORDS]
     folded = [fold_line(word.text) for word in words]
@@ -20,7 +21,7 @@ def find_reply_channels(reading: ScanReading) -> tuple[ReplyAddress, ...]:
         for word, text, end in zip(words, folded, ends, strict=True)
         if word.confidence < _MIN_WORD_CONFIDENCE
     ]
-    requests = find_reply_channel_requests(" ".join(folded), " ".join(word.text for word in words))
+    requests = find_reply_channel_requests(" ".join(folded), " ".join(word.text for word in words), own=own)
     sure = (
         request.reply_address
         for request in requests

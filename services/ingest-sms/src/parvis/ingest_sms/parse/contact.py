@@ -31,6 +31,7 @@ class MessageFacts:
     attachments: Sequence[Attachment] = ()
     file_names: Sequence[str] = ()
     evidence: str = "twilio signature"
+    own_addresses: frozenset[str] = frozenset()
 
 
 def build_contact(message: InboundMessage, facts: MessageFacts) -> ContactReceived:
@@ -64,7 +65,7 @@ def build_contact(message: InboundMessage, facts: MessageFacts) -> ContactReceiv
                 ),
                 "text": text,
                 "file_names": tuple(facts.file_names),
-                "reply_channels": find_stated_reply_channels(text, sender=sender),
+                "reply_channels": find_stated_reply_channels(text, sender=sender, own=facts.own_addresses),
             }
         ),
     )

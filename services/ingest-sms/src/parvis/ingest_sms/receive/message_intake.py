@@ -51,6 +51,7 @@ class MessageIntake:
     topic_prefix: str
     hashing_key: bytes
     clock: Clock = now
+    own_addresses: frozenset[str] = frozenset()
     recent_ids: RecentIds = field(default_factory=RecentIds)
 
     async def accept(self, received: ReceivedMessage, *, patience_s: float, deadline_s: float) -> OptOutKeyword | None:
@@ -80,7 +81,7 @@ class MessageIntake:
         facts = MessageFacts(
             original=original, received_at=received.received_at, recorded_at=self.clock(), hashing_key=self.hashing_key,
             attachments=[file.attachment for file in fetched], file_names=[file.file_name for file in fetched],
-            evidence=received.evidence,
+            evidence=received.evidence, own_addresses=self.own_addresses,
         )  # fmt: skip
         return build_contact(message, facts)
 

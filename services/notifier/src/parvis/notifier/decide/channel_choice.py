@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from parvis.common.contract.addressee import Addressee, ReplyCandidate, reply_candidates
 from parvis.common.contract.channels import channel as channel_row
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
 from parvis.common.contract.contact_points import hash_contact_point, parse_contact_point
@@ -14,7 +15,6 @@ from parvis.common.town.models import TownConfig
 from parvis.notifier.decide.preferences import EffectivePreference, EffectivePreferences
 from parvis.notifier.decide.reply_channels import (
     contact_point_kind_of,
-    default_channel_of,
     needs_consent,
     reply_channel_of,
 )
@@ -34,14 +34,6 @@ class ChannelChoice:
     failure_class: FailureClass | None = None
     detail: str = ""
     why: str = ""
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """One address of a citizen. `is_named`: they asked for it themselves; otherwise we merely know it."""
-
-    to: ReplyAddress
-    is_named: bool
 
 
 @dataclass(frozen=True)
@@ -95,21 +87,12 @@ class ChannelChooser:
             return "unreadable"
         return "permanent" if preference.is_dead else None
 
-    def _candidates(self, reply: ReplyRequested, preferences: EffectivePreferences) -> Iterator[_Candidate]:
-        points = reply.personal.contact_points
-        for address in reply.personal.stated:
-            yield _Candidate(address, is_named=True)
-        for point in points:
-            for address in preferences.get(self.hash_of(point), _NO_PREFERENCE).reply_channels:
-                yield _Candidate(address, is_named=True)
-        for point in points:
-            if reply.channel_of_contact == "phone" and point.kind == "phone":
-                # A landline gets no SMS: a person calls back.
-                yield _Candidate(ReplyAddress(channel="phone", address=point.value), is_named=True)
-            elif reply_channel_of(reply.channel_of_contact or "") in {None, default_channel_of(point.kind)}:
-                yield _Candidate(_address_of(point), is_named=True)
-        for point in points:
-            yield _Candidate(_address_of(point), is_named=False)
+    def _candidates(self, reply: ReplyRequested, preferences: EffectivePreferences) -> Iterator[ReplyCandidate]:
+        personal = reply.personal
+        addressee = Addressee(personal.contact_points, personal.stated, reply.channel_of_contact or "")
+        return reply_candidates(
+            addressee, lambda point: preferences.get(self.hash_of(point), _NO_PREFERENCE).reply_channels
+        )
 
     def build_delivery(self, reply: ReplyRequested, choice: ChannelChoice, *, step: int = 1) -> Delivery:
         """Build the delivery of a reply on the chosen channel, due at its `send_at`."""
@@ -173,7 +156,7 @@ def copy_recipient(reply: ReplyRequested, before: ReplyRequested) -> ReplyReques
             "in_reply_to": before.personal.in_reply_to,
         }
     )
-    channel = reply.channel_of_contact or before.channel_of_contact
+    channel = before.channel_of_contact or reply.channel_of_contact
     return reply.model_copy(update={"personal": personal, "channel_of_contact": channel})
 
 
@@ -190,10 +173,6 @@ def _no_channel_left(passed: Collection[Obstacle], tried: Collection[str]) -> Ch
     if passed:
         return ChannelChoice("phone", "", "permanent", "no other address than one where nothing arrives", why)
     return ChannelChoice("phone", "", "no-address", "no address that a reply can be sent to")
-
-
-def _address_of(point: ContactPoint) -> ReplyAddress:
-    return ReplyAddress.model_validate({"channel": default_channel_of(point.kind), "address": point.value})
 
 
 def contact_point_of(address: ReplyAddress) -> ContactPoint | None:

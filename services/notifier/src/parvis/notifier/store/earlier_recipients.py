@@ -26,7 +26,11 @@ async def fill_in_recipients(connection: AsyncConnection, requested: Sequence[Re
             filled.append(reply)
             continue
         # The earlier reply may stand before it in the same batch.
-        earlier = [r for r in filled if r.conversation_id == reply.addressed_as and not _has_no_recipient(r)]
+        earlier = [
+            r
+            for r in filled
+            if r.conversation_id == reply.addressed_as and not _has_no_recipient(r) and not r.to_other_person
+        ]
         source = earlier[-1] if earlier else stored.get(reply.addressed_as)
         if source is None:
             log.info("reply.unaddressed", reply_id=reply.reply_id, conversation_id=reply.conversation_id)

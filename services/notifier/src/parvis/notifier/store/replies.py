@@ -27,6 +27,7 @@ _EARLIER = text(
     """
     select distinct on (conversation_id) conversation_id, reply_id, request::text as request from notifier.reply
     where conversation_id = any(:conversations)
+    and coalesce(request ->> 'to_other_person', 'false') = 'false'
     and (request -> 'personal' ->> 'contact_points' <> '[]' or request -> 'personal' ->> 'stated' <> '[]')
     order by conversation_id, recorded_at desc
     """
@@ -55,7 +56,7 @@ async def replies_of(connection: AsyncConnection, ids: Collection[str]) -> dict[
 
 
 async def earlier_replies(connection: AsyncConnection, conversations: Collection[str]) -> dict[str, ReplyRequested]:
-    """The newest reply with a recipient, by conversation."""
+    """The newest reply to the addressee, by conversation; a notice to another person who joined it does not count."""
     if not conversations:
         return {}
     rows = (await connection.execute(_EARLIER, {"conversations": list(conversations)})).all()

@@ -8,7 +8,7 @@ from parvis.common.contract import topics
 from parvis.common.contract.event import Event
 from parvis.common.contract.msgspec_models import encode_json
 from parvis.common.contract.reply import ReplyRequested
-from parvis.common.contract.routing.decisions import ContactRouted, Routing
+from parvis.common.contract.routing.decisions import OTHER_PERSON, ContactRouted, Routing
 from parvis.common.town.models import TownConfig
 from parvis.router.consume.contact_assignment import StoredRouting
 from parvis.router.consume.contact_reading import IncomingContact
@@ -26,19 +26,23 @@ class RecordFactory:
     town_config: TownConfig
 
     def contact_records(self, incoming: IncomingContact, stored: StoredRouting) -> list[Record]:
-        """`contact.routed` for the department and, when the contact opened its conversation, the notices."""
+        """`contact.routed` for the department, and the notices.
+
+        Whoever opened the conversation gets them; another person who joined it gets a registration notice of their own.
+        """
         contact, routing, trace = incoming.contact, stored.routing, incoming.record.header("ce_traceparent")
         # The contact's original bytes: fields added by a newer ingest service are not lost.
         value = b'{"routing":' + stored.value + b',"contact":' + incoming.record.value + b"}"
         # The event id is the contact id on every topic, so that one id traces it everywhere.
         event_id, queue = contact.contact_id, _department_topic(self.prefix, routing.department)
         records = [_record(ContactRouted.TYPE, value, routing, topic=queue, event_id=event_id, trace=trace)]
-        if not stored.opens:
+        joins = OTHER_PERSON in routing.matched
+        if not (stored.opens or joins):
             return records
         replies = _reply_topic(self.prefix)
         for notice in (
             registration_notice(contact, routing, self.town_config, language=routing.language),
-            receipt_notice(contact, routing, self.town_config, language=routing.language),
+            None if joins else receipt_notice(contact, routing, self.town_config, language=routing.language),
         ):
             if notice:
                 value, event_id = encode_json(notice), notice.reply_id

@@ -29,7 +29,7 @@ from parvis.router.decide.find_conversation import (
     ConversationMatch,
     find_by_quoted_reference,
     find_conversation,
-    is_clear,
+    is_danger,
 )
 from parvis.router.decide.known_conversations import KnownConversations, WaitingContact, waiting_key
 from parvis.router.decide.routing import build_routing, step_of
@@ -89,7 +89,7 @@ class _Assigner:
     def assign(self, contact: ContactReceived, decision: Decision) -> list[AssignedContact | WaitingContact]:
         key = waiting_key(contact)
         queue = self.known.waiting.get(key) if key else None
-        if key and queue and not _is_danger(decision):
+        if key and queue and not is_danger(decision):
             meant = self._meant(contact, queue[0])
             if meant is not None:
                 return [*self._assign_answered(self.known.take_queue(key), contact, decision, meant)]
@@ -131,7 +131,7 @@ class _Assigner:
         suggestion = None
         if before and match.by:
             suggestion = suggest_split(contact, conversation, decision, town_config)
-            final = decide_continuing(conversation, decision, match.by, town_config)
+            final = decide_continuing(conversation, decision, match, town_config)
         routing = build_routing(
             contact, final, step_of(conversation), self.context,
             at=self.at, suggestion=suggestion, candidates=candidates,
@@ -191,10 +191,6 @@ class _Assigner:
         if isinstance(answer, int):
             return self.known.conversations.get(head.candidates[answer - 1])
         return answer
-
-
-def _is_danger(decision: Decision) -> bool:
-    return decision.urgency == "immediate" and is_clear(decision)
 
 
 def _with_contact(conversation: Conversation, contact: ContactReceived) -> Conversation:

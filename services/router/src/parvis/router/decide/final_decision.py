@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from parvis.common.contract.contact import TRIAGE, ContactReceived
-from parvis.common.contract.routing.decisions import RunnerUp, Suggestion
+from parvis.common.contract.routing.decisions import OTHER_PERSON, RunnerUp, Suggestion
 from parvis.common.town.models import TownConfig
 from parvis.router.decide import fast_models
 from parvis.router.decide.department import Decision
-from parvis.router.decide.find_conversation import ConversationMatch, MatchedBy, is_clear
+from parvis.router.decide.find_conversation import ConversationMatch, is_clear
 from parvis.router.decide.known_conversations import WaitingContact
 from parvis.router.decide.routing_reasons import (
     continuation_reason,
@@ -46,17 +46,17 @@ def decide_opening(decision: Decision, match: ConversationMatch, town_config: To
 
 
 def decide_continuing(
-    conversation: Conversation, decision: Decision, by: MatchedBy, town_config: TownConfig
+    conversation: Conversation, decision: Decision, match: ConversationMatch, town_config: TownConfig
 ) -> Decision:
     """The conversation's department; the department that the words alone suggest becomes the runner-up."""
-    department = town_config.departments[conversation.department]
+    department, by = town_config.departments[conversation.department], match.by or "sender"
     differs = decision.rule != "default" and decision.department != conversation.department
     return replace(
         decision,
         department=conversation.department,
         procedure=conversation.procedure,
         rule="conversation",
-        matched=(by,),
+        matched=(by, OTHER_PERSON) if match.is_other_person else (by,),
         confidence=1.0,
         runners_up=_others((decision,), conversation.department) if differs else (),
         reason=continuation_reason(by, conversation.reference, department),

@@ -1,11 +1,12 @@
 """Finds the conversation that a contact continues, or says that it opens one. Pure; no I/O."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from parvis.common.contract.addressee import OTHER_REPLY_TO
 from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.references import find_references
@@ -18,7 +19,7 @@ from parvis.router.decide.known_conversations import (
     parse_uuid,
     waiting_key,
 )
-from parvis.router.decide.thread_keys import ThreadKeys
+from parvis.router.decide.thread_keys import ThreadKeys, is_reply_subject
 from parvis.router.models.stored_rows import Conversation
 
 CLEAR = 0.6  # confidence from which words speak for a department: one term of a rule that no other rule contests
@@ -33,12 +34,14 @@ class ConversationMatch:
 
     `continues`: the contact continues this conversation, matched `by`. Otherwise it opens one, which may follow a closed
     one (`follows`); or only the sender knows which of several is meant (`candidates`).
+    `is_other_person`: the sender, who used our token, is none of the conversation's participants.
     """
 
     by: MatchedBy | None = None
     continues: Conversation | None = None
     follows: Conversation | None = None
     candidates: tuple[Conversation, ...] = ()
+    is_other_person: bool = False
 
 
 def find_conversation(
@@ -51,17 +54,28 @@ def find_conversation(
     """The conversation that the contact continues, or why it opens one.
 
     Order: our signed token; a quoted reference or an answered mail, if the sender participates in that conversation; the same
-           sender within the channel's window (for mails, with the same subject). The first match decides.
+           sender within the channel's window (for mails, a reply with the same subject). The first match decides.
+    Danger: a clear rule for an immediate danger beats the weak ties, which are the sender and the subject.
     Closed: a contact that names it within the grace period reopens it; otherwise a new one follows it, or its open follower goes on.
-    Trust: an address that fails DMARC identifies nobody. A reference alone proves nothing: anybody may have seen it.
+    Trust: our token proves that its holder read our message, not who they are: another person joins and is marked so. An address
+           that fails DMARC identifies nobody; the From of a mail with another Reply-To may be a website's, and names nobody. A reference alone proves nothing: anybody may have seen it.
     """
     for by, conversation in _named_conversations(contact, marks, known):
-        return _match_named(by, conversation, contact.received_at, known, windows)
+        match = _match_named(by, conversation, contact.received_at, known, windows)
+        if not _is_other_person(contact, conversation, match, marks, known):
+            return match
+        # A stranger's conversation must not follow the closed one: its citizen's next message would go there.
+        return replace(match, is_other_person=True) if match.continues else ConversationMatch()
     if not _is_credible(contact):
         return ConversationMatch()
     if channel(contact.channel).has_thread_headers:
-        return _by_subject(contact, marks, known, windows)
+        return _by_subject(contact, decision, marks, known, windows)
     return _by_sender(contact, decision, known, windows)
+
+
+def is_danger(decision: Decision) -> bool:
+    """Whether the rules clearly see an immediate danger: no question and no weak tie may keep it from their department."""
+    return decision.urgency == "immediate" and is_clear(decision)
 
 
 def is_clear(decision: Decision) -> bool:
@@ -79,6 +93,8 @@ def quoted_reference(contact: ContactReceived) -> str | None:
 def find_by_quoted_reference(contact: ContactReceived, known: KnownConversations) -> Conversation | None:
     """The conversation whose reference is quoted; None unless the sender participates in it."""
     quoted = quoted_reference(contact)
+    if OTHER_REPLY_TO in contact.remarks:  # everybody who fills in a website's form shares its From
+        return None
     return _if_sender_participates(contact, known.by_reference.get(quoted) if quoted else None, known)
 
 
@@ -111,6 +127,21 @@ def _is_credible(contact: ContactReceived) -> bool:
     return contact.contact_point_hash is not None and contact.sender.dmarc != "fail"
 
 
+def _is_other_person(
+    contact: ContactReceived,
+    named: Conversation,
+    match: ConversationMatch,
+    marks: ThreadKeys,
+    known: KnownConversations,
+) -> bool:
+    sender = contact.contact_point_hash
+    if match.by != "token" or sender is None or contact.sender.level == "staff":
+        return False
+    joined = match.continues or match.follows or named
+    is_recipient = marks.claimed is not None and named.id in known.by_thread_key.get(marks.claimed, ())
+    return not is_recipient and {(named.id, sender), (joined.id, sender)}.isdisjoint(known.senders)
+
+
 def _match_named(
     by: MatchedBy, named: Conversation, at: datetime, known: KnownConversations, windows: ConversationWindows
 ) -> ConversationMatch:
@@ -123,12 +154,21 @@ def _match_named(
 
 
 def _by_subject(
-    contact: ContactReceived, marks: ThreadKeys, known: KnownConversations, windows: ConversationWindows
+    contact: ContactReceived,
+    decision: Decision,
+    marks: ThreadKeys,
+    known: KnownConversations,
+    windows: ConversationWindows,
 ) -> ConversationMatch:
+    """A sender and a subject name no matter: « Signalement » may be another one. Only a reply to it says that it goes on."""
+    if OTHER_REPLY_TO in contact.remarks or not is_reply_subject(contact.personal.subject):
+        return ConversationMatch()
     window = windows.window_of(contact.channel)
     bearing = known.by_thread_key.get(marks.subject, ()) if marks.subject and window else ()
     for id_ in reversed(bearing):
         conversation = known.conversations.get(id_)
+        if conversation and is_danger(decision) and decision.department != conversation.department:
+            continue
         if conversation and contact.received_at - conversation.last_contact_at <= window:
             if conversation.closed_at is None:
                 return ConversationMatch(by="subject", continues=conversation)
@@ -153,7 +193,7 @@ def _by_sender(
         reverse=True,
     )
     still_open = [(match, channels) for _, _, match, channels in near if match.closed_at is None]
-    if decision.urgency == "immediate" and is_clear(decision):
+    if is_danger(decision):
         # An urgent danger is not delayed by a question, and continues only a conversation of the department that the rules name.
         still_open = [entry for entry in still_open if entry[0].department == decision.department][:1]
     if len(still_open) == 1:

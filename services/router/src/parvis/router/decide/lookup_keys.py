@@ -36,8 +36,8 @@ class LookupKeys:
         quoted, keys = quoted_reference(contact), thread_keys_of(contact, secret)
         if quoted:
             self.references.add(quoted)
-        self.thread_keys.update(keys.answered_ids)
-        if quoted or keys.answered_ids:
+        self.thread_keys.update(keys.answered_ids, (keys.claimed,) if keys.claimed else ())
+        if token or quoted or keys.answered_ids:
             self.senders.add(sender)
         if channel(contact.channel).has_thread_headers:
             if window and keys.subject:

@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta
 
+from parvis.common.contract.addressee import own_contact_points
 from parvis.common.contract.contact import ContactReceived, ConversationId
 from parvis.common.contract.reply import ReplyKind, ReplyRequested, make_reply_id
-from parvis.common.contract.routing.decisions import DueDates, Routing
+from parvis.common.contract.routing.decisions import OTHER_PERSON, DueDates, Routing
 from parvis.common.contract.routing.split_and_link import ConversationOpened
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.text.telephone import format_phone
@@ -140,7 +141,6 @@ def _notice(
     variables: dict[str, str],
     send_at: datetime,
 ) -> ReplyRequested:
-    point = contact.personal.from_
     return fast_models.ReplyRequested(
         reply_id=make_reply_id(kind, contact.contact_id),
         conversation_id=routing.conversation_id,
@@ -155,8 +155,9 @@ def _notice(
         send_at=send_at,
         requested_at=routing.decided_at,
         requested_by="router",
+        to_other_person=OTHER_PERSON in routing.matched,
         personal=fast_models.PersonalReply(
-            contact_points=(point,) if point else (),
+            contact_points=own_contact_points(contact),
             stated=contact.personal.reply_channels,
             variables=variables,
             in_reply_to=contact.thread.message_id,

@@ -6,13 +6,17 @@ import unicodedata
 from dataclasses import dataclass
 
 from parvis.common.contract.channels import channel
-from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.contact import ContactPoint, ContactReceived
+from parvis.common.contract.contact_points import hash_contact_point
 from parvis.common.contract.references import find_references
+from parvis.common.contract.routing.decisions import make_conversation_id
 
 _MOST_IDS = 12
+_MOST_RECIPIENTS = 4
 _LONGEST_SUBJECT = 300
 _BRACKETED = re.compile(r"^\[[^\[\]]{1,40}\]")  # prefixes of mailing lists and filters: [EXTERNE], [SPAM?]
 _ANSWER = frozenset("re rép rep réf ref tr fw fwd wg aw sv vs antw rv res enc odp vl".split())  # noqa: SIM905
+_REPLY = _ANSWER - frozenset("réf ref tr fw fwd wg vs enc rv vl".split())  # noqa: SIM905 (without those that forward)
 _REFERENCE = frozenset("réf ref référence reference".split())  # noqa: SIM905
 # Words that identify no matter: two mails with only such a subject may be unrelated.
 _EMPTY_WORDS = frozenset(
@@ -31,16 +35,20 @@ class ThreadKeys:
 
     `message_ids`: its Message-ID and those it answers; a later mail that answers one of them belongs to the same thread.
     `answered_ids`: those it answers, nearest first. `subject`: the hash of sender and subject; None if the subject is not distinctive.
+    `recipients`: the mail addresses to which a conversation opened by it is answered, beside its From. `claimed`: the sender as
+    such a recipient of the conversation that its token names.
     """
 
     message_ids: tuple[bytes, ...] = ()
     answered_ids: tuple[bytes, ...] = ()
     subject: bytes | None = None
+    recipients: tuple[bytes, ...] = ()
+    claimed: bytes | None = None
 
     @property
     def stored(self) -> tuple[bytes, ...]:
         """The keys to store for a mail."""
-        return (*self.message_ids, self.subject) if self.subject else self.message_ids
+        return (*self.message_ids, *self.recipients, *((self.subject,) if self.subject else ()))
 
 
 _NONE = ThreadKeys()
@@ -57,7 +65,19 @@ def thread_keys_of(contact: ContactReceived, key: bytes) -> ThreadKeys:
     # Automatic mails use one subject for every recipient and matter.
     is_distinctive = about and contact.contact_point_hash and contact.machine is None
     subject = _hash("subject", f"{contact.contact_point_hash}\x1f{about}", key) if is_distinctive else None
-    return ThreadKeys(tuple(dict.fromkeys((*own_ids, *answers))), answers, subject)
+    sender, token = contact.contact_point_hash, thread.conversation_id
+    claimed = _hash("recipient", f"{token}\x1f{sender}", key) if token and sender else None
+    return ThreadKeys(tuple(dict.fromkeys((*own_ids, *answers))), answers, subject, _recipients(contact, key), claimed)
+
+
+def _recipients(contact: ContactReceived, key: bytes) -> tuple[bytes, ...]:
+    """The keys of the mail addresses that the mail asks to be answered at, in the conversation that it would open."""
+    addresses = [to.address for to in contact.personal.reply_channels if to.channel == "email"]
+    if not addresses:
+        return ()
+    opened = make_conversation_id(contact.contact_id, contact.received_at)
+    points = [ContactPoint(kind="email", value=address) for address in addresses[:_MOST_RECIPIENTS]]
+    return tuple(_hash("recipient", f"{opened}\x1f{hash_contact_point(point, key)}", key) for point in points)
 
 
 def normalize_subject(subject: str) -> str:
@@ -73,6 +93,15 @@ def normalize_subject(subject: str) -> str:
         return ""
     decomposed = unicodedata.normalize("NFKD", " ".join(words))
     return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def is_reply_subject(subject: str) -> bool:
+    """Whether a mail program wrote the subject of a reply: « Re: », « Rép : », after any brackets."""
+    rest = " ".join(subject[:_LONGEST_SUBJECT].split())
+    while (shorter := _BRACKETED.sub("", rest).strip()) != rest:
+        rest = shorter
+    word, colon, _ = rest.partition(":")
+    return bool(colon) and word.strip().casefold().rstrip("0123456789[]()*^ ") in _REPLY
 
 
 def _without_prefix(subject: str) -> str:

@@ -20,6 +20,8 @@ from parvis.common.contract.event import Event, Model
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
 SilenceMeaning = Literal["acceptance", "rejection", "none"]
 
+OTHER_PERSON = "other person"  # in `matched`: somebody else than the participants joined with our token
+
 _NAMESPACE = uuid.UUID("0d8c7a52-2f0f-5f43-8b2e-6a8f61c2a001")
 
 

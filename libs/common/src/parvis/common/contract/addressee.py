@@ -1,0 +1,109 @@
+"""Decides who is answered in a conversation: whoever opened it, at another address only with proof. Pure; no I/O."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from parvis.common.contract.channels import channel, channels
+from parvis.common.contract.contact import ContactId, ContactPoint, ContactReceived, ReplyAddress
+
+OTHER_REPLY_TO = (
+    "other-reply-to"  # remark: the mail's Reply-To is not its From, so that From may be a website's own address
+)
+MOST_ADDRESSES = 8  # in one reply: citizens can lengthen a conversation without end
+
+
+@dataclass(frozen=True)
+class UnconfirmedWish:
+    """An address that a later message asks for without proof. Nothing is sent there until an agent confirms it."""
+
+    contact_id: ContactId
+    to: ReplyAddress
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """Where replies go: `stated` first, then `contact_points`. `channel`: by which the conversation was opened."""
+
+    contact_points: tuple[ContactPoint, ...] = ()
+    stated: tuple[ReplyAddress, ...] = ()
+    channel: str = ""
+    unconfirmed: tuple[UnconfirmedWish, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReplyCandidate:
+    """One address for a reply. `is_named`: the citizen asked for it or wrote from it; otherwise we merely know it."""
+
+    to: ReplyAddress
+    is_named: bool
+
+
+def find_addressee(contacts: Sequence[ContactReceived], confirmed: Collection[str] = ()) -> Addressee:
+    """The addressee of a conversation's replies.
+
+    Shape:  contacts, in the order of the conversation; confirmed, the ids of those whose wishes an agent confirmed.
+    Order:  the wishes of confirmed and proven messages, latest first; those of the first message.
+    Proof:  an agent wrote the contact down; or it comes from the addressee's own address, under our token or with a DMARC pass.
+            Anything else that names a new address is an unconfirmed wish, whoever seems to have written it.
+    """
+    if not contacts:
+        return Addressee()
+    opening, *later = contacts
+    own = {point.value for point in own_contact_points(opening)} | {a.address for a in opening.personal.reply_channels}
+    stated, points = list(opening.personal.reply_channels), list(own_contact_points(opening))
+    wishes: list[UnconfirmedWish] = []
+    for contact in later:
+        is_confirmed = contact.contact_id in confirmed or contact.sender.level == "staff"
+        proven = [to for to in contact.personal.reply_channels if is_confirmed or _is_proven(contact, to, own)]
+        stated[:0] = proven
+        wishes += [
+            UnconfirmedWish(contact.contact_id, to) for to in contact.personal.reply_channels if to not in proven
+        ]
+        if contact.sender.level == "staff":
+            points += own_contact_points(contact)
+    known = own | {address.address for address in stated}
+    unconfirmed = {wish.to: wish for wish in wishes if wish.to.address not in known}
+    return Addressee(
+        contact_points=tuple(dict.fromkeys(points))[:MOST_ADDRESSES],
+        stated=tuple(dict.fromkeys(stated))[:MOST_ADDRESSES],
+        channel=opening.channel,
+        unconfirmed=tuple(unconfirmed.values())[-MOST_ADDRESSES:],
+    )
+
+
+def own_contact_points(contact: ContactReceived) -> tuple[ContactPoint, ...]:
+    """The sender's address; nothing if the mail's Reply-To names another, because From then may be a website's own address."""
+    point = contact.personal.from_
+    return (point,) if point and OTHER_REPLY_TO not in contact.remarks else ()
+
+
+def _is_proven(contact: ContactReceived, to: ReplyAddress, own: Collection[str]) -> bool:
+    point = contact.personal.from_
+    if point is None or point.value not in own or contact.sender.dmarc == "fail":
+        return False
+    return to.address in own or contact.sender.level == "domain" or contact.thread.conversation_id is not None
+
+
+def reply_candidates(
+    addressee: Addressee, preferred: Callable[[ContactPoint], Sequence[ReplyAddress]] = lambda _: ()
+) -> Iterator[ReplyCandidate]:
+    """Every address for a reply, best first: as stated, as preferred, as the citizen wrote, as we know otherwise.
+
+    Shape:  preferred, the channels of a contact point's stored preference, which the citizen proved to be theirs.
+    """
+    for address in addressee.stated:
+        yield ReplyCandidate(address, is_named=True)
+    for point in addressee.contact_points:
+        for address in preferred(point):
+            yield ReplyCandidate(address, is_named=True)
+    usual = channel(addressee.channel).reply_channel
+    for point in addressee.contact_points:
+        if usual is None or channel(usual).contact_point_kind == point.kind:
+            yield ReplyCandidate(_reply_address(point, usual), is_named=True)
+    for point in addressee.contact_points:
+        yield ReplyCandidate(_reply_address(point), is_named=False)
+
+
+def _reply_address(point: ContactPoint, usual: str | None = None) -> ReplyAddress:
+    name = usual or next(row.name for row in channels() if row.is_sent and row.contact_point_kind == point.kind)
+    return ReplyAddress(channel=name, address=point.value)

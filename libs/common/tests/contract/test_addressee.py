@@ -1,0 +1,85 @@
+"""Facts about who is answered in a conversation of several people, and where."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contract.addressee import MOST_ADDRESSES, OTHER_REPLY_TO, find_addressee, reply_candidates
+from parvis.common.contract.contact import (
+    ContactPoint,
+    ContactReceived,
+    PersonalContact,
+    ReplyAddress,
+    ThreadIdentifiers,
+    Verification,
+)
+from parvis.common.testing import a_contact
+
+OPENER, STRANGER, THIRD = "ines@people.example", "other@evil.example", "third@people.example"
+TOKEN = "018f0000-0000-7000-8000-000000000000"
+
+
+def mail(
+    key: str, sender: str, *wishes: str, level: str = "none", token: str | None = None, **changes: Any
+) -> ContactReceived:
+    personal = PersonalContact.model_validate(
+        {
+            "from": ContactPoint(kind="email", value=sender),
+            "reply_channels": [ReplyAddress(channel="email", address=wish) for wish in wishes],
+        }
+    )
+    values: dict[str, Any] = {
+        "channel": "email",
+        "personal": personal,
+        "sender": Verification.model_validate({"level": level}),
+        "thread": ThreadIdentifiers(conversation_id=token),
+    }
+    return a_contact(key=key, **(values | changes))
+
+
+def reached(*contacts: ContactReceived, confirmed: tuple[str, ...] = ()) -> list[str]:
+    return list(dict.fromkeys(c.to.address for c in reply_candidates(find_addressee(contacts, confirmed))))
+
+
+def test_a_new_address_counts_only_with_proof() -> None:
+    opening = mail("1", OPENER)
+    forged = mail("2", OPENER, STRANGER)
+    assert reached(opening, forged) == [OPENER]
+    assert [wish.to.address for wish in find_addressee((opening, forged)).unconfirmed] == [STRANGER]
+    assert reached(opening, forged, confirmed=(forged.contact_id,)) == [STRANGER, OPENER]
+    for proven in (mail("3", OPENER, THIRD, level="domain"), mail("4", OPENER, THIRD, token=TOKEN)):
+        assert reached(opening, proven) == [THIRD, OPENER]
+    assert reached(opening, mail("5", STRANGER, THIRD, token=TOKEN, level="domain")) == [OPENER]
+    assert reached(opening, mail("6", STRANGER, THIRD, level="staff"))[0] == THIRD
+
+
+def test_a_website_is_never_answered_for_whom_it_writes() -> None:
+    assert reached(mail("1", "site@forms.example", OPENER, remarks=(OTHER_REPLY_TO,))) == [OPENER]
+
+
+def test_however_many_addresses_are_named_few_are_kept() -> None:
+    later = [mail(str(number), OPENER, f"{number}@x.example") for number in range(2, 400)]
+    addressee = find_addressee([mail("1", OPENER), *later])
+    assert (addressee.stated, len(addressee.contact_points)) == ((), 1)
+    assert len(addressee.unconfirmed) == MOST_ADDRESSES
+
+
+people = st.sampled_from([OPENER, STRANGER, THIRD])
+messages = st.lists(
+    st.tuples(people, st.lists(people, max_size=2), st.sampled_from(["none", "domain"]), st.booleans()), max_size=12
+)
+
+
+@given(messages)
+def test_nobody_else_than_the_addressee_is_ever_reached(said: list[tuple[str, list[str], str, bool]]) -> None:
+    """Whoever joins, whatever they ask for: only the opener, and what the opener asked for with proof, is reached."""
+    later = [
+        mail(str(n), sender, *wishes, level=level, token=TOKEN if has_token else None)
+        for n, (sender, wishes, level, has_token) in enumerate(said, start=2)
+    ]
+    allowed, agreed = {OPENER}, {OPENER}
+    for sender, wishes, level, has_token in said:
+        if sender in agreed and (level == "domain" or has_token):
+            allowed |= set(wishes)
+    assert set(reached(mail("1", OPENER), *later)) <= allowed
