@@ -4,6 +4,7 @@ import io
 import itertools
 import math
 import struct
+import warnings
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -150,6 +151,7 @@ class _ImageScan:
 def _count_frames(image: Image.Image) -> int:
     """Count the pages up to a pointer that leads to none."""
     count = 1
+    warnings.simplefilter("ignore", UserWarning)  # Pillow's, about garbage behind the last page
     try:
         while count < _MOST_FRAMES and getattr(image, "is_animated", True):
             image.seek(count)
