@@ -254,8 +254,8 @@ async def test_the_token_of_a_closed_conversation_leads_to_its_follower(town: To
 
 
 async def test_a_missing_topic_parks_its_own_contacts_alone(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = sms(1, "un acte de naissance"), sms(2, "un nid de poule")
-    real, topic = town.router.producer.send_all, "department.etat-civil"
+    first, second = visit(1, "un acte de naissance"), sms(2, "un nid de poule")
+    real, topic = town.producer.send_all, "department.etat-civil"
 
     async def send_without_topic(records: list[Record], *, deadline_s: float = 8.0) -> None:
         missing = frozenset(record.topic for record in records if record.topic.endswith(topic))
@@ -263,7 +263,7 @@ async def test_a_missing_topic_parks_its_own_contacts_alone(town: Town, monkeypa
         if missing:
             raise TopicMissing(missing)
 
-    monkeypatch.setattr(town.router.producer, "send_all", send_without_topic)
+    monkeypatch.setattr(town.producer, "send_all", send_without_topic)
     await town.route(first, second)
     assert len(await town.queue("voirie")) == 1
     assert await waiting(town) == ["queued"]

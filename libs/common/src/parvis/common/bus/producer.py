@@ -22,6 +22,7 @@ from aiokafka.errors import (
 
 from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.record_batches import build_record_batches
+from parvis.common.bus.topic_metadata import count_partitions
 from parvis.common.contract.errors import OutcomeUnknown, ParvisError, Poison, TopicMissing, Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.health import Health
@@ -31,7 +32,6 @@ from parvis.common.runtime.settings import TownSettings
 log = logger()
 DEADLINE_S = 8.0
 _CLOSE_TIMEOUT_S = 5.0
-_METADATA_TRIES, _METADATA_RETRY_S = 4, 0.2  # a new topic is not known to every broker at once
 _STOP_WAIT_S = 2.0
 MAX_RECORD_BYTES = 2 * 1024 * 1024
 MAX_BATCH_BYTES = 128 * 1024  # the limit of a topic applies to a batch; every topic allows this size
@@ -138,10 +138,9 @@ class Producer:
 
     async def _send_batches(self, records: Sequence[Record], ends_at: float) -> None:
         kafka = await self._connected_client(ends_at)
-        partitions, sent = (
-            await self._count_partitions(kafka, {record.topic for record in records}, ends_at),
-            list[_PendingAck](),
-        )
+        sent = list[_PendingAck]()
+        async with self._handover(kafka, "Kafka", ends_at):
+            partitions = await count_partitions(kafka.client, {record.topic for record in records})
         missing = frozenset(record.topic for record in records if record.topic not in partitions)
         if missing:
             records = [record for record in records if record.topic in partitions]
@@ -159,25 +158,6 @@ class Producer:
         await self._await_acknowledgements(kafka, sent, ends_at)
         if missing:
             raise TopicMissing(missing)
-
-    async def _count_partitions(self, kafka: AIOKafkaProducer, topics: set[str], ends_at: float) -> dict[str, int]:
-        """Count the partitions of each topic; a topic that Kafka does not know, asked a few times, is left out."""
-        counts = dict[str, int]()
-        for attempt in range(_METADATA_TRIES):
-            unknown = [topic for topic in sorted(topics) if topic not in counts]
-            for topic in unknown:
-                if partitions := kafka.client.cluster.partitions_for_topic(topic):
-                    counts[topic] = len(partitions)
-            if len(counts) == len(topics):
-                break
-            async with self._handover(kafka, "Kafka", ends_at):
-                if attempt:
-                    await asyncio.sleep(_METADATA_RETRY_S)
-                for topic in topics - counts.keys():
-                    kafka.client.add_topic(topic)
-                if not await kafka.client.force_metadata_update():
-                    raise Unavailable("Kafka does not answer")
-        return counts
 
     @asynccontextmanager
     async def _handover(self, kafka: AIOKafkaProducer, target: str, ends_at: float) -> AsyncGenerator[None]:

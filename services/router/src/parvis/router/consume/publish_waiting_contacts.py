@@ -46,8 +46,8 @@ class WaitingPublisher:
             stored = await decisions.find_decisions(connection, [row.contact_id for row in rows if row.placed_at])
         if not rows:
             return False
+        records = {row.contact_id: self._records_of(row, stored) for row in rows}
         try:
-            records = {row.contact_id: self._records_of(row, stored) for row in rows}
             await self.producer.send_all([record for of_row in records.values() for record in of_row])
         except (
             TopicMissing
