@@ -90,3 +90,16 @@ def test_a_start_that_fails_is_tried_again(supervisor: Supervisor, told: list[st
     supervisor.kill("fake")
     assert wait_until(lambda: len(tries) >= 3 and process.is_running, seconds=PATIENCE_S)
     assert "fake could not be restarted: [Errno 28] No space left on device" in told
+
+
+def test_after_the_first_readiness_a_broken_configuration_leaves_the_others_up(
+    supervisor: Supervisor, told: list[str], make: Make
+):
+    supervisor.keeps_others_up = True
+    supervisor.add(make("import sys; print('fake: misconfigured: town.yaml is gone.'); sys.exit(78)"))
+    supervisor.start("fake")
+
+    assert wait_until(lambda: bool(told), seconds=PATIENCE_S)
+    assert told[0].startswith("fake is misconfigured: town.yaml is gone. The others stay up")
+    assert supervisor.failure is None
+    assert not supervisor.failed.is_set()

@@ -1,9 +1,12 @@
 """Facts about the detection and the completeness of scans."""
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parvis.ingest_postal.sandbox.scan_file import open_scan
 from parvis.ingest_postal.verify.file_integrity import check_file_integrity
 from parvis.local.letter import BIRTH_CERTIFICATE, ScanFormat, make_scan, write_pdf
 
@@ -81,3 +84,20 @@ def test_a_linearised_pdf_that_is_shorter_than_it_says_is_not_whole():
     content = b"%PDF-1.5\n1 0 obj\n<</Linearized 1/L 90000/O 5>>\nendobj\nstartxref\n0\n%%EOF\n"
 
     assert check_file_integrity(content, size_limit_bytes=LIMIT).fault == "the PDF is shorter than it says"
+
+
+@pytest.mark.parametrize("length", [80_508, 3_000_000])
+def test_a_pdf_padded_by_any_length_is_whole(length: int):
+    assert check_file_integrity(SCANS["pdf"] + bytes(length), size_limit_bytes=LIMIT).fault is None
+
+
+@pytest.mark.parametrize("pointer", [0xFFFFFFF1, 0x7E7E7E7E, 9])
+def test_a_tiff_whose_last_page_points_nowhere_is_whole(pointer: int):
+    content = bytearray(SCANS["tiff"])
+    order = "<" if content.startswith(b"II") else ">"
+    directory: int = struct.unpack_from(order + "I", content, 4)[0]
+    entries: int = struct.unpack_from(order + "H", content, directory)[0]
+    struct.pack_into(order + "I", content, directory + 2 + 12 * entries, pointer)
+
+    assert check_file_integrity(bytes(content), size_limit_bytes=LIMIT).fault is None
+    assert open_scan(bytes(content), "image/tiff", pixels=10**8).page_count == 1

@@ -9,8 +9,9 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 
+from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.contact import ContactReceived, PersonalContact, ThreadIdentifiers
-from parvis.common.contract.errors import OutcomeUnknown, Unavailable
+from parvis.common.contract.errors import OutcomeUnknown, TopicMissing, Unavailable
 from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.testing import AN_INSTANT, FakeProducer
 from parvis.router.consume.waiting_contacts import MAX_ATTEMPTS
@@ -250,3 +251,24 @@ async def test_the_token_of_a_closed_conversation_leads_to_its_follower(town: To
         (1, make_conversation_id(first.contact_id, first.received_at)),
         (2, make_conversation_id(first.contact_id, first.received_at)),
     ]
+
+
+async def test_a_missing_topic_parks_its_own_contacts_alone(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = visit(1, "un acte de naissance"), sms(2, "un nid de poule")
+    real, topic = town.producer.send_all, "department.etat-civil"
+
+    async def send_without_topic(records: list[Record], *, deadline_s: float = 8.0) -> None:
+        missing = frozenset(record.topic for record in records if record.topic.endswith(topic))
+        await real([record for record in records if record.topic not in missing], deadline_s=deadline_s)
+        if missing:
+            raise TopicMissing(missing)
+
+    monkeypatch.setattr(town.producer, "send_all", send_without_topic)
+    await town.route(first, second)
+    assert len(await town.queue("voirie")) == 1
+    assert await waiting(town) == ["queued"]
+
+    monkeypatch.undo()
+    await town.release_waiting()
+    assert len(await town.queue("etat-civil")) == 1
+    assert await waiting(town) == []

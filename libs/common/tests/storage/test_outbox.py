@@ -141,3 +141,20 @@ async def test_a_row_that_kafka_can_never_take_is_parked_and_holds_no_other(benc
     assert "bytes" in parked[0].parked_reason
     assert "parked" in bench.outbox.health.notes["outbox-parked"]
     assert bench.outbox.health.is_ready
+
+
+async def test_a_topic_that_does_not_exist_holds_its_own_rows_alone(bench: Bench):
+    async with bench.database.transaction() as connection:
+        await bench.outbox.add(connection, Record("outbox.absent", b"k", b"0", (("ce_id", b"0"),)))
+    await bench.write(1, 2)
+    stopping = asyncio.Event()
+    relay = asyncio.create_task(bench.outbox.relay(stopping))
+
+    assert await bench.arrived(2) == ["1", "2"]
+    stopping.set()
+    await relay
+    async with bench.database.transaction() as connection:
+        unsent = (
+            await connection.execute(select(bench.outbox.table).where(bench.outbox.table.c.sent_at.is_(None)))
+        ).all()
+    assert [(row.topic, row.parked_at) for row in unsent] == [("outbox.absent", None)]

@@ -215,7 +215,7 @@ class Stack:
         for name in self.plan.services:
             self.supervisor.start(name)
         self._readiness.wait_for_all(stopping=self.stopping)
-        self._is_up = True
+        self._is_up = self.supervisor.keeps_others_up = True
         self._write_up_file()
 
     def _start_component(self, name: str | None, then: Sequence[str] | None) -> None:

@@ -1,4 +1,4 @@
-"""Restarts processes that die, and stops the whole stack when one is misconfigured."""
+"""Restarts processes that die, and stops the stack when one is misconfigured before the first readiness."""
 
 import contextlib
 import threading
@@ -26,6 +26,7 @@ class SupervisedProcess:
     is_wanted: bool = False
     exits_in_a_row: int = 0
     started_at_s: float = 0.0
+    misconfiguration: str = ""  # the sentence last reported
     due_at_s: float | None = None  # instant of the next start
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -46,6 +47,7 @@ class Supervisor:
         self._changed = changed
         self.failed = failed
         self.failure: SupervisionFailure | None = None
+        self.keeps_others_up = False  # after the first readiness a broken configuration of one concerns that one alone
         self._watched: dict[str, SupervisedProcess] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
@@ -136,7 +138,7 @@ class Supervisor:
         watched.process.wait(0)
         code = watched.process.exit_code
         if code == EXIT_MISCONFIGURED:
-            self._fail(watched, f"{watched.name} is misconfigured: {_misconfiguration_message(watched.process.tail())}")
+            self._note_misconfiguration(watched)
             return
         if time.monotonic() - watched.started_at_s > _STABLE_AFTER_S:
             watched.exits_in_a_row = 0
@@ -144,6 +146,16 @@ class Supervisor:
         watched.exits_in_a_row += 1
         watched.due_at_s = time.monotonic() + delay_s
         self._report(f"{watched.name} ended ({_describe_exit_code(code)}); restarting in {delay_s:g} s")
+
+    def _note_misconfiguration(self, watched: SupervisedProcess) -> None:
+        sentence = f"{watched.name} is misconfigured: {_misconfiguration_message(watched.process.tail())}"
+        if not self.keeps_others_up:
+            self._fail(watched, sentence)
+            return
+        if watched.misconfiguration != sentence:
+            self._report(f"{sentence} The others stay up; {watched.name} is tried again every {_LONGEST_DELAY_S:g} s.")
+        watched.misconfiguration = sentence
+        watched.due_at_s = time.monotonic() + _LONGEST_DELAY_S
 
     def _restart(self, watched: SupervisedProcess) -> None:
         watched.due_at_s = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from parvis.common.bus.cloudevents import DecodedRecord, ReceivedRecord
 from parvis.common.bus.dead_letters import ConsumerHalt, DeadLetterLimit, build_dead_letter
 from parvis.common.bus.group_membership import GroupMembership
+from parvis.common.bus.machine_faults import raise_if_machine_at_fault
 from parvis.common.bus.producer import Producer
 from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.errors import Poison, Unavailable
@@ -27,8 +28,9 @@ HandleBatch = Callable[[Sequence[DecodedRecord]], Awaitable[None]]
 class BatchProcessor:
     """Decodes and handles batches, with retries, dead letters and the consumer's halt.
 
-    Raises: nothing that the handler raises. Unavailable is retried; after anything else the batch is halved until the
-            record that causes it is alone, and that record becomes a dead letter.
+    Raises: MemoryError, which ends the process: it is the machine's trouble, no record's. Unavailable and an OSError of the
+            machine (no file descriptor, no space) are retried; after anything else the batch is halved until the record that
+            causes it is alone, and that record becomes a dead letter.
     """
 
     subscription: Subscription
@@ -69,12 +71,22 @@ class BatchProcessor:
 
     async def _handle_all(self, items: Sequence[DecodedRecord], stopping: asyncio.Event) -> bool:
         try:
-            if not await self.retry_while_unavailable(lambda: self.handle(items), stopping):
+            if not await self.retry_while_unavailable(lambda: self._handle_by_fault(items), stopping):
                 return False
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001 (a bug must not stop the partition; the dead letter names it)
             return await self._isolate_failure(items, error, stopping)
         self._limit.count_handled(len(items))
         return True
+
+    async def _handle_by_fault(self, items: Sequence[DecodedRecord]) -> None:
+        """Run the handler. Raises: MemoryError and Unavailable for the machine's trouble, also out of a group of tasks."""
+        try:
+            await self.handle(items)
+        except Exception as error:
+            raise_if_machine_at_fault(error)
+            raise
 
     async def _isolate_failure(self, items: Sequence[DecodedRecord], error: Exception, stopping: asyncio.Event) -> bool:
         """Halve the batch until the failing record is alone, then dead-letter it."""

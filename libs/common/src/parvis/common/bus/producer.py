@@ -22,7 +22,8 @@ from aiokafka.errors import (
 
 from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.record_batches import build_record_batches
-from parvis.common.contract.errors import OutcomeUnknown, ParvisError, Poison, Unavailable
+from parvis.common.bus.topic_metadata import count_partitions
+from parvis.common.contract.errors import OutcomeUnknown, ParvisError, Poison, TopicMissing, Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
@@ -105,6 +106,7 @@ class Producer:
         """Write records in order and wait for all acknowledgements. They are sent at once, in batches per partition.
 
         Raises: Poison, when Kafka refused any of them; others may be written. The caller then sends them one by one.
+                TopicMissing, when some topics do not exist; all records of the other topics are written.
         """
         await self._send_within_deadline(records, deadline_s, self._send_batches)
 
@@ -136,10 +138,12 @@ class Producer:
 
     async def _send_batches(self, records: Sequence[Record], ends_at: float) -> None:
         kafka = await self._connected_client(ends_at)
-        partitions, sent = dict[str, int](), list[_PendingAck]()
-        for topic in dict.fromkeys(record.topic for record in records):
-            async with self._handover(kafka, topic, ends_at):
-                partitions[topic] = len(await kafka.partitions_for(topic))
+        sent = list[_PendingAck]()
+        async with self._handover(kafka, "Kafka", ends_at):
+            partitions = await count_partitions(kafka.client, {record.topic for record in records})
+        missing = frozenset(record.topic for record in records if record.topic not in partitions)
+        if missing:
+            records = [record for record in records if record.topic in partitions]
         try:
             async with self._handover(kafka, "Kafka", ends_at):
                 for batch in build_record_batches(
@@ -152,6 +156,8 @@ class Producer:
                 await self._await_acknowledgements(kafka, sent, ends_at)
             raise
         await self._await_acknowledgements(kafka, sent, ends_at)
+        if missing:
+            raise TopicMissing(missing)
 
     @asynccontextmanager
     async def _handover(self, kafka: AIOKafkaProducer, target: str, ends_at: float) -> AsyncGenerator[None]:

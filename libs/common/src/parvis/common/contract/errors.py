@@ -4,6 +4,7 @@ ParvisError
 ├── Rejected        the caller must act       4xx, SMTP 5xx; never retried
 ├── Poison          nobody can act            dead letter, then commit
 ├── Unavailable     the world must recover    pause, back off, do not commit
+│   ├── TopicMissing    one topic does not exist; records of the others were written
 │   ├── RowLocked       another transaction holds a row; a caller that must not wait parks its work
 │   └── OutcomeUnknown  it may have happened all the same; a retry must carry the same id
 └── Misconfigured   the operator must act     exit 78
@@ -32,6 +33,14 @@ class Unavailable(ParvisError):
 
 class OutcomeUnknown(Unavailable):
     """No answer came in time; it may have been done, or may still be."""
+
+
+class TopicMissing(Unavailable):
+    """Kafka has no such topic. The records of all other topics were written, in their order."""
+
+    def __init__(self, topics: frozenset[str]) -> None:
+        super().__init__(f"Kafka has no topic {', '.join(sorted(topics))}: run `parvis topics apply`")
+        self.topics = topics
 
 
 class RowLocked(Unavailable):

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.contract.errors import Poison, TopicMissing, Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.backoff import Backoff
 from parvis.common.runtime.concurrency import first_completed
@@ -134,12 +134,17 @@ class Outbox:
         return len(rows)
 
     async def _send(self, connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[int]:
-        """Send rows in their order. Gives the ids of those that Kafka can never take; they are parked.
+        """Send rows in their order. Gives the ids of those that Kafka did not take: parked, or waiting for their topic.
 
         After a Poison all are sent again, one by one: some may be there twice then, with the same event ids.
         """
         try:
             await self.producer.send_all([_record_of(row) for row in rows])
+        except TopicMissing as missing:
+            waiting = {row["id"] for row in rows if row["topic"] in missing.topics}
+            if len(waiting) == len(rows):
+                raise
+            return waiting
         except Poison:
             parked: set[int] = set()
             for row in rows:

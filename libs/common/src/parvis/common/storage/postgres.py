@@ -2,8 +2,8 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,10 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from parvis.common.contract.errors import RowLocked, Unavailable
+from parvis.common.contract.errors import Unavailable
+from parvis.common.storage.sqlstates import sqlstate_of, unavailable_by_state
 
 _MIGRATION_LOCK = 0x70617276  # "parv": one migration at a time in a database
-# SQLSTATE of a missing table, schema or column: a service may start before `parvis migrate`; it waits, it does not dead-letter.
-_MISSING_TABLES = ("42P01", "3F000", "42703")
-# SQLSTATE classes that pass by themselves: connection, resources, operator intervention, serialization, deadlock.
-_TRANSIENT = ("08", "53", "57", "40", "25006")
-_LOCK_NOT_AVAILABLE = "55P03"  # lock_not_available: after lock_timeout
 
 
 class Database:
@@ -28,8 +24,9 @@ class Database:
 
     Gives:  transaction() opens a transaction; it commits at the end of the block, or rolls back.
     Shape:  server_settings, parameters of PostgreSQL for every session of this service.
-    Raises: Unavailable, when the server is away, slow or in conflict; after a lost commit nothing is known,
-            so every write is keyed by an id and may be repeated.
+    Raises: Unavailable, when the server is away, slow or in conflict, when no connection can be made for whatever reason,
+            and when an operator must act (login, rights, migration, disk); after a lost commit nothing is known, so every
+            write is keyed by an id and may be repeated.
     """
 
     def __init__(
@@ -62,9 +59,11 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncConnection]:
         try:
-            async with self.engine.begin() as connection:
+            async with AsyncExitStack() as stack:
+                with _while_connecting():
+                    connection = await stack.enter_async_context(self.engine.begin())
                 yield connection
-        except (OperationalError, InterfaceError, PoolTimeoutError, OSError, TimeoutError) as error:
+        except (PoolTimeoutError, OSError, TimeoutError) as error:
             raise Unavailable("PostgreSQL does not answer") from error
         except DBAPIError as error:
             if passing := _unavailable(error):
@@ -78,8 +77,10 @@ class Database:
         Raises: as transaction(); asyncpg's IntegrityConstraintViolationError passes.
         """
         try:
-            async with self.engine.connect() as connection:
-                raw = await connection.get_raw_connection()
+            async with AsyncExitStack() as stack:
+                with _while_connecting():
+                    connection = await stack.enter_async_context(self.engine.connect())
+                    raw = await connection.get_raw_connection()
                 driver: Any = raw.driver_connection
                 try:
                     yield driver
@@ -95,12 +96,8 @@ class Database:
             OperationalError,
         ) as error:
             raise Unavailable("PostgreSQL does not answer") from error
-        except DBAPIError as error:  # while it connects: the server is starting up
-            if passing := _unavailable(error):
-                raise passing from error
-            raise
         except asyncpg.PostgresError as error:
-            if passing := _unavailable_by_state(str(getattr(error, "sqlstate", None) or "")):
+            if passing := unavailable_by_state(sqlstate_of(error)):
                 raise passing from error
             raise
 
@@ -113,29 +110,26 @@ class Database:
         await self.engine.dispose()
 
 
+@contextmanager
+def _while_connecting() -> Generator[None]:
+    """Whatever fails before there is a connection is no statement's fault."""
+    try:
+        yield
+    except (Unavailable, MemoryError):
+        raise
+    except Exception as error:
+        raise unavailable_by_state(sqlstate_of(error)) or Unavailable("PostgreSQL does not answer") from error
+
+
 def _unavailable(error: DBAPIError) -> Unavailable | None:
-    if isinstance(error, InternalError) and not _sqlstate(
-        error
-    ):  # asyncpg's own, when the server ends while it connects
-        return Unavailable("PostgreSQL does not answer")
-    return _unavailable_by_state(_sqlstate(error)) or (_conflict() if error.connection_invalidated else None)
-
-
-def _unavailable_by_state(state: str) -> Unavailable | None:
-    """Map an SQLSTATE that passes by itself, or by an operator's action, to Unavailable; None for any other."""
-    if state in _MISSING_TABLES:
-        return Unavailable("the tables are missing or too old: run `parvis migrate`")
-    if state == _LOCK_NOT_AVAILABLE:
-        return RowLocked("somebody else holds a row")
-    return _conflict() if state.startswith(_TRANSIENT) else None
-
-
-def _conflict() -> Unavailable:
-    return Unavailable("PostgreSQL is in conflict or restarting")
-
-
-def _sqlstate(error: DBAPIError) -> str:
-    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""
+    state = sqlstate_of(error)
+    if passing := unavailable_by_state(state):
+        return passing
+    # Without a state: the driver's own error, when the server goes away.
+    lost = error.connection_invalidated or (
+        not state and isinstance(error, (OperationalError, InterfaceError, InternalError))
+    )
+    return Unavailable("PostgreSQL does not answer") if lost else None
 
 
 def schema_metadata(schema: str) -> MetaData:

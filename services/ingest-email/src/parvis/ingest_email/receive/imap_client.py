@@ -111,13 +111,25 @@ class ImapMailbox:
         later_uids = sorted(mail_uid for mail_uid in self._client.search(["UID", f"{uid + 1}:*"]) if mail_uid > uid)[
             :most
         ]
-        listed = self._client.fetch(later_uids, ["RFC822.SIZE", "INTERNALDATE"])
+        listed = self._sizes_of(later_uids)
         return [
             MailSummary(mail_uid, listed[mail_uid][b"RFC822.SIZE"], listed[mail_uid][b"INTERNALDATE"])
             if b"RFC822.SIZE" in listed.get(mail_uid, {})
             else MailSummary(mail_uid, 0, datetime.now().astimezone())
             for mail_uid in later_uids
         ]
+
+    def _sizes_of(self, uids: list[int]) -> dict[int, Any]:
+        """List sizes and dates; where the host answers NO for one mail, it is left out and the others are listed."""
+        try:
+            return self._client.fetch(uids, ["RFC822.SIZE", "INTERNALDATE"])
+        except IMAPClientError as error:
+            if isinstance(error, IMAPClient.AbortError):
+                raise
+        if len(uids) <= 1:
+            return {}
+        middle = len(uids) // 2
+        return self._sizes_of(uids[:middle]) | self._sizes_of(uids[middle:])
 
     def _has_uid(self, uid: int) -> bool:
         if uid > _MAX_UID:

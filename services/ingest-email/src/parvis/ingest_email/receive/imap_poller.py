@@ -138,6 +138,10 @@ class ImapPoller:
             log.exception(
                 "mail.given_up", channel="email", host=self.account.host, reason=str(error), attempt=_MAX_ATTEMPTS
             )
+            self.health.add_note(
+                f"{self.health_part}-skipped",
+                f"mail with UID {summary.uid} could not be fetched; read it in the mailbox",
+            )
             await self._skip(folder, summary.uid)
             raise  # the connection is broken; the next one starts after this mail
         async with imap_position.folder_lock(self.database, folder) as is_locked:

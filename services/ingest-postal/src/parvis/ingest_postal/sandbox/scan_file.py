@@ -3,6 +3,8 @@
 import io
 import itertools
 import math
+import struct
+import warnings
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -19,6 +21,7 @@ READING_DPI = 300
 _SCREEN_SIDE = 1754  # A4 at 150 dpi
 _PILLOW_FORMATS = {"image/tiff": "TIFF", "image/png": "PNG", "image/jpeg": "JPEG"}
 _MANY_OUTLINES = 200  # a line under a heading is one outline; the letters of a sentence are dozens
+_MOST_FRAMES = 2000
 _PASSWORD_CODE = 4  # FPDF_ERR_PASSWORD
 
 
@@ -111,7 +114,8 @@ class _ImageScan:
         self._pixels = pixels
         try:
             self._image: Image.Image = Image.open(io.BytesIO(content), formats=[pillow_format])
-            self.page_count: int = getattr(self._image, "n_frames", 1)
+            # A JPEG is one page: what it announces besides (CIPA DC-007) are previews and views that no program shows.
+            self.page_count: int = 1 if pillow_format == "JPEG" else _count_frames(self._image)
         except (OSError, ValueError, SyntaxError) as error:
             raise UnreadableScan("damaged picture") from error
 
@@ -142,6 +146,20 @@ class _ImageScan:
     def annotations(self, index: int) -> tuple[str, ...]:
         del index
         return ()
+
+
+def _count_frames(image: Image.Image) -> int:
+    """Count the pages up to a pointer that leads to none."""
+    count = 1
+    warnings.simplefilter("ignore", UserWarning)  # Pillow's, about garbage behind the last page
+    try:
+        while count < _MOST_FRAMES and getattr(image, "is_animated", True):
+            image.seek(count)
+            count += 1
+    except (EOFError, OSError, ValueError, SyntaxError, LookupError, TypeError, struct.error):
+        pass
+    image.seek(0)
+    return count
 
 
 def _picture_areas(page: Any) -> Iterator[float]:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from parvis.ingest_postal.models.scan import MediaType
 
 _TAIL_BYTES = 1024  # ISO 32000 annex H.3.4.4: readers look for the end of a PDF in its last 1,024 bytes
+_PADDING = b"\0\r\n\t\f "  # white space of ISO 32000, 7.2.3
 _MOST_DIRECTORIES = 2000
 _OFFSETS, _COUNTS = (273, 324), (279, 325)  # TIFF 6.0: StripOffsets, TileOffsets; StripByteCounts, TileByteCounts
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_HIGHEST_TYPE = 18  # IFD8 of BigTIFF
 _WIDTHS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}  # TIFF field type: struct letter, of those that hold an offset
 
 
@@ -30,6 +33,8 @@ def check_file_integrity(content: bytes, *, size_limit_bytes: int) -> FileVerdic
         return FileVerdict(None, "the file is empty")
     if len(content) > size_limit_bytes:
         return FileVerdict(None, f"the file is larger than {size_limit_bytes // (1024 * 1024)} MiB")
+    if content[:4] in _TIFF_STARTS:
+        return FileVerdict("image/tiff", _fault_of_tiff(content, size_limit_bytes))
     for media_type, is_such, fault_of in _KINDS:
         if is_such(content):
             return FileVerdict(media_type, fault_of(content))
@@ -37,8 +42,8 @@ def check_file_integrity(content: bytes, *, size_limit_bytes: int) -> FileVerdic
 
 
 def _fault_of_pdf(content: bytes) -> str | None:
-    end = content[-8 * _TAIL_BYTES :].rstrip(b"\0\r\n\t ")  # some scanners pad the file to whole blocks
-    if b"%%EOF" not in end[-_TAIL_BYTES:]:
+    end = len(content.rstrip(_PADDING))  # some programs pad the file, by any length
+    if b"%%EOF" not in content[max(0, end - _TAIL_BYTES) : end]:
         return "the end of the PDF is missing"
     head = content[: 2 * _TAIL_BYTES]
     if b"/Linearized" in head:  # such a file has a %%EOF near its beginning too, but states its length
@@ -74,10 +79,10 @@ def _fault_of_png(content: bytes) -> str | None:
     return "the end of the PNG is missing"
 
 
-def _fault_of_tiff(content: bytes) -> str | None:
+def _fault_of_tiff(content: bytes, size_limit_bytes: int) -> str | None:
     """Every directory and every strip or tile that it names must lie within the file."""
     try:
-        end = _end_of_tiff(content)
+        end = _end_of_tiff(content, size_limit_bytes)
     except (struct.error, OverflowError):  # an offset points beyond the file, or overflows
         return "a directory of the TIFF is missing"
     if end is None:
@@ -85,7 +90,10 @@ def _fault_of_tiff(content: bytes) -> str | None:
     return "a part of the TIFF is missing" if end > len(content) else None
 
 
-def _end_of_tiff(content: bytes) -> int | None:
+def _end_of_tiff(content: bytes, size_limit_bytes: int) -> int | None:
+    """Where the last page ends; None without any. As libtiff does, it stops at a pointer that leads to no directory:
+    one beyond the largest file that is accepted, or one to bytes that are none.
+    """
     order = "<" if content.startswith(b"II") else ">"
     big = content[2:3] == b"+" or content[3:4] == b"+"
     pointer, number = ("Q", "Q") if big else ("I", "H")
@@ -97,9 +105,22 @@ def _end_of_tiff(content: bytes) -> int | None:
         entries: int = struct.unpack_from(order + number, content, directory)[0]
         first = directory + struct.calcsize(order + number)
         width = 20 if big else 12
-        end = max(end or 0, _end_of_directory(content, order, big, range(first, first + entries * width, width)))
-        directory = struct.unpack_from(order + pointer, content, first + entries * width)[0]
+        entry_offsets = range(first, first + entries * width, width)
+        if end is not None and first <= len(content) and not _is_directory(content, order, entry_offsets):
+            break
+        end = max(end or 0, _end_of_directory(content, order, big, entry_offsets))
+        directory = struct.unpack_from(order + pointer, content, entry_offsets.stop)[0]
+        if directory > size_limit_bytes:
+            break
     return end
+
+
+def _is_directory(content: bytes, order: str, entry_offsets: range) -> bool:
+    """Whether this looks like a directory: it has entries, of known types, with rising tags (TIFF 6.0, section 2)."""
+    within = range(entry_offsets.start, min(entry_offsets.stop, len(content) - 3), entry_offsets.step)
+    entries = [struct.unpack_from(order + "HH", content, offset) for offset in within[:4096]]
+    tags = [tag for tag, _ in entries]
+    return bool(tags) and tags == sorted(tags) and all(1 <= kind <= _HIGHEST_TYPE for _, kind in entries)
 
 
 def _end_of_directory(content: bytes, order: str, big: bool, entry_offsets: range) -> int:
@@ -132,5 +153,4 @@ _KINDS: tuple[tuple[MediaType, Callable[[bytes], bool], Callable[[bytes], str | 
     ("application/pdf", lambda content: b"%PDF-" in content[:_TAIL_BYTES], _fault_of_pdf),
     ("image/jpeg", lambda content: content.startswith(b"\xff\xd8\xff"), _fault_of_jpeg),
     ("image/png", lambda content: content.startswith(b"\x89PNG\r\n\x1a\n"), _fault_of_png),
-    ("image/tiff", lambda content: content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), _fault_of_tiff),
 )

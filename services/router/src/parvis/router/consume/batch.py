@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.cloudevents import DecodedRecord, Record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.errors import RowLocked
+from parvis.common.contract.errors import RowLocked, TopicMissing
 from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.common.storage.postgres import Database
 from parvis.router.consume.classification import classify_contacts
@@ -68,7 +68,14 @@ class BatchRouter:
 
         The pipeline calls `prepare` and `store` itself; this is for a batch that failed there.
         """
-        await self.producer.send_all(await self.store(self.prepare(items)))
+        batch = self.prepare(items)
+        records = await self.store(batch)
+        try:
+            await self.producer.send_all(records)
+        except TopicMissing as missing:  # its own contacts wait, the others have gone
+            parked = await self.waiting.park_decided(batch.incoming, missing)
+            if any(record.topic in missing.topics and record not in parked for record in records):
+                raise
 
     def prepare(self, items: Sequence[DecodedRecord]) -> RoutingBatch:
         """Sort a batch by kind and apply the rules to its contacts. CPU only, no I/O."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.dead_letters import build_dead_letter
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.contract.errors import Poison, TopicMissing, Unavailable
 from parvis.common.runtime import clock, metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
@@ -46,8 +46,14 @@ class WaitingPublisher:
             stored = await decisions.find_decisions(connection, [row.contact_id for row in rows if row.placed_at])
         if not rows:
             return False
+        records = {row.contact_id: self._records_of(row, stored) for row in rows}
         try:
-            await self.producer.send_all([record for row in rows for record in self._records_of(row, stored)])
+            await self.producer.send_all([record for of_row in records.values() for record in of_row])
+        except (
+            TopicMissing
+        ) as missing:  # the rows of that topic stay claimed until `CLAIM` is over, the others are done
+            rows = [row for row in rows if not any(r.topic in missing.topics for r in records[row.contact_id])]
+            log.warning("waiting.delayed", reason=str(missing))
         except Unavailable:
             async with self.database.transaction() as connection:
                 await waiting_queue.release_claims(connection, [row.contact_id for row in rows])

@@ -9,13 +9,14 @@ from uuid import UUID
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contract.errors import Poison, RowLocked, Unavailable
+from parvis.common.bus.cloudevents import Record
+from parvis.common.contract.errors import Poison, RowLocked, TopicMissing, Unavailable
 from parvis.common.runtime import clock, metrics
 from parvis.common.runtime.concurrency import first_completed
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
-from parvis.router.consume.contact_assignment import AssignmentWork, ContactAssigner
+from parvis.router.consume.contact_assignment import AssignmentWork, ContactAssigner, decode_routing
 from parvis.router.consume.contact_reading import IncomingContact
 from parvis.router.consume.publish_waiting_contacts import WaitingPublisher
 from parvis.router.decide.assignment import AssignedContact, assign_contact, assign_given_up, assign_unanswered
@@ -97,6 +98,22 @@ class WaitingContacts:
             row = parked_row(contact, incoming.record, at, due_at=at + FIRST_WAIT, reason=reason)
             await waiting_queue.insert_waiting(connection, [replace(row, why="queued", due_at=None) if before else row])
         log.warning("contact.set_aside", contact_id=contact.contact_id, reason=reason)
+
+    async def park_decided(self, incoming: Sequence[IncomingContact], missing: TopicMissing) -> list[Record]:
+        """Store decided contacts whose topic does not exist; they are published again and again until it does. Gives their records."""
+        at, parked = self.now(), list[Record]()
+        async with self.database.transaction() as connection:
+            stored = await decisions.find_decisions(connection, [UUID(each.key) for each in incoming])
+            for each in incoming:
+                if (decision := stored.get(UUID(each.key))) is None:
+                    continue
+                records = self.publisher.records.contact_records(each, decode_routing(decision))
+                if any(record.topic in missing.topics for record in records):
+                    row = parked_row(each.contact, each.record, at, due_at=at, reason=str(missing))
+                    await waiting_queue.insert_published_later(connection, replace(row, why="queued", due_at=None), at)
+                    log.warning("contact.parked", contact_id=each.contact.contact_id, reason=str(missing))
+                    parked += records
+        return parked
 
     async def count(self) -> None:
         """Measure how many contacts wait; /ready notes an overdue one."""

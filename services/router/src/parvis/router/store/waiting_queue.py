@@ -140,6 +140,12 @@ async def insert_waiting(connection: AsyncConnection, rows: Sequence[WaitingRow]
             raise ConcurrentUpdate("another router holds a contact of this sender")
 
 
+async def insert_published_later(connection: AsyncConnection, row: WaitingRow, at: datetime) -> None:
+    """Store a contact whose decision is stored and whose records could not be produced; again is nothing new."""
+    await connection.execute(_INSERT, _values(row))
+    await mark_assigned(connection, [row.contact_id], at)
+
+
 async def update_waiting(connection: AsyncConnection, rows: Sequence[WaitingRow]) -> None:
     """Store the new reason and due time of these contacts."""
     for row in rows:
