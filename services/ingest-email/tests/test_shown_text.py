@@ -27,8 +27,78 @@ def test_words_that_are_shown_or_all_there_are_stay(page: str) -> None:
 
 @pytest.mark.parametrize(
     "style",
-    ["display:none", "font-size:0", "visibility:hidden", "opacity:0", "max-height:0;overflow:hidden", "font-size:0.0em !important"],
+    [
+        "display:none",
+        "font-size:0",
+        "visibility:hidden",
+        "opacity:0",
+        "max-height:0;overflow:hidden",
+        "font-size:0.0em !important",
+    ],
 )
 def test_words_that_are_hidden_beside_others_are_left_out(style: str) -> None:
     text = html_to_text(f'<div style="{style}"><b style="font-size:2em">Aperçu</b></div><p>{WORDS}</p>')
     assert text == WORDS
+
+
+def alternative(plain: str, page: str, *, second: str = "text/html") -> bytes:
+    return (
+        "From: camille@citizens.example\nSubject: Banc\nMIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=b\n\n"
+        f"--b\nContent-Type: text/plain; charset=utf-8\n\n{plain}\n"
+        f"--b\nContent-Type: {second}; charset=utf-8\n\n{page}\n--b--\n"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        "\u200b\u200c\u00ad",
+        "\ufffc",
+        "-",
+        "[image: logo.png]",
+        "Bonjour,",
+        "Le banc de la",
+        "Ce courriel est en texte riche.",
+        "This is a multi-part message in MIME format.",
+        "Votre logiciel ne supporte pas ce format.",
+    ],
+)
+def test_a_plain_part_that_says_little_hides_no_page(plain: str) -> None:
+    page = f"<p>Bonjour,</p><p>{WORDS} depuis hier, et une planche manque devant la fontaine.</p>"
+    mail, _ = parse_mail(alternative(plain, page))
+    assert WORDS in mail.text
+    assert mail.trouble is None
+
+
+def test_a_plain_part_of_its_own_stays_with_the_page() -> None:
+    mail, _ = parse_mail(alternative("Appelez Zoé", f"<p>{WORDS} depuis hier, et une planche manque.</p>"))
+    assert "Appelez Zoé" in mail.text
+    assert WORDS in mail.text
+
+
+def test_a_plain_text_that_says_the_same_is_taken() -> None:
+    mail, _ = parse_mail(alternative(f"{WORDS}.", f"<p><b>{WORDS}</b>.</p>"))
+    assert mail.text == f"{WORDS}."
+
+
+def test_rtf_is_read_as_rtf() -> None:
+    content = b"From: camille@citizens.example\nSubject: x\nContent-Type: text/rtf\n\n{\\rtf1\\ansi Le banc est cass\\'e9\\par}"
+    assert parse_mail(content)[0].text == "Le banc est cassé"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Lire le message : https://confidential-mail.google.com/msg/AB12",
+        "Votre messagerie ne prend pas en charge ce message.",
+    ],
+)
+def test_a_text_that_stands_in_for_another_is_unreadable(text: str) -> None:
+    content = f"From: camille@citizens.example\nSubject: x\nContent-Type: text/plain; charset=utf-8\n\n{text}\n"
+    mail, _ = parse_mail(content.encode())
+    assert mail.trouble
+    assert mail.text == text
+
+
+def test_an_empty_mail_is_unreadable() -> None:
+    assert parse_mail(b"From: camille@citizens.example\n\n\n")[0].trouble

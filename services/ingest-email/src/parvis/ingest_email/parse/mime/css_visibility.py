@@ -55,9 +55,7 @@ def _removes(rules: dict[str, str], *, is_hidden: bool) -> bool:
     if display == "none" or (is_hidden and not display):
         return True
     clips = "hidden" in (rules.get("overflow", ""), rules.get("overflow-x", ""), rules.get("overflow-y", ""))
-    return clips and any(
-        _is_nothing(rules.get(name, "")) for name in ("height", "max-height", "width", "max-width")
-    )
+    return clips and any(_is_nothing(rules.get(name, "")) for name in ("height", "max-height", "width", "max-width"))
 
 
 def _inherited(parent: bool, value: str, hiding: tuple[str, ...]) -> bool:
