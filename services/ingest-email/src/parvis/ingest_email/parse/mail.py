@@ -15,7 +15,7 @@ from parvis.ingest_email.parse.quoting.split_reply import SIGNATURE_CHARACTERS, 
 # Raised by parsers for unforeseen bytes; then only the header is used.
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _ANSWER = re.compile(
-    r"(?:re|aw|sv|vs|antw|odp|r[ée]f?|r|ynt|atb|回复|答复|回覆|отв)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
+    r"(?:re|aw|sv|vs|antw|odp|r[ée][fp]?|r|ynt|atb|回复|答复|回覆|отв)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
 )
 
 _SENT_ON = re.compile(
