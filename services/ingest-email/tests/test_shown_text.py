@@ -3,6 +3,7 @@
 import pytest
 
 from parvis.ingest_email.parse.mail import parse_mail
+from parvis.ingest_email.parse.mime.charsets import clean_line
 from parvis.ingest_email.parse.mime.html_text import html_to_text
 
 WORDS = "Le banc de la place est cassé"
@@ -102,3 +103,16 @@ def test_a_text_that_stands_in_for_another_is_unreadable(text: str) -> None:
 
 def test_an_empty_mail_is_unreadable() -> None:
     assert parse_mail(b"From: camille@citizens.example\n\n\n")[0].trouble
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Inon\u00addation rue Basse", "Inondation rue Basse"),
+        ("Place \U0001f468\u200d\U0001f469\u200d\U0001f467", "Place \U0001f468\u200d\U0001f469\u200d\U0001f467"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        ("i\u200bn\u2060o\u200dn", "inon"),
+    ],
+)
+def test_a_subject_keeps_joiners_that_join(written: str, shown: str) -> None:
+    assert clean_line(written, 100) == shown
