@@ -14,6 +14,7 @@ OWN = "Une conduite fuit devant le numéro 4 et la cave se remplit."
         "Le 3 mai 2026 à 10:15, votre service nous a écrit :",
         "Le 3 mai 2026 à 10:15, M. Exemple (exemple@citizens.example) vous a écrit :",
         "On 3 May 2026 at 10:15 your clerk, who wrote:",
+        "On 3/05/2026 at 10:15 the tax clerk wrote:",
         "Date : 14 mai 2026\nDe : 14h à 18h\nMail : club@citizens.example\n",
         "Cordialement\n--",
     ],

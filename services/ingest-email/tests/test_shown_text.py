@@ -62,6 +62,7 @@ def alternative(plain: str, page: str, *, second: str = "text/html") -> bytes:
         "Ce courriel est en texte riche.",
         "This is a multi-part message in MIME format.",
         "Votre logiciel ne supporte pas ce format.",
+        "Il faut un autre programme afin de voir la suite de cette lettre, merci.",
     ],
 )
 def test_a_plain_part_that_says_little_hides_no_page(plain: str) -> None:

@@ -27,10 +27,12 @@ def is_short(text: str) -> bool:
 
 
 def says_more(page: str, text: str) -> bool:
-    """Whether a page has clearly more words than a short text."""
+    """Whether a page has clearly more words than a short text, or others."""
     if not is_short(text):
         return False
     words = len(list_words(text))
+    if not says_nothing_else(page, text) and not says_nothing_else(text, page):
+        return True
     return len(list_words(page)) >= max(words + _FEWEST_MORE, words * _TIMES)
 
 

@@ -44,6 +44,8 @@ _TOLD = re.compile(
     r"(?:\b(?:nous|vous|lui|leur|me|te|on|il|elle|ils|elles|qui|he|she|they|we|i|you|who)\s+(?:\w+\s+)?|\b[mtl]['’])(?:a écrit|ont écrit|wrote|writes|sent)\b",
     re.IGNORECASE,
 )
+# Without an address a name must stand before the verb; « your colleague wrote » is prose.
+_BY_NO_NAME = re.compile(r"(?<![\w.-])[a-zà-ÿ]+,?\s+(?:a écrit|wrote|writes|sent)\s?[:\uff1a]?$")
 _FORWARDED = re.compile(rf"(?:{alternatives(quote_phrases.FORWARDED)})(?!\w)", re.IGNORECASE)
 _LABELS = {
     kind: re.compile(rf"(?:^|(?<=\s)|(?<=\*))(?:{alternatives(words)})\*{{0,2}}\s?[:\uff1a]", re.IGNORECASE)
@@ -164,7 +166,7 @@ def _find_attribution(lines: Sequence[str], at: int, *, is_reply: bool) -> Quote
             if any(_starts_later(lines, later, at + size) for later in range(at + 1, at + size)):
                 break
             mark = _build_marker(lines, at, size)
-            if mark.is_rest and _TOLD.search(joined):
+            if mark.is_rest and (_TOLD.search(joined) or (not _ADDRESS.search(joined) and _BY_NO_NAME.search(joined))):
                 return QuoteMarker()
             is_sure = not mark.is_rest or _ADDRESS.search(joined) or (is_reply and _CLOCK.search(joined))
             return mark if is_sure else QuoteMarker()
