@@ -99,7 +99,7 @@ def test_counted_files_without_a_url_make_the_contact_unreadable() -> None:
 
 
 def test_a_blank_message_is_a_contact() -> None:
-    assert contact_of(sample("blank")).unreadable is None
+    assert contact_of(sample("blank")).unreadable == "the message is empty"
 
 
 @pytest.mark.parametrize("missing", ["AccountSid", "MessageSid"])
@@ -193,3 +193,24 @@ def test_read_over_whatsapp_is_delivered() -> None:
     form = A_FORM | {"MessageStatus": "read", "To": "whatsapp:+33639980002"}
     report = parse_status_callback(told_by(urlencode(form).encode()), reply_id=REPLY, reported_at=AN_INSTANT)
     assert (report.outcome, report.channel) == ("delivered", "whatsapp")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"Latitude": "48.1", "Longitude": "2.2", "Address": "3 rue du Port"}, ["48.1, 2.2", "3 rue du Port"]),
+        ({"InteractiveData": '{"flow_token": "x", "screen": {"place": "3 rue du Port"}}'}, ["place : 3 rue du Port"]),
+        ({"InteractiveData": "not json"}, ["not json"]),
+        ({"ButtonText": "Oui"}, ["Oui"]),
+    ],
+)
+def test_a_message_without_a_body_has_the_words_of_its_other_fields(fields: dict[str, str], words: list[str]) -> None:
+    contact = contact_of(urlencode({**A_FORM, "Body": "", **fields}).encode())
+    assert all(word in contact.personal.text for word in words)
+    assert "flow_token" not in contact.personal.text
+    assert contact.unreadable is None
+
+
+def test_a_message_of_an_unknown_kind_is_unreadable() -> None:
+    contact = contact_of(urlencode({**A_FORM, "Body": "", "MessageType": "contacts"}).encode())
+    assert contact.unreadable == "has no text that can be read (kind: contacts)"

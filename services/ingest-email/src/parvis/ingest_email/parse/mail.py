@@ -9,12 +9,13 @@ from parvis.ingest_email.parse.machine_sent import find_machine_reason
 from parvis.ingest_email.parse.mime.body import parse_body
 from parvis.ingest_email.parse.mime.collected_parts import ParsedBody
 from parvis.ingest_email.parse.mime.headers import Headers, list_thread_ids, parse_headers
+from parvis.ingest_email.parse.mime.stand_ins import find_stand_in
 from parvis.ingest_email.parse.quoting.split_reply import SIGNATURE_CHARACTERS, SplitReply, split_reply
 
 # Raised by parsers for unforeseen bytes; then only the header is used.
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _ANSWER = re.compile(
-    r"(?:re|aw|sv|vs|antw|odp|r[ée]f?|r|ynt|atb|回复|答复|回覆|отв)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
+    r"(?:re|aw|sv|vs|antw|odp|r[ée][fp]?|r|ynt|atb|回复|答复|回覆|отв)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
 )
 
 _SENT_ON = re.compile(
@@ -40,7 +41,7 @@ def parse_mail(content: bytes) -> tuple[ParsedMail, list[bytes]]:
         if not (report and head.machine)
         else [SplitReply(text_part.text) for text_part in body.texts]
     )
-    return head.model_copy(update=_body_fields(body, parts)), [file for _, file in body.attachments]
+    return head.model_copy(update=_body_fields(body, parts, head.subject)), [file for _, file in body.attachments]
 
 
 def _split_texts(body: ParsedBody, head: ParsedMail) -> list[SplitReply]:
@@ -49,12 +50,14 @@ def _split_texts(body: ParsedBody, head: ParsedMail) -> list[SplitReply]:
     return [split_reply(text_part.text, is_reply=is_reply, is_sent_on=is_sent_on) for text_part in body.texts]
 
 
-def _body_fields(body: ParsedBody, parts: Sequence[SplitReply]) -> dict[str, object]:
+def _body_fields(body: ParsedBody, parts: Sequence[SplitReply], subject: str) -> dict[str, object]:
     if any(part.is_forward for part in parts) and "mail-forwarded" not in body.remarks:
         body.add_remark("mail-forwarded")
     text, quoted = _join([part.text for part in parts]), _join([*(part.quoted for part in parts), *body.quoted])
     if not text and body.quoted:  # a mail without text of its own: the forwarded mail is its text
         text, quoted = _join(body.quoted), ""
+    if trouble := find_stand_in(text, quoted, is_empty=not (body.attachments or subject)):
+        body.add_trouble(trouble)
     return {
         "text": text,
         "quoted": quoted,

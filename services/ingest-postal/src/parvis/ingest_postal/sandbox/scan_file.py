@@ -20,6 +20,8 @@ from parvis.ingest_postal.sandbox.pdf import annotations, text_layer
 READING_DPI = 300
 _SCREEN_SIDE = 1754  # A4 at 150 dpi
 _PILLOW_FORMATS = {"image/tiff": "TIFF", "image/png": "PNG", "image/jpeg": "JPEG"}
+_LEAST_UNEVEN, _MOST_UNEVEN = 1.1, 4.5  # 204 by 98 is 2.08; more is no fax but a wrong tag
+_ORIENTATION, _TURNED_FROM = 0x0112, 5  # EXIF: from 5 on width and height are exchanged
 _MANY_OUTLINES = 200  # a line under a heading is one outline; the letters of a sentence are dozens
 _MOST_FRAMES = 2000
 _PASSWORD_CODE = 4  # FPDF_ERR_PASSWORD
@@ -33,6 +35,7 @@ class ScanFile(Protocol):
     """A letter with its pages, counted from 0. Every method raises UnreadableScan, MemoryError or an error of its library."""
 
     page_count: int
+    stand_in: str  # why its pages are not the letter itself; empty if they are
 
     def render(self, index: int, *, dpi: int) -> Image.Image: ...
 
@@ -66,6 +69,7 @@ class _PdfScan:
             raise UnreadableScan("encrypted PDF" if encrypted else "damaged PDF") from error
         self._document.init_forms()  # form field values are part of the letter
         self.page_count = len(self._document)
+        self.stand_in = _find_stand_in(self._document, content)
         if not self.page_count:
             raise UnreadableScan("PDF without pages")
 
@@ -112,6 +116,7 @@ class _ImageScan:
     def __init__(self, content: bytes, pillow_format: str, pixels: int) -> None:
         Image.MAX_IMAGE_PIXELS = None  # each frame is measured below, before it is decoded
         self._pixels = pixels
+        self.stand_in = ""
         try:
             self._image: Image.Image = Image.open(io.BytesIO(content), formats=[pillow_format])
             # A JPEG is one page: what it announces besides (CIPA DC-007) are previews and views that no program shows.
@@ -127,7 +132,7 @@ class _ImageScan:
                 self._image.seek(index)
             if self._image.width * self._image.height > self._pixels:
                 raise UnreadableScan(f"picture of more than {self._pixels // 1_000_000} million dots")
-            return _flatten(ImageOps.exif_transpose(self._image))
+            return _make_square(_flatten(ImageOps.exif_transpose(self._image)), self._image)
         except (OSError, ValueError, SyntaxError, EOFError) as error:
             raise UnreadableScan(f"damaged picture: page {index + 1} does not open") from error
 
@@ -175,6 +180,29 @@ def encode_preview(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, format="JPEG", quality=70, optimize=True)
     return file.getvalue()
+
+
+def _find_stand_in(document: pypdfium2.PdfDocument, content: bytes) -> str:
+    """Why the pages only stand in for the letter: an XFA form, a portfolio, a protected wrapper ("Please wait...", "Open in...")."""
+    if document.get_formtype() == pdfium.FORMTYPE_XFA_FULL:
+        return "a dynamic form (XFA), which only Adobe Reader shows"
+    if not pdfium.FPDFDoc_GetAttachmentCount(document):
+        return ""
+    if b"/EncryptedPayload" in content:
+        return "a protected PDF: the letter is encrypted inside it"
+    return "a PDF portfolio: the letter is in its embedded files" if b"/Collection" in content else ""
+
+
+def _make_square(picture: Image.Image, source: Image.Image) -> Image.Image:
+    """Stretch the coarser side of a fax, whose dots are not square (ITU-T T.4: 204 dots an inch by 98)."""
+    across, down = (float(dots) for dots in source.info.get("dpi", (0, 0)))
+    if min(across, down) < 1 or not _LEAST_UNEVEN < max(across, down) / min(across, down) < _MOST_UNEVEN:
+        return picture
+    if source.getexif().get(_ORIENTATION, 1) >= _TURNED_FROM:
+        across, down = down, across
+    finest = max(across, down)
+    size = (round(picture.width * finest / across), round(picture.height * finest / down))
+    return picture.resize(size, Image.Resampling.BICUBIC)
 
 
 def _flatten(image: Image.Image) -> Image.Image:

@@ -56,6 +56,8 @@ def _read_pages(
     """Yield all pictures and codes before any word: when OCR fails, agents have the pictures, and a batch can be split."""
     scan = open_scan(content, job.media_type, pixels=job.pixels)
     yield pipe_messages.COUNT, pipe_messages.NUMBER.pack(scan.page_count)
+    if scan.stand_in:
+        errors.append(UnreadableScan(scan.stand_in))
     seen: list[ScannedPage] = []
     for index in range(min(scan.page_count, max(job.pages, job.batch_pages))):
         yield from _collect_errors(_examine_page(scan, index, seen, with_picture=index < job.pages), errors)

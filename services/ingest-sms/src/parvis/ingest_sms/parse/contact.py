@@ -17,7 +17,10 @@ from parvis.common.contract.references import find_references, make_reference
 from parvis.common.contract.text_limit import truncate_text
 from parvis.common.text.language import detect_language
 from parvis.common.text.reply_channels import find_stated_reply_channels
+from parvis.ingest_sms.parse.message_words import find_words
 from parvis.ingest_sms.parse.webhook_form import WHATSAPP, InboundMessage
+
+_EMPTY = {True: "the message is empty", False: "the form has no text"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def build_contact(message: InboundMessage, facts: MessageFacts) -> ContactReceiv
     Retry:  the same MessageSid gives the same contact id.
     Source: Twilio docs, "Twilio's request to your incoming message webhook URL".
     """
-    contact_id, sender, text = message.contact_id, message.sender, truncate_text(message.value("Body"))
+    contact_id, sender, text = message.contact_id, message.sender, truncate_text(find_words(message))
     return ContactReceived(
         contact_id=contact_id,
         reference=make_reference(contact_id),
@@ -76,8 +79,13 @@ def _explain_unreadable(message: InboundMessage, text: str, attachments: Sequenc
         return "has pictures or files for which Twilio gives no URL"
     if not text.strip() and any(attachment.trouble for attachment in attachments):
         return "has only pictures or files, and one could not be fetched"
-    if "Body" not in message.values and not attachments:
-        return "the form has no text"
+    if not text.strip() and not attachments and not message.media:
+        kind = _replace_unprintable(message.value("MessageType"), 40)
+        return (
+            f"has no text that can be read (kind: {kind})"
+            if kind not in ("", "text")
+            else _EMPTY["Body" in message.values]
+        )
     return None if message.sender else "the sender's number cannot be read"
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from parvis.common.contract.contact import TRIAGE, ContactReceived
+from parvis.common.contract.references import find_references
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import Procedure, TownConfig, localized
 from parvis.router.decide import fast_models
@@ -94,6 +95,7 @@ def facts_of(contact: ContactReceived, town_config: TownConfig, rules: RuleSet, 
     personal, asks = contact.personal, rules.used_facts
     text = join_text((personal.subject, personal.text, *personal.answers.values()))
     folded = fold_for_matching(text)
+    beside = fold_for_matching(join_text((personal.signature, *_quoted_of_others(contact))))
     return Facts(
         channel=contact.channel,
         to=contact.to,
@@ -101,12 +103,19 @@ def facts_of(contact: ContactReceived, town_config: TownConfig, rules: RuleSet, 
         language=language,
         machine_sent=contact.machine is not None,
         matched_terms=rules.find_terms(folded),
+        beside_terms=rules.find_terms(beside),
         areas=rules.service_areas.find_areas(text, folded) if "area" in asks else (),
         day=_day(contact, town_config) if "day" in asks else date.min,
         sender_domain=_domain(contact) if "sender_domain" in asks else "",
         postcodes=_postcodes(contact) if "postcode" in asks else (),
         attachments=tuple([each.media_type for each in contact.attachments]) if "attachment" in asks else (),
     )
+
+
+def _quoted_of_others(contact: ContactReceived) -> tuple[str, ...]:
+    """What the sender quotes, unless it is our own mail: that carries our signed token, or a reference."""
+    quoted = contact.personal.quoted
+    return () if contact.thread.conversation_id or not quoted or find_references(quoted) else (quoted,)
 
 
 def _day(contact: ContactReceived, town_config: TownConfig) -> date:

@@ -7,6 +7,7 @@ from parvis.common.town.loading import check_department
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
 from parvis.common.town.yaml_documents import YamlDocument, closest_match, read_document, validate_document
+from parvis.router.rules.near_words import NearError, parse_near
 from parvis.router.rules.rule_compiler import PatternError, check_pattern, compile_rules
 from parvis.router.rules.rule_set import RuleSet
 from parvis.router.rules.rules_file import Rule, RulesFile
@@ -126,7 +127,17 @@ def _check_terms(document: YamlDocument, index: int, rule: Rule) -> None:
                 f"RE2 does not accept the pattern: {error}", "rules", index, "when", "patterns", position, mend=mend
             ) from error
     words = rule.when.words
-    for name, terms in (("any", words.any_), ("all", words.all_), ("none", words.none_)) if words else ():
+    for position, source in enumerate(words.near if words else ()):
+        try:
+            parse_near(source)
+        except NearError as error:
+            path = ("rules", index, "when", "words", "near", position)
+            raise document.error(
+                str(error), *path, mend="join the parts with `&`, the words of a part with `|`"
+            ) from error
+    for name, terms in (
+        (("any", words.any_), ("all", words.all_), ("none", words.none_), ("unless", words.unless)) if words else ()
+    ):
         for position, term in enumerate(terms):
             if not has_words(term):
                 path = ("rules", index, "when", "words", name, position)

@@ -33,6 +33,9 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     matched_terms: frozenset[int] = (
         frozenset()
     )  # numbers of the rules' terms (words and patterns) that occur in the text
+    beside_terms: frozenset[int] = (
+        frozenset()
+    )  # those in signature and quotes of the sender: only hard rules read these
     day: date = date.min  # of receipt, in the town's time zone
     sender_domain: str = ""
     postcodes: tuple[str, ...] = ()

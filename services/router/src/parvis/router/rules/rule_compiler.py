@@ -1,14 +1,15 @@
 """Compiles checked rules into a RuleSet. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import re2
 
 from parvis.router.rules.facts import CHECKS, FACT_NAMES, list_conditions
+from parvis.router.rules.near_words import NearMatcher, NearTerm, parse_near
 from parvis.router.rules.phrase_trie import PhraseTrie
 from parvis.router.rules.rule_set import CompiledRule, RuleSet
-from parvis.router.rules.rules_file import Rule
+from parvis.router.rules.rules_file import Rule, WordConditions
 from parvis.router.rules.service_areas import ServiceAreas
 from parvis.router.rules.term_patterns import compile_term, normalize_pattern, split_ascii_words
 
@@ -50,6 +51,7 @@ def compile_rules(rules: Sequence[Rule], *, version: str, service_areas: Service
         _set=_compile_set(list(in_set)),
         _set_numbers=tuple(in_set.values()),
         _phrases=PhraseTrie(phrases) if phrases else None,
+        _near=NearMatcher(terms.near) if terms.near else None,
         used_facts=frozenset(name for rule in rules for name in list_conditions(rule)),
     )
 
@@ -70,6 +72,7 @@ class _TermTable:
         self.numbers: dict[str, int] = {}
         self.phrases: dict[str, int] = {}
         self.labels: list[str] = []
+        self.near: list[tuple[int, NearTerm]] = []
 
     def compile_rule(self, rule: Rule) -> CompiledRule:
         words = rule.when.words
@@ -77,7 +80,7 @@ class _TermTable:
             rule=rule,
             checks=tuple(partial(CHECKS[name], wanted) for name, wanted in list_conditions(rule).items()),
             stated=tuple(name for name in FACT_NAMES if name in rule.when.model_fields_set),
-            any_=self._number_words(words.any_ if words else ()),
+            any_=(*self._number_words(words.any_ if words else ()), *self._number_near(words)),
             all_=self._number_words(words.all_ if words else ()),
             none_=self._number_words(words.none_ if words else ()),
             patterns=tuple(self._number(normalize_pattern(text), f"pattern: {text}") for text in rule.when.patterns),
@@ -85,6 +88,12 @@ class _TermTable:
 
     def _number_words(self, terms: Iterable[str]) -> tuple[int, ...]:
         return tuple(self._number_word(term) for term in terms)
+
+    def _number_near(self, words: WordConditions | None) -> Iterator[int]:
+        for source in words.near if words else ():
+            self.near.append((len(self.labels), parse_near(source, words.unless if words else ())))
+            self.labels.append(f"near: {source}")
+            yield self.near[-1][0]
 
     def _number_word(self, term: str) -> int:
         number = self._number(compile_term(term), f"word: {term}")

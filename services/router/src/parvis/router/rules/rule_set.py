@@ -7,6 +7,7 @@ import msgspec
 import re2
 
 from parvis.router.rules.facts import Facts, FactsCache
+from parvis.router.rules.near_words import NearMatcher
 from parvis.router.rules.phrase_trie import PhraseTrie
 from parvis.router.rules.rules_file import Rule
 from parvis.router.rules.service_areas import ServiceAreas
@@ -49,15 +50,16 @@ class RuleSet:
     _set: "re2.Set | None" = field(repr=False)
     _set_numbers: tuple[int, ...] = field(repr=False)  # term numbers, in the order of `_set`
     _phrases: PhraseTrie | None = field(default=None, repr=False)
+    _near: NearMatcher | None = field(default=None, repr=False)
     used_facts: frozenset[str] = frozenset()  # names of the facts that at least one rule asks for
     decision_cache: FactsCache = field(default_factory=FactsCache, repr=False, compare=False)
 
     def match(self, facts: Facts) -> list[RuleMatch]:
         """All matching rules, the deciding one first. Never raises, whatever the text."""
         candidates = set(self._always)
-        for term in facts.matched_terms:
+        for term in facts.matched_terms | facts.beside_terms:
             candidates.update(self._by_term[term])
-        return [match for rank in sorted(candidates) if (match := self._match(self._ranked[rank], facts))]
+        return [match for rank in sorted(candidates) if (match := self._match_any(self._ranked[rank], facts))]
 
     def find_terms(self, text: str) -> frozenset[int]:
         """The numbers of all rules' words and patterns that occur in a text from `fold_for_matching`."""
@@ -65,10 +67,15 @@ class RuleSet:
             return frozenset()
         numbers = self._set_numbers
         terms = [numbers[hit] for hit in self._set.Match(text) or ()] if self._set else list[int]()
-        return frozenset(self._phrases.find_phrases(text).union(terms) if self._phrases else terms)
+        phrases = self._phrases.find_phrases(text) if self._phrases else ()
+        return frozenset((*terms, *phrases, *(self._near.find_terms(text) if self._near else ())))
 
-    def _match(self, compiled: CompiledRule, facts: Facts) -> RuleMatch | None:
-        matched = facts.matched_terms
+    def _match_any(self, compiled: CompiledRule, facts: Facts) -> RuleMatch | None:
+        """Match the text; a hard rule else also what the sender wrote beside it."""
+        match = self._match(compiled, facts, facts.matched_terms)
+        return match or (self._match(compiled, facts, facts.beside_terms) if compiled.rule.hard else None)
+
+    def _match(self, compiled: CompiledRule, facts: Facts, matched: frozenset[int]) -> RuleMatch | None:
         if compiled.checks and not all(check(facts) for check in compiled.checks):
             return None
         any_ = [term for term in compiled.any_ if term in matched]
@@ -78,7 +85,7 @@ class RuleSet:
         if not matched.issuperset(compiled.all_) or not matched.isdisjoint(compiled.none_):
             return None
         terms = [*any_, *compiled.all_, *patterns]
-        matched = (*compiled.stated, *[self._labels[term] for term in terms])[:_MAX_NAMED_CONDITIONS]
+        named = (*compiled.stated, *[self._labels[term] for term in terms])[:_MAX_NAMED_CONDITIONS]
         areas = compiled.rule.when.area
         is_doubtful = bool(areas) and not set(facts.areas) <= set(areas)
-        return RuleMatch(compiled.rule, matched, len(terms), is_doubtful)
+        return RuleMatch(compiled.rule, named, len(terms), is_doubtful)

@@ -18,6 +18,7 @@ def _as_list(value: Any) -> Any:
 
 Term = Annotated[str, Field(min_length=1, max_length=200)]
 Terms = Annotated[tuple[Term, ...], BeforeValidator(_as_list)]
+NearTerms = Annotated[tuple[Annotated[str, Field(min_length=3, max_length=1000)], ...], BeforeValidator(_as_list)]
 Domain = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 MediaType = Annotated[str, StringConstraints(pattern=r"^[a-z]+/(\*|[a-z0-9.+-]+)$")]
 Postcode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z][0-9A-Z -]{0,9}$")]
@@ -29,11 +30,16 @@ class WordConditions(ConfigModel):
     any_: Terms = Field(default=(), alias="any", description="at least one of them")
     all_: Terms = Field(default=(), alias="all", description="each of them")
     none_: Terms = Field(default=(), alias="none", description="not one of them")
+    near: NearTerms = Field(
+        default=(),
+        description="as good as `any`: `gaz & odeur | fuite*` asks for one word of each part, near each other in any order, each with one typing error",
+    )
+    unless: Terms = Field(default=(), description="phrases whose words `near` does not look at, such as `facture gaz`")
 
     @model_validator(mode="after")
     def _check_not_empty(self) -> "WordConditions":
-        if not (self.any_ or self.all_):
-            raise ValueError("`words` needs `any` or `all`: `none` alone would match almost everything")
+        if not (self.any_ or self.all_ or self.near):
+            raise ValueError("`words` needs `any`, `all` or `near`: `none` alone would match almost everything")
         return self
 
 

@@ -9,6 +9,13 @@ import re2
 _LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "’": "'", "ʼ": "'"})
 
 
+# Format characters and variation selectors: soft hyphen, zero-width space, joiners, marks of direction.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]+"
+)
+_DIVIDED = re.compile(r"(?<=[^\W\d_])[-\u2010\u2011\u00ac][ \t\r]*\n[ \t]*(?=[^\W\d_])")
+
+
 def fold(text: str) -> str:
     """Lower case without accents: `Été`, `ete` and `ÉTÉ` become equal. Idempotent."""
     if text.isascii():
@@ -25,8 +32,15 @@ def fold(text: str) -> str:
 
 
 def fold_for_matching(text: str) -> str:
-    """Folded and valid UTF-8, as RE2 needs it; a lone surrogate becomes "?"."""
+    """Folded and valid UTF-8, as RE2 needs it; a lone surrogate becomes "?".
+
+    Invisible characters are left out. Where words are divided at the end of a line, the text follows once more with these joined.
+    """
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text)
     folded = fold(text)
+    if "-" in folded and _DIVIDED.search(folded):
+        folded = f"{folded}\n{_DIVIDED.sub('', folded)}"
     return folded if folded.isascii() else folded.encode("utf-8", "replace").decode("utf-8")
 
 

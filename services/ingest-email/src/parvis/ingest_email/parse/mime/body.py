@@ -11,6 +11,8 @@ from parvis.ingest_email.parse.mime.collected_parts import ParsedBody, TextPart
 from parvis.ingest_email.parse.mime.headers import parse_headers
 from parvis.ingest_email.parse.mime.html_text import html_to_text
 from parvis.ingest_email.parse.mime.part_tree import MimePart, parse_part_tree
+from parvis.ingest_email.parse.mime.rtf import rtf_to_text
+from parvis.ingest_email.parse.mime.shown_words import has_words, is_short, says_more, says_nothing_else
 from parvis.ingest_email.parse.mime.text_part import DISPLAYED_TYPES, decode_text_part, is_binary, is_html_placeholder
 from parvis.ingest_email.parse.mime.tnef import is_tnef, parse_tnef
 from parvis.ingest_email.parse.mime.transfer_encodings import find_uuencoded_files
@@ -71,26 +73,39 @@ def _collect_multipart(part: MimePart, body: ParsedBody) -> None:
 
 
 def _choose_alternative(children: Sequence[MimePart], body: ParsedBody) -> None:
-    """Take the plain text of a multipart/alternative unless it is empty or a placeholder; keep files and invitations of all children."""
+    """Take the text of a multipart/alternative that says most; keep files and invitations of all children.
+
+    That is the plain text, unless it is empty, a placeholder, or a short beginning of the page beside it. A short text that the
+    longer page does not contain is kept with the page.
+    """
     alternatives: list[ParsedBody] = []
     best: ParsedBody | None = None
     for child in children:
-        alternative = ParsedBody(
-            skips_text=body.skips_text or best is not None
-        )  # HTML next to a usable plain text is not converted
+        # HTML next to a long plain text is not converted
+        alternative = ParsedBody(skips_text=body.skips_text or (best is not None and not is_short(best.words)))
         _collect(child, alternative, "multipart/alternative")
         alternatives.append(alternative)
         if best is None and _is_good_plain_text(alternative):
             best = alternative
     if best is None:
-        with_text = [way for way in alternatives if way.has_text]
-        best = max(
-            (way for way in with_text if not way.texts[0].is_plain),
-            key=_text_length,
-            default=with_text[0] if with_text else None,
-        )
+        best = _longest_page(alternatives) or next((way for way in alternatives if way.has_text), None)
+    kept = [best, *_longer_pages(best, alternatives)]
+    if len(kept) > 1 and best and says_nothing_else(best.words, kept[1].words if kept[1] else ""):
+        kept.pop(0)
     for alternative in alternatives:
-        body.merge(alternative, with_words=alternative is best or "calendar" in alternative.remarks)
+        body.merge(alternative, with_words=alternative in kept or "calendar" in alternative.remarks)
+
+
+def _longest_page(alternatives: Sequence[ParsedBody]) -> ParsedBody | None:
+    pages = [way for way in alternatives if way.has_text and not way.texts[0].is_plain]
+    return max(pages, key=lambda way: len(way.words), default=None)
+
+
+def _longer_pages(best: ParsedBody | None, alternatives: Sequence[ParsedBody]) -> list[ParsedBody]:
+    """The page beside a short plain text, if it says much more."""
+    page = _longest_page([way for way in alternatives if "calendar" not in way.remarks])
+    is_longer = best and page and best is not page and best.texts[0].is_plain and says_more(page.words, best.words)
+    return [page] if page and is_longer else []
 
 
 def _is_good_plain_text(alternative: ParsedBody) -> bool:
@@ -98,12 +113,9 @@ def _is_good_plain_text(alternative: ParsedBody) -> bool:
         alternative.has_text
         and alternative.texts[0].is_plain
         and "damaged-parts" not in alternative.remarks
+        and has_words(alternative.words)
         and not is_html_placeholder(alternative.texts[0].text)
     )
-
-
-def _text_length(alternative: ParsedBody) -> int:
-    return sum(len(text_part.text) for text_part in alternative.texts)
 
 
 def _collect_leaf(part: MimePart, body: ParsedBody, within: str) -> None:
@@ -125,6 +137,9 @@ def _collect_leaf(part: MimePart, body: ParsedBody, within: str) -> None:
         _collect_file(part, body, name="calendar.ics")
     elif part.media_type in DISPLAYED_TYPES and not attached and not part.name:
         _collect_text(part, body)
+    elif part.media_type == "text/rtf" and not attached and not part.name:
+        rtf = rtf_to_text(part.decoded.content)
+        body.add_text(TextPart(clean_text(html_to_text(rtf.text) if rtf.is_html else rtf.text), is_plain=False))
     elif (
         part.media_type.startswith("text/")
         and not attached

@@ -35,6 +35,10 @@ class ParsedBody:
         return any(added.text.strip() for added in self.texts)
 
     @property
+    def words(self) -> str:
+        return "\n".join(added.text for added in self.texts)
+
+    @property
     def remark_codes(self) -> tuple[str, ...]:
         """Return the remarks as in the event: `remote-images:3`, or without a number if not counted."""
         return tuple(f"{code}:{min(count, 999_999)}" if count else code for code, count in self.remarks.items())

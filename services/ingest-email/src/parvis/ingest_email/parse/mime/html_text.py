@@ -8,6 +8,8 @@ from html.parser import HTMLParser
 
 import nh3
 
+from parvis.ingest_email.parse.mime.css_visibility import SHOWN, Visibility, apply_style
+
 _BLOCKS = frozenset(
     ["p", "div", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "dl", "dt", "dd", "table", "pre", "section", "article", "header", "footer", "hr", "center", "figure", "address"]
 )  # fmt: skip
@@ -43,10 +45,6 @@ _INLINE = frozenset(
 )
 _DROPPED = {"script", "style", "title", "noscript", "template", "object", "applet", "svg", "math", "select", "textarea"}
 _VOID = frozenset({"br", "hr", "img"})
-_HIDDEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|(?:^|[;\s])(?:font-size|max-height|max-width|opacity)\s*:\s*0(?:px|pt|em|%)?\s*(?:;|!|$)",
-    re.IGNORECASE,
-)
 _LONGEST_CHARACTERS = 2 * 1024 * 1024
 _MOST_TAGS, _DEEPEST = 100_000, 2000
 _NESTED = re.compile(
@@ -94,10 +92,17 @@ def parse_html(html: str) -> HtmlText:
         strip_comments=True,
         link_rel=None,
     )
-    reader = _HtmlReader()
+    reader = _read(clean)
+    if not reader.has_words:  # hidden words are better than none
+        reader = _read(clean, shows_hidden=True)
+    return HtmlText(reader.text(), reader.remote_images, is_cut)
+
+
+def _read(clean: str, *, shows_hidden: bool = False) -> "_HtmlReader":
+    reader = _HtmlReader(shows_hidden=shows_hidden)
     reader.feed(clean)
     reader.close()
-    return HtmlText(reader.text(), reader.remote_images, is_cut)
+    return reader
 
 
 def _nesting_depth(html: str) -> int:
@@ -109,11 +114,14 @@ def _nesting_depth(html: str) -> int:
 
 
 class _HtmlReader(HTMLParser):
-    def __init__(self) -> None:
+    def __init__(self, *, shows_hidden: bool) -> None:
         super().__init__(convert_charrefs=True)
+        self._shows_hidden = shows_hidden
+        self._styles: list[Visibility] = []
+        self.has_words = False
         self._words: list[str] = []
         self._link: tuple[str, int] = ("", 0)
-        self._in_pre = self._hidden = 0
+        self._in_pre = 0
         self._lists: list[int] = []
         self.remote_images = 0
 
@@ -121,13 +129,15 @@ class _HtmlReader(HTMLParser):
         attributes = {name: value or "" for name, value in attrs}
         if tag == "img" and attributes.get("src", "").startswith(("http:", "https:", "//")):
             self.remote_images += 1
-        if self._hidden or "hidden" in attributes or _HIDDEN.search(attributes.get("style", "")):
-            self._hidden += tag not in _VOID
+        visibility = apply_style(self._visibility, attributes.get("style", ""), is_hidden="hidden" in attributes)
+        if tag not in _VOID:
+            self._styles.append(visibility)
+        if not (visibility.takes_space or self._shows_hidden):
             return
         self._words.append("\n" if tag == "br" else _break_mark(tag))
-        self._open(tag, attributes)
+        self._open(tag, attributes, visibility)
 
-    def _open(self, tag: str, attributes: dict[str, str]) -> None:
+    def _open(self, tag: str, attributes: dict[str, str], visibility: Visibility) -> None:
         if tag == "li":
             self._words.append(self._bullet())
         elif tag in ("ul", "ol"):
@@ -136,11 +146,18 @@ class _HtmlReader(HTMLParser):
             self._words.append(_CELL)
         elif tag == "blockquote":
             self._words.append(_OPEN)
-        elif tag == "img" and attributes.get("alt", "").strip():
+        elif tag == "img" and attributes.get("alt", "").strip() and self._is_shown(visibility):
             self._words.append(f"[{attributes['alt'].strip()}]")
         elif tag == "a":
             self._link = attributes.get("href", "").strip(), len(self._words)
         self._in_pre += tag == "pre"
+
+    @property
+    def _visibility(self) -> Visibility:
+        return self._styles[-1] if self._styles else SHOWN
+
+    def _is_shown(self, visibility: Visibility) -> bool:
+        return self._shows_hidden or visibility.is_shown
 
     def _bullet(self) -> str:
         if not (self._lists and self._lists[-1]):
@@ -149,8 +166,10 @@ class _HtmlReader(HTMLParser):
         return f"{self._lists[-1] - 1}. "
 
     def handle_endtag(self, tag: str) -> None:
-        if self._hidden:
-            self._hidden -= tag not in _VOID
+        visibility = self._visibility
+        if tag not in _VOID and self._styles:
+            self._styles.pop()
+        if not (visibility.takes_space or self._shows_hidden):
             return
         if tag == "a":
             self._close_link()
@@ -176,9 +195,10 @@ class _HtmlReader(HTMLParser):
         self._link = ("", 0)
 
     def handle_data(self, data: str) -> None:
-        if self._hidden:
+        if not self._is_shown(self._visibility):
             return
         data = data.translate(_CONTROLS)
+        self.has_words = self.has_words or any(map(str.isalnum, data))
         spaced = " ".join(data.split())
         lead, tail = " " * data[:1].isspace(), " " * data[-1:].isspace()
         self._words.append(data if self._in_pre > 0 else f"{lead}{spaced}{tail}" if spaced else " ")

@@ -32,11 +32,28 @@ _YEAR = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./-](?:\d{1,2}|[^\W\d]{3,4}\.?)
 _LEAD = re.compile(rf"(?:{alternatives(quote_phrases.LEADS)})(?=[\s,\d.]|$)|在|於|于", re.IGNORECASE)
 _DATE_FIRST = re.compile(r"(?:[^\W\d]{2,12}\.?,?\s{1,2})?\d{1,4}[\s./年년-]", re.IGNORECASE)
 _ORIGINAL = re.compile(rf"(?:{alternatives(quote_phrases.ORIGINAL)})\b", re.IGNORECASE)
+# Samsung's mail program writes the head of the quoted mail behind the dashes.
+_ORIGINAL_WITH_HEAD = re.compile(
+    rf"\s*[-_]{{2,}}\s*(?:{alternatives(quote_phrases.ORIGINAL)})\s*[-_]{{2,}}\s*(?:{alternatives(quote_phrases.FROM)})\s?[:\uff1a]",
+    re.IGNORECASE,
+)
+# Orange's webmail writes this line above the head of the quoted mail.
+_MESSAGE_OF = re.compile(r"[>\s]*message du \d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b", re.IGNORECASE)
+# A person tells of a letter: no mail program writes such a pronoun before the verb.
+_TOLD = re.compile(
+    r"(?:\b(?:nous|vous|lui|leur|me|te|on|il|elle|ils|elles|qui|he|she|they|we|i|you|who)\s+(?:\w+\s+)?|\b[mtl]['’])(?:a écrit|ont écrit|wrote|writes|sent)\b",
+    re.IGNORECASE,
+)
+# Without an address a name must stand before the verb; « your colleague wrote » is prose.
+_BY_NO_NAME = re.compile(r"(?<![\w.-])[a-zà-ÿ]+,?\s+(?:a écrit|wrote|writes|sent)\s?[:\uff1a]?$")
 _FORWARDED = re.compile(rf"(?:{alternatives(quote_phrases.FORWARDED)})(?!\w)", re.IGNORECASE)
 _LABELS = {
     kind: re.compile(rf"(?:^|(?<=\s)|(?<=\*))(?:{alternatives(words)})\*{{0,2}}\s?[:\uff1a]", re.IGNORECASE)
     for kind, words in (("from", quote_phrases.FROM), ("sent", quote_phrases.SENT), ("to", quote_phrases.TO), ("subject", quote_phrases.SUBJECT))
 }  # fmt: skip
+_CORRESPONDENT = re.compile(
+    rf"[\s|*]*(?:{alternatives((*quote_phrases.FROM, *quote_phrases.TO))})\*{{0,2}}\s?[:\uff1a]", re.IGNORECASE
+)
 _LABEL_FIRST = re.compile(
     rf"(?:{alternatives((*quote_phrases.FROM, *quote_phrases.SENT))})\*{{0,2}}\s?[:\uff1a]", re.IGNORECASE
 )
@@ -67,14 +84,36 @@ def find_marker(lines: Sequence[str], at: int, *, is_reply: bool) -> QuoteMarker
         return QuoteMarker()
     before, words, after = _strip_dashes(line)
     is_between = before > 1 and after > 1
-    is_original = before > 1 and len(words) <= _ORIGINAL_CHARACTERS and bool(_ORIGINAL.match(words))
-    if is_original or (is_between and (_LAST_VERB.search(words[-_HEADER_CHARACTERS:]) or quote_follows(lines, at + 1))):
+    if _ORIGINAL_WITH_HEAD.match(line) and _ADDRESS.search(line):
+        return _build_marker(lines, at, 1)
+    if _is_original(lines, at, before, words, is_reply=is_reply) or (
+        is_between and (_LAST_VERB.search(words[-_HEADER_CHARACTERS:]) or quote_follows(lines, at + 1))
+    ):
         return _build_marker(lines, at, 1)
     if before > 2 and (after > 2 or not words) and (size := _header_block_size(lines, at + 1, is_reply=is_reply)):
         return _build_marker(lines, at, 1 + size)
-    if size := _header_block_size(lines, at, is_reply=is_reply):
-        return _build_marker(lines, at, size)
+    above = int(_MESSAGE_OF.match(line) is not None)
+    if size := _header_block_size(lines, at + above, is_reply=is_reply or above > 0, is_dated_above=above > 0):
+        return _build_marker(lines, at, above + size)
     return _find_attribution(lines, at, is_reply=is_reply)
+
+
+def _is_original(lines: Sequence[str], at: int, before: int, words: str, *, is_reply: bool) -> bool:
+    """Whether a line is `--- Original message ---`: in a reply; else only with the head of a mail or a quoted line below it."""
+    if before < 2 or len(words) > _ORIGINAL_CHARACTERS or not _ORIGINAL.match(words):
+        return False
+    if is_reply:
+        return True
+    below = [line for line in lines[at + 1 : at + _HEADER_LINES] if line.strip()][:3]
+    start = next((row for row in range(at + 1, len(lines)) if lines[row].strip()), len(lines))
+    return (
+        quote_follows(lines, at + 1)
+        or any(
+            _LABEL_FIRST.match(line.lstrip(" \t|*")) or (_ADDRESS.search(line) and line.endswith(_HEADER_ENDS))
+            for line in below
+        )
+        or bool(_header_block_size(lines, start, is_reply=is_reply))
+    )
 
 
 def is_quoted_header(lines: Sequence[str], at: int) -> bool:
@@ -127,6 +166,8 @@ def _find_attribution(lines: Sequence[str], at: int, *, is_reply: bool) -> Quote
             if any(_starts_later(lines, later, at + size) for later in range(at + 1, at + size)):
                 break
             mark = _build_marker(lines, at, size)
+            if mark.is_rest and (_TOLD.search(joined) or (not _ADDRESS.search(joined) and _BY_NO_NAME.search(joined))):
+                return QuoteMarker()
             is_sure = not mark.is_rest or _ADDRESS.search(joined) or (is_reply and _CLOCK.search(joined))
             return mark if is_sure else QuoteMarker()
     return QuoteMarker()
@@ -172,7 +213,16 @@ def quote_follows(lines: Sequence[str], at: int) -> bool:
     return next((bool(QUOTE.match(line)) for line in lines[at : at + 4] if line.strip()), False)
 
 
-def _header_block_size(lines: Sequence[str], at: int, *, is_reply: bool) -> int:
+def _names_correspondent(rows: Sequence[str]) -> bool:
+    """Whether an address stands behind the label of a sender or an addressee, or on the line below it."""
+    is_labelled = [bool(_CORRESPONDENT.match(row)) for row in rows]
+    return any(
+        _ADDRESS.search(row) and (labelled or (above and row.lstrip().startswith(("<", "["))))
+        for row, labelled, above in zip(rows, is_labelled, [False, *is_labelled], strict=False)
+    )
+
+
+def _header_block_size(lines: Sequence[str], at: int, *, is_reply: bool, is_dated_above: bool = False) -> int:
     """Count the lines of a quoted header block (From, Sent, To, Subject in any language); 0 if there is none.
 
     Web forms sent as mail begin with some of these labels but are no replies: outside a reply all four labels are required.
@@ -190,7 +240,7 @@ def _header_block_size(lines: Sequence[str], at: int, *, is_reply: bool) -> int:
     if not is_reply and len(kinds) < len(_LABELS):
         return 0
     has_address = _ADDRESS.search(joined) is not None
-    if len(kinds) > 1 and has_address and any(letter.isdecimal() for letter in joined):
+    if len(kinds) > 1 and _names_correspondent(rows) and (is_dated_above or any(map(str.isdecimal, joined))):
         return len(rows)
     if not _LABELS["from"].match(rows[0].lstrip(" \t|*")) or not {"from", "to", "subject"} <= kinds:
         return 0

@@ -30,9 +30,18 @@ _MOBILE = re.compile(
     re.IGNORECASE,
 )
 _PROSE = re.compile(r"[,;!?]|\S\s+(?:\S+\s+){10}")
+# A sentence of some length: signatures have names, titles, addresses and numbers.
+_SENTENCE = re.compile(r"^(?=(?:\S+\s+){4})[^@]*\w\s?[.?!…]\s*$|^(?:\S+\s+){11}")
+_QUESTION = re.compile(r"^(?=(?:\S+\s+){4})[^@]*\w\s?\?\s*$")
+# « Envoyé par recommandé » is a citizen's: a telephone names itself, and names have capitals.
+_SENT_WITH = re.compile(
+    r"^\s*(?:envoyé|sent) (?:par|avec|via|depuis|with|from|using) (?=[a-zà-ÿ])(?!mon |ma |my |l['’]|un |une |the |an? |i[A-Z]|e?[mM]Client)",
+    re.IGNORECASE,
+)
 _LINK = re.compile(r"<[^<>]{1,500}>|\([^()]{1,300}\)|https?://\S+")
 _DELIMITER = re.compile(r"^--\s*$")
 _FOOTER = re.compile(r"^_{2,}\s*$")
+_NAMED = re.compile(r"[A-Z]|https?:")
 _REFERS = re.compile(r"https?://|@")
 
 
@@ -159,6 +168,12 @@ def _take_trailing_quote(sorted_lines: _SortedLines) -> None:
         del own[start:]
 
 
+def _is_mobile_signature(line: str) -> bool:
+    if not _MOBILE.match(line) or _PROSE.search(_LINK.sub("", line)):
+        return False
+    return not (_SENT_WITH.match(line) and not _NAMED.search(line.split(maxsplit=1)[1]))
+
+
 def _split_signature(own: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split off the signature: the lines after `-- `, or the last line if a phone added it."""
     remaining = list(own)
@@ -168,12 +183,15 @@ def _split_signature(own: Sequence[str]) -> tuple[list[str], list[str]]:
         after = remaining[number + 1 :]
         is_footer = _FOOTER.match(remaining[number]) and len(after) <= _FOOTER_LINES and any(map(_REFERS.search, after))
         # Two dashes without the blank also separate the items of lists; then they occur more than once.
-        if is_footer or remaining[number] == "-- " or (_DELIMITER.match(remaining[number]) and bare < _FEWEST_MARKED):
+        is_bare = (
+            _DELIMITER.match(remaining[number]) and bare < _FEWEST_MARKED and not any(map(_SENTENCE.search, after))
+        )
+        if is_footer or (remaining[number] == "-- " and not any(map(_QUESTION.search, after))) or is_bare:
             remaining, signature = remaining[:number], remaining[number:]
             break
     while remaining and not remaining[-1].strip():
         remaining.pop()
-    if remaining and _MOBILE.match(remaining[-1]) and not _PROSE.search(_LINK.sub("", remaining[-1])):
+    if remaining and _is_mobile_signature(remaining[-1]):
         signature = [remaining.pop(), *signature]
     if len("\n".join(signature)) > SIGNATURE_CHARACTERS:
         return list(own), []

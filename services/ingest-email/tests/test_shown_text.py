@@ -1,0 +1,119 @@
+"""Tests that the text holds what a reader of the mail is shown, and never a stand-in for it."""
+
+import pytest
+
+from parvis.ingest_email.parse.mail import parse_mail
+from parvis.ingest_email.parse.mime.charsets import clean_line
+from parvis.ingest_email.parse.mime.html_text import html_to_text
+
+WORDS = "Le banc de la place est cassé"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        f'<div style="font-size:0"><p style="font-size:14px">{WORDS}</p></div>',
+        f'<table style="font-size:0px"><tr><td style="font-size:1rem">{WORDS}</td></tr></table>',
+        f'<div style="visibility:hidden"><p style="visibility:visible">{WORDS}</p></div>',
+        f'<div style="max-height:0">{WORDS}</div>',
+        f'<div style="opacity:0;animation:show 1s forwards">{WORDS}</div>',
+        f'<div style="display:none">{WORDS}</div>',
+        f'<p style="display:block!important;display:none">{WORDS}</p>',
+        f'<div style="display:none">{WORDS}</div><img src="cid:a" alt="logo">',
+    ],
+)
+def test_words_that_are_shown_or_all_there_are_stay(page: str) -> None:
+    assert WORDS in html_to_text(page)
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "display:none",
+        "font-size:0",
+        "visibility:hidden",
+        "opacity:0",
+        "max-height:0;overflow:hidden",
+        "font-size:0.0em !important",
+    ],
+)
+def test_words_that_are_hidden_beside_others_are_left_out(style: str) -> None:
+    text = html_to_text(f'<div style="{style}"><b style="font-size:2em">Aperçu</b></div><p>{WORDS}</p>')
+    assert text == WORDS
+
+
+def alternative(plain: str, page: str, *, second: str = "text/html") -> bytes:
+    return (
+        "From: camille@citizens.example\nSubject: Banc\nMIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=b\n\n"
+        f"--b\nContent-Type: text/plain; charset=utf-8\n\n{plain}\n"
+        f"--b\nContent-Type: {second}; charset=utf-8\n\n{page}\n--b--\n"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        "\u200b\u200c\u00ad",
+        "\ufffc",
+        "-",
+        "[image: logo.png]",
+        "Bonjour,",
+        "Le banc de la",
+        "Ce courriel est en texte riche.",
+        "This is a multi-part message in MIME format.",
+        "Votre logiciel ne supporte pas ce format.",
+        "Il faut un autre programme afin de voir la suite de cette lettre, merci.",
+    ],
+)
+def test_a_plain_part_that_says_little_hides_no_page(plain: str) -> None:
+    page = f"<p>Bonjour,</p><p>{WORDS} depuis hier, et une planche manque devant la fontaine.</p>"
+    mail, _ = parse_mail(alternative(plain, page))
+    assert WORDS in mail.text
+    assert mail.trouble is None
+
+
+def test_a_plain_part_of_its_own_stays_with_the_page() -> None:
+    mail, _ = parse_mail(alternative("Appelez Zoé", f"<p>{WORDS} depuis hier, et une planche manque.</p>"))
+    assert "Appelez Zoé" in mail.text
+    assert WORDS in mail.text
+
+
+def test_a_plain_text_that_says_the_same_is_taken() -> None:
+    mail, _ = parse_mail(alternative(f"{WORDS}.", f"<p><b>{WORDS}</b>.</p>"))
+    assert mail.text == f"{WORDS}."
+
+
+def test_rtf_is_read_as_rtf() -> None:
+    content = b"From: camille@citizens.example\nSubject: x\nContent-Type: text/rtf\n\n{\\rtf1\\ansi Le banc est cass\\'e9\\par}"
+    assert parse_mail(content)[0].text == "Le banc est cassé"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Lire le message : https://confidential-mail.google.com/msg/AB12",
+        "Votre messagerie ne prend pas en charge ce message.",
+    ],
+)
+def test_a_text_that_stands_in_for_another_is_unreadable(text: str) -> None:
+    content = f"From: camille@citizens.example\nSubject: x\nContent-Type: text/plain; charset=utf-8\n\n{text}\n"
+    mail, _ = parse_mail(content.encode())
+    assert mail.trouble
+    assert mail.text == text
+
+
+def test_an_empty_mail_is_unreadable() -> None:
+    assert parse_mail(b"From: camille@citizens.example\n\n\n")[0].trouble
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Inon\u00addation rue Basse", "Inondation rue Basse"),
+        ("Place \U0001f468\u200d\U0001f469\u200d\U0001f467", "Place \U0001f468\u200d\U0001f469\u200d\U0001f467"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        ("i\u200bn\u2060o\u200dn", "inon"),
+    ],
+)
+def test_a_subject_keeps_joiners_that_join(written: str, shown: str) -> None:
+    assert clean_line(written, 100) == shown

@@ -1,0 +1,53 @@
+"""Tests the words of a rule that may stand in any order, near each other, with a typing error each."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.router.rules.near_words import NearError, NearMatcher, parse_near
+from parvis.router.rules.term_patterns import fold_for_matching
+
+MATCHER = NearMatcher([(7, parse_near("gaz & odeur | fuite | sent*", ("facture gaz",)))])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "une odeur de gaz",
+        "gaz : ça sent",
+        "ODEURE de gaaaz",
+        "oduer forte, du gaz",
+        "fuitte gaz",
+        "facture ? non, gaz, fuite",
+    ],
+)
+def test_words_near_each_other_match_in_any_order(text: str) -> None:
+    assert MATCHER.find_terms(fold_for_matching(text)) == {7}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "du gaz",
+        "une odeur",
+        "la facture de gaz et une fuite",
+        "gaz " + "un autre mot puis " * 9 + "odeur",
+        "gare et hauteur",
+    ],
+)
+def test_other_texts_do_not_match(text: str) -> None:
+    assert MATCHER.find_terms(fold_for_matching(text)) == set()
+
+
+def test_a_phrase_that_excuses_does_not_hide_another_occurrence() -> None:
+    assert MATCHER.find_terms("facture de gaz payee mais odeur de gaz") == {7}
+
+
+def test_a_part_without_words_is_refused() -> None:
+    with pytest.raises(NearError):
+        parse_near("gaz & |")
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_read(text: str) -> None:
+    assert MATCHER.find_terms(fold_for_matching(text)) <= {7}
