@@ -31,7 +31,9 @@ def parse_mail(content: bytes) -> tuple[ParsedMail, list[bytes]]:
     head = parse_head(content)
     try:
         report = parse_report(content, parse_headers(content), machine_reason=head.machine)
-        head = head.model_copy(update={"report": report, "machine": head.machine or _reason_of_report(report)})
+        head = head.model_copy(
+            update={"report": report, "machine": head.machine or _reason_of_report(report, head.sender)}
+        )
         body = parse_body(content)
     except _SURPRISES:
         return head.model_copy(update={"trouble": "damaged mail"}), []
@@ -69,8 +71,10 @@ def _join(texts: Sequence[str]) -> str:
     return "\n\n".join(text.strip("\n") for text in texts if text.strip())[:MAX_TEXT_CHARACTERS]
 
 
-def _reason_of_report(report: MailReport | None) -> str | None:
-    return "report" if report and report.is_structured else None
+def _reason_of_report(report: MailReport | None, sender: str) -> str | None:
+    """A postmaster is a person who may quote a report; one who writes nothing but a report, in words too, is a mail system."""
+    is_certain = report is not None and (report.is_structured or sender.lower().startswith("postmaster@"))
+    return "report" if is_certain else None
 
 
 def parse_head(content: bytes, *, trouble: str | None = None) -> ParsedMail:
