@@ -73,8 +73,12 @@ def _join(texts: Sequence[str]) -> str:
 
 def _reason_of_report(report: MailReport | None, sender: str) -> str | None:
     """A postmaster is a person who may quote a report; one who writes nothing but a report, in words too, is a mail system."""
-    is_certain = report is not None and (report.is_structured or sender.lower().startswith("postmaster@"))
+    is_certain = report is not None and (report.is_structured or _is_postmaster(sender))
     return "report" if is_certain else None
+
+
+def _is_postmaster(address: str) -> bool:
+    return re.sub(r"[._-]", "", address.lower()).startswith("postmaster@")
 
 
 def parse_head(content: bytes, *, trouble: str | None = None) -> ParsedMail:
