@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 
-from parvis.ingest_email.models.parsed_mail import MAX_TEXT_CHARACTERS, MailReport, ParsedMail
+from parvis.ingest_email.models.parsed_mail import MAX_HEADERS_BYTES, MAX_TEXT_CHARACTERS, MailReport, ParsedMail
 from parvis.ingest_email.parse.bounce.report import parse_report
 from parvis.ingest_email.parse.machine_sent import find_machine_reason
 from parvis.ingest_email.parse.mime.body import parse_body
 from parvis.ingest_email.parse.mime.collected_parts import ParsedBody
-from parvis.ingest_email.parse.mime.headers import Headers, list_thread_ids, parse_headers
+from parvis.ingest_email.parse.mime.headers import list_thread_ids, parse_headers
 from parvis.ingest_email.parse.quoting.split_reply import SIGNATURE_CHARACTERS, SplitReply, split_reply
 
 # Raised by parsers for unforeseen bytes; then only the header is used.
@@ -17,6 +17,7 @@ _ANSWER = re.compile(
     r"(?:re|aw|sv|vs|antw|odp|r[ée]f?|r|ynt|atb|回复|答复|回覆|отв)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
 )
 
+_LONE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _SENT_ON = re.compile(
     r"(?:fwd?|tr|wg|i|rv|enc|doorst|pd|vb|vl|fs|vidarebef|转发|轉寄|転送)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
 )
@@ -93,10 +94,15 @@ def parse_head(content: bytes, *, trouble: str | None = None) -> ParsedMail:
         message_id=next(iter(headers.ids("message-id")), ""),
         in_reply_to=list_thread_ids(headers),
         machine=find_machine_reason(headers),
-        authentication=tuple(_authentication_results(headers)),
+        authentication=tuple(_authentication_results(content)),
         trouble=trouble,
     )
 
 
-def _authentication_results(headers: Headers) -> list[str]:
+def _authentication_results(content: bytes) -> list[str]:
+    """Of whole lines only: behind a lone CR or LF in a mail of CRLF no mail server sees a field, or removes a forged one."""
+    head = content[:MAX_HEADERS_BYTES]
+    if b"\r\n" in head:
+        head = _LONE.sub(b" ", head)
+    headers = parse_headers(head)
     return [value[:2000] for value in headers.all_raw("authentication-results")[:10]]

@@ -17,6 +17,7 @@ _WESTERN = frozenset(["cp1252", "iso8859-1", "iso8859-15", "ascii"])
 _STATEFUL = ("utf-7", "utf-16", "utf-32", "ucs", "unicode", "iso-2022", "csiso2022", "iso-10646", "hz")
 _MIXED = re.compile("[ÂÃÄÅ][\u0080-\u00bf\u0152-\u0192\u02c6\u02dc\u2013-\u2122]")
 _MIXED_PAIRS = 2
+_JOINERS = frozenset("\u200c\u200d")  # of pictures, and of letters in Persian and Indian scripts
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -108,7 +109,7 @@ def _decode_guessed(content: bytes) -> str:
 
 def clean_line(text: str, length: int) -> str:
     """A header's value as people may see it: one line, without control or direction characters."""
-    visible = (" " if unicodedata.category(c)[0] in "CZ" else c for c in text if c not in _BIDI)
+    visible = (" " if unicodedata.category(c)[0] in "CZ" and c not in _JOINERS else c for c in text if c not in _BIDI)
     return " ".join("".join(visible).split())[:length]
 
 
