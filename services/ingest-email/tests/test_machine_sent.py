@@ -162,3 +162,25 @@ def test_a_postmaster_who_returns_a_mail_is_a_mail_system() -> None:
     words = "Your message could not be delivered:\n<lou@y.example>: 550 5.1.1 no such user\n"
     mail, _ = parse_mail(f"From: postmaster@x.example\nSubject: Note\n\n{words}".encode())
     assert mail.machine == "report"
+
+
+GMAIL = (
+    "Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain; charset=utf-8\n\n{text}\n"
+    '--b\nContent-Type: text/vnd.google.email-reaction+json\n\n{{"emoji":"x","version":1}}\n--b--\n'
+)
+EMOJI_PART = "Content-Type: text/plain; charset=utf-8\nContent-Disposition: reaction\n\n{text}\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "sign"),
+    [
+        (GMAIL, "🎉\n\nLou a réagi via Gmail\n<https://www.google.com/gmail/about/>", "reaction"),
+        (EMOJI_PART, "❤️", "reaction"),
+        (EMOJI_PART, "❤️ mais la fuite continue", None),
+        (GMAIL, "La fuite continue.\n<https://www.google.com/gmail/about/>", None),
+    ],
+)
+def test_a_bare_reaction_asks_for_nothing(form: str, text: str, sign: str | None) -> None:
+    head = "From: lou@citizens.example\nIn-Reply-To: <a@x.example>\n"
+    mail, files = parse_mail((head + form.format(text=text)).encode())
+    assert (mail.machine, mail.remarks, files) == (sign, ("reaction",), [])

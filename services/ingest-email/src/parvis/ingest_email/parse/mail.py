@@ -18,6 +18,7 @@ _ANSWER = re.compile(
 )
 
 _LONE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_GMAIL_ROWS = 3
 _SENT_ON = re.compile(
     r"(?:fwd?|tr|wg|i|rv|enc|doorst|pd|vb|vl|fs|vidarebef|转发|轉寄|転送)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
 )
@@ -43,7 +44,19 @@ def parse_mail(content: bytes) -> tuple[ParsedMail, list[bytes]]:
         if not (report and head.machine)
         else [SplitReply(text_part.text) for text_part in body.texts]
     )
-    return head.model_copy(update=_body_fields(body, parts)), [file for _, file in body.attachments]
+    fields = _body_fields(body, parts)
+    if head.machine is None and _is_bare_reaction(head, body, str(fields["text"])):
+        fields["machine"] = "reaction"
+    return head.model_copy(update=fields), [file for _, file in body.attachments]
+
+
+def _is_bare_reaction(head: ParsedMail, body: ParsedBody, text: str) -> bool:
+    """Whether a mail is an emoji and nothing else (RFC 9078); Gmail adds a line of its own. With words, a person wrote."""
+    rows = [row for row in text.splitlines() if row.strip()]
+    by_gmail = len(rows) <= _GMAIL_ROWS and any("google.com/gmail" in row for row in rows)
+    words = "".join(rows[:1] if by_gmail else rows)
+    is_emoji = bool(words) and not any(letter.isalnum() for letter in words)
+    return "reaction" in body.remarks and bool(head.in_reply_to) and is_emoji and not body.attachments
 
 
 def _split_texts(body: ParsedBody, head: ParsedMail) -> list[SplitReply]:
