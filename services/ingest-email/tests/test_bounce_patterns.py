@@ -2,6 +2,7 @@
 
 import pytest
 
+from parvis.ingest_email.parse.bounce.diagnosis import classify_failure
 from parvis.ingest_email.parse.mail import parse_mail
 
 CAT = "cat@a.example"
@@ -317,3 +318,21 @@ def test_many_systems_are_understood(sender: str, subject: str, body: str, failu
     assert mail.machine
     assert mail.report
     assert [(one.address, one.failure) for one in mail.report.recipients] == [(CAT, failure)]
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "failure"),
+    [
+        ("550 5.1.1 Mailbox sleeps. LPN007 420", "refused"),
+        ("550 5.1.1 LPN007-420", "refused"),
+        ("550 5.1.1 ofr204_514 Too big", "too-long"),
+        ("550 5.1.1 OFR_416", "permanent"),
+        ("552 5.1.1 OFR 204 417", "temporary"),
+        ("550 5.1.1 <lou@x.example> Recipient suspended", "refused"),
+        ("550 5.1.1 Refused due to recipient preferences", "refused"),
+        ("550 5.1.1 Sender's domain does not exist here", "refused"),
+        ("550 5.1.1 User unknown", "permanent"),
+    ],
+)
+def test_a_dead_address_needs_proof(diagnosis: str, failure: str) -> None:
+    assert classify_failure(diagnosis, "5.1.1", "550") == failure

@@ -160,3 +160,35 @@ def test_own_words_never_make_a_mail_of_ours(text: str) -> None:
         find_reported_reply(ParsedMail(sender="a@b.example", subject=text, text=text, message_id=text), DOMAIN, A_KEY)
         is None
     )
+
+
+def test_who_wrote_in_a_form_of_a_site_is_a_person() -> None:
+    for writer in (TOWN, "no-reply@site.example"):
+        made = contact(f"From: {writer}\nReply-To: Lou <lou@citizens.example>\n\nUn arbre est tombé.\n")
+        assert made.machine is None
+        assert made.personal.from_
+        assert made.personal.from_.value == "lou@citizens.example"
+        assert (made.sender.level, made.personal.reply_channels) == ("none", ())
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (f"From: {TOWN}\nReply-To: voirie@{DOMAIN}", "own-address"),
+        (f"From: {TOWN}\nReply-To: lou@x.example\nIn-Reply-To: {OURS}", "own-address"),
+        ("From: no-reply@shop.example\nReply-To: help@shop.example", "robot-address"),
+        ("From: no-reply@shop.example\nReply-To: lou@x.example\nList-Id: <news>", "list"),
+        ("From: no-reply@shop.example\nReply-To: lou@x.example\nAuto-Submitted: auto-replied", "auto-replied"),
+    ],
+)
+def test_what_is_no_form_stays_a_machine(head: str, reason: str) -> None:
+    made = contact(f"{head}\n\nBonjour\n")
+    assert made.machine
+    assert made.machine.reason == reason
+
+
+def test_a_forged_form_of_our_own_is_none() -> None:
+    forged = Verification(level="none", dmarc="fail")
+    made = contact(f"From: {TOWN}\nReply-To: lou@x.example\n\nBonjour\n", sender=forged)
+    assert made.machine
+    assert made.thread.conversation_id != CONVERSATION

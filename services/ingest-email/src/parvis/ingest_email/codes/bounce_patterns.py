@@ -20,15 +20,18 @@ FAILURE_OF_CAUSE: dict[str, FailureClass] = {
 }
 
 # Fixed wordings and codes of large providers that mean one thing, whatever else stands there; lower case.
-# Orange, Wanadoo (ofr_) and La Poste (lpn_) write their own number behind their own version.
+# Orange, Wanadoo (ofr) and La Poste (lpn) write their own number behind their own version, with one separator or another.
 CERTAIN: tuple[tuple[str, str], ...] = (
-    ("_416", "nobody"),
-    ("_417", "full"),
-    ("_422", "full"),
-    ("_420", "disabled"),
-    ("_426", "disabled"),
+    ("416", "nobody"),
+    ("417", "full"),
+    ("422", "full"),
+    ("420", "disabled"),
+    ("426", "disabled"),
+    ("514", "too-large"),
 )
-CERTAIN_OF = re.compile(r"\b(?:ofr|lpn|ouk)\d{0,4}(_\d{3})\b")
+CERTAIN_OF = re.compile(
+    r"\b(?:ofr|lpn|ouk)(?:[\s_.:-]{0,2}\d{1,4})??[\s_.:-]{1,2}(\d{3})(?![\d.]|[\s_.:-]{1,2}\d{3}\b)"
+)
 CERTAIN_WORDS = ("delivery error: dd", "mailbox unavailable (")  # Yahoo; Outlook.com
 
 # Words of a diagnosis, in lower case, white space single: the first row that has one of them counts.
@@ -109,11 +112,11 @@ CAUSES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "this account does not exist", "this user doesn't have", "this address no longer accepts", "no longer valid", "no longer an employee",
             "no longer on server", "undeliverable address", "bad destination mailbox address", "bad address", "unrouteable user",
             "unrouteable mail address", "delivery to the following address failed: no such", "user missing", "user name lookup failed",
-            "username not", "can't verify recipient", "cannot verify recipient", "recipient verify", "unable to verify recipient",
+            "username not",
             "destin. sconosciuto", "recipient no longer", "failed to find mailbox", "unable to find recipient",
             "we have no record of", "no valid recipient", "non-existent user", "nonexistent user", "nonexistent account", "non existent",
             "no one by that name", "nobody here with that name", "address not present in directory", "not in my virtual", "badrecipient",
-            "recipient cannot be found", "unable to deliver message to", "could not find", "no existe", "no se encontró", "desconhecido",
+            "recipient cannot be found", "no existe", "no se encontró", "desconhecido",
             "inconnu à cette adresse", "utilisateur inconnu", "destinataire inconnu", "adresse inconnue", "adresse introuvable",
             "destinataire introuvable", "adresse n'existe pas", "n'existe pas", "compte inexistant", "boîte aux lettres inexistante",
             "empfänger unbekannt", "unbekannter empfänger", "unbekannter benutzer", "nicht gefunden", "existiert nicht",
@@ -201,6 +204,13 @@ FAILURES: tuple[tuple[str, FailureClass], ...] = (
     ("4.4.", "unreachable"),
     ("4.", "temporary"),
 )
+
+# What the text says of itself, not of the address: with it, neither a status nor a word proves that nobody is there.
+NO_PROOF = (
+    "recipient preferences", "temporarily", "archived", "archivée", "archivee", "sleeping", "dormant", "en sommeil",
+    "inactive", "disabled", "suspended", "désactivé", "suspendu", "deaktiviert", "gesperrt", "suspendida", "sospesa", "sospeso", "verify recipient",
+    "recipient verif", "verification failed", "your domain", "your ip", "sender's", "sender domain", "sending domain", "reverse dns", "helo",
+)  # fmt: skip
 
 # Signs that a server refused the recipient, and that it refused the mail after it had taken the recipient.
 AT_RECIPIENT = ("rcpt", "does not like recipient", "recipient address rejected", "recipient rejected")

@@ -1,31 +1,28 @@
 """Detects from its headers that a mail was sent by a machine (RFC 3834 and common practice). Pure; no I/O."""
 
 import re
+from collections.abc import Sequence
 
+from parvis.common.contract.references import find_references
 from parvis.ingest_email.codes.machine_senders import (
+    ABSENCES,
     AUTOMATIC_HEADERS,
     AUTOMATIC_SUBJECTS,
     AUTOMATIC_VALUES,
+    OWN_SUBJECTS,
+    REFUSALS,
     ROBOTS,
     SYSTEM_NAMES,
     SYSTEM_SUBJECTS,
 )
-from parvis.ingest_email.parse.mime.headers import Headers
+from parvis.ingest_email.parse.mime.headers import Headers, list_thread_ids
 
 AUTO_REPLIED = "auto-replied"
 _BULK = frozenset({"bulk", "list", "junk", "auto_reply", "auto-reply"})
 _COMMENT = re.compile(r"\([^()]*\)")
-_MARK = re.compile(r"^\s*(?:\[[^\]]{1,40}\]|\*{2,5}[^*]{1,40}\*{2,5})\s*")
-_ROBOTS = (
-    "noreply",
-    "donotreply",
-    "nepasrepondre",
-    "mailerdaemon",
-    "bounce",
-    "dmarcreport",
-    "autoreply",
-    "autorespond",
-)
+_MARK = re.compile(r"^\s*(?:\[([^\]]{1,40})\]|\*{2,5}([^*]{1,40})\*{2,5}|\(([^)]{1,40})\))\s*")
+_SENT_ON = re.compile(r"(?:fwd?|tr|wg|i|rv|enc|vs)\s?:", re.IGNORECASE)
+_SEPARATOR = re.compile(r"[._\-+=0-9]")
 _BEHIND = ":：([-–—.,;!|"
 _NO_LETTER = re.compile(r"[^a-z]")
 _NULL = re.compile(r"<\s*>")
@@ -44,19 +41,37 @@ def find_machine_reason(headers: Headers) -> str | None:
 
 
 def is_machine_address(address: str) -> bool:
-    """Whether an address is one that only machines write from."""
-    local = _letters_only(address.partition("@")[0].partition("+")[0])
-    return local in ROBOTS or local.startswith(_ROBOTS) or local.endswith(("noreply", "donotreply"))
+    """Whether an address is one that only machines write from; a beginning of a word is no word: `bouncer` is a trade."""
+    local = address.rpartition("@")[0].lower()
+    words = [word for word in _SEPARATOR.split(local) if word]
+    ends = range(1, len(words) + 1)
+    joined = {"".join(words[:end]) for end in ends} | {"".join(words[-end:]) for end in ends}
+    return bool(joined & set(ROBOTS)) or any(words in _letters_only(local) for words in REFUSALS)
 
 
 def _letters_only(text: str) -> str:
     return _NO_LETTER.sub("", text.lower())
 
 
+def _is_sent_on_by_rule(headers: Headers) -> bool:
+    """Whether a rule of an Exchange mailbox sent on what somebody wrote; Exchange marks that like its own absence notes.
+
+    The parent of a note is the mail that it answers; what is sent on answers its parent in no field.
+    """
+    source = headers.raw("x-ms-exchange-generated-message-source").strip().lower()
+    parents = headers.ids("x-ms-exchange-parent-message-id")
+    by_rule = source == "mailbox rules agent"
+    if not by_rule or set(parents) & set(list_thread_ids(headers)):
+        return False
+    owner = headers.address("x-ms-exchange-inbox-rules-loop")[0].lower()
+    is_another_persons = bool(owner) and owner != headers.address("from")[0].lower()
+    return is_another_persons or _SENT_ON.match(headers.text("subject", 200)) is not None
+
+
 def _rfc_3834(headers: Headers) -> str | None:
     submitted = [_first_word(value) for value in headers.all_raw("auto-submitted")]
     values = [word for word in submitted if word not in ("", "no")]
-    if values:
+    if values and not (set(values) == {"auto-generated"} and _is_sent_on_by_rule(headers)):
         return AUTO_REPLIED if values[0].startswith("auto-replied") else "auto-submitted"
     if any(_first_word(value) in _BULK for value in headers.all_raw("precedence")):
         return "precedence"
@@ -79,7 +94,14 @@ def _report(headers: Headers) -> str | None:
 def _automatic_header(headers: Headers) -> str | None:
     named = any(headers.has(name) for name in AUTOMATIC_HEADERS)
     valued = any(headers.raw(name)[:200].strip().lower().startswith(value) for name, value in AUTOMATIC_VALUES)
-    return "automatic-header" if named or valued else None
+    made = headers.has("x-ms-exchange-generated-message-source") and not _is_sent_on_by_rule(headers)
+    return "automatic-header" if named or valued or made or _is_own_loop(headers) else None
+
+
+def _is_own_loop(headers: Headers) -> bool:
+    """Whether the writer itself set X-Loop; a hop that sends mail on names its own address there."""
+    named = headers.address("x-loop")[0].lower()
+    return headers.has("x-loop") and named in ("", headers.address("from")[0].lower())
 
 
 def _machine_address(headers: Headers) -> str | None:
@@ -92,9 +114,23 @@ def _machine_address(headers: Headers) -> str | None:
 
 
 def _automatic_subject(headers: Headers) -> str | None:
-    """Fixed subjects of mail systems that set no header; behind a mark such as [SPAM] too, behind `Fwd:` never."""
-    subject = _MARK.sub("", headers.text("subject", 200).lower().replace("’", "'"), count=1).strip()
-    if subject.startswith(SYSTEM_SUBJECTS):
+    """Fixed subjects of mail systems that set no header; behind or in a mark such as [SPAM] too, behind `Fwd:` never."""
+    subject = headers.text("subject", 200).lower().replace("’", "'").strip()
+    mark = _MARK.match(subject)
+    marked = next((words.strip() for words in mark.groups() if words), "") if mark else ""
+    subject = subject[mark.end() :].strip() if mark else subject
+    if marked in AUTOMATIC_SUBJECTS or subject.startswith(SYSTEM_SUBJECTS):
         return "wording"
-    begins = (subject[len(words) :].lstrip() for words in AUTOMATIC_SUBJECTS if subject.startswith(words))
-    return "wording" if any(not rest or rest[0] in _BEHIND for rest in begins) else None
+    if any(not rest or rest[0] in _BEHIND for rest in _rests_behind(AUTOMATIC_SUBJECTS, subject)):
+        return "wording"
+    absences = (rest for rest in _rests_behind(ABSENCES, subject) if rest[:1] in (":", "："))
+    return "wording" if any(_is_subject_of_ours(rest.lstrip(":： ")) for rest in absences) else None
+
+
+def _rests_behind(beginnings: Sequence[str], subject: str) -> list[str]:
+    return [subject[len(words) :].lstrip() for words in beginnings if subject.startswith(words)]
+
+
+def _is_subject_of_ours(subject: str) -> bool:
+    """Whether a subject is one that the town gives its own mails: it holds a reference, or begins as our notices do."""
+    return bool(find_references(subject.upper())) or subject.startswith(OWN_SUBJECTS)

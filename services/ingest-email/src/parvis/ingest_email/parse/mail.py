@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 
-from parvis.ingest_email.models.parsed_mail import MAX_TEXT_CHARACTERS, MailReport, ParsedMail
+from parvis.ingest_email.models.parsed_mail import MAX_HEADERS_BYTES, MAX_TEXT_CHARACTERS, MailReport, ParsedMail
 from parvis.ingest_email.parse.bounce.report import parse_report
 from parvis.ingest_email.parse.machine_sent import find_machine_reason
 from parvis.ingest_email.parse.mime.body import parse_body
 from parvis.ingest_email.parse.mime.collected_parts import ParsedBody
-from parvis.ingest_email.parse.mime.headers import Headers, list_thread_ids, parse_headers
+from parvis.ingest_email.parse.mime.headers import list_thread_ids, parse_headers
 from parvis.ingest_email.parse.mime.stand_ins import find_stand_in
 from parvis.ingest_email.parse.quoting.split_reply import SIGNATURE_CHARACTERS, SplitReply, split_reply
 
@@ -18,6 +18,8 @@ _ANSWER = re.compile(
     r"(?:re|aw|sv|vs|antw|odp|r[ée][fp]?|r|ynt|atb|回复|答复|回覆|отв)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
 )
 
+_LONE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_GMAIL_ROWS = 3
 _SENT_ON = re.compile(
     r"(?:fwd?|tr|wg|i|rv|enc|doorst|pd|vb|vl|fs|vidarebef|转发|轉寄|転送)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
 )
@@ -32,7 +34,9 @@ def parse_mail(content: bytes) -> tuple[ParsedMail, list[bytes]]:
     head = parse_head(content)
     try:
         report = parse_report(content, parse_headers(content), machine_reason=head.machine)
-        head = head.model_copy(update={"report": report, "machine": head.machine or _reason_of_report(report)})
+        head = head.model_copy(
+            update={"report": report, "machine": head.machine or _reason_of_report(report, head.sender)}
+        )
         body = parse_body(content)
     except _SURPRISES:
         return head.model_copy(update={"trouble": "damaged mail"}), []
@@ -41,7 +45,19 @@ def parse_mail(content: bytes) -> tuple[ParsedMail, list[bytes]]:
         if not (report and head.machine)
         else [SplitReply(text_part.text) for text_part in body.texts]
     )
-    return head.model_copy(update=_body_fields(body, parts, head.subject)), [file for _, file in body.attachments]
+    fields = _body_fields(body, parts, head.subject)
+    if head.machine is None and _is_bare_reaction(head, body, str(fields["text"])):
+        fields["machine"] = "reaction"
+    return head.model_copy(update=fields), [file for _, file in body.attachments]
+
+
+def _is_bare_reaction(head: ParsedMail, body: ParsedBody, text: str) -> bool:
+    """Whether a mail is an emoji and nothing else (RFC 9078); Gmail adds a line of its own. With words, a person wrote."""
+    rows = [row for row in text.splitlines() if row.strip()]
+    by_gmail = len(rows) <= _GMAIL_ROWS and any("google.com/gmail" in row for row in rows)
+    words = "".join(rows[:1] if by_gmail else rows)
+    is_emoji = bool(words) and not any(letter.isalnum() for letter in words)
+    return "reaction" in body.remarks and bool(head.in_reply_to) and is_emoji and not body.attachments
 
 
 def _split_texts(body: ParsedBody, head: ParsedMail) -> list[SplitReply]:
@@ -72,8 +88,14 @@ def _join(texts: Sequence[str]) -> str:
     return "\n\n".join(text.strip("\n") for text in texts if text.strip())[:MAX_TEXT_CHARACTERS]
 
 
-def _reason_of_report(report: MailReport | None) -> str | None:
-    return "report" if report and report.is_structured else None
+def _reason_of_report(report: MailReport | None, sender: str) -> str | None:
+    """A postmaster is a person who may quote a report; one who writes nothing but a report, in words too, is a mail system."""
+    is_certain = report is not None and (report.is_structured or _is_postmaster(sender))
+    return "report" if is_certain else None
+
+
+def _is_postmaster(address: str) -> bool:
+    return re.sub(r"[._-]", "", address.lower()).startswith("postmaster@")
 
 
 def parse_head(content: bytes, *, trouble: str | None = None) -> ParsedMail:
@@ -88,10 +110,15 @@ def parse_head(content: bytes, *, trouble: str | None = None) -> ParsedMail:
         message_id=next(iter(headers.ids("message-id")), ""),
         in_reply_to=list_thread_ids(headers),
         machine=find_machine_reason(headers),
-        authentication=tuple(_authentication_results(headers)),
+        authentication=tuple(_authentication_results(content)),
         trouble=trouble,
     )
 
 
-def _authentication_results(headers: Headers) -> list[str]:
+def _authentication_results(content: bytes) -> list[str]:
+    """Of whole lines only: behind a lone CR or LF in a mail of CRLF no mail server sees a field, or removes a forged one."""
+    head = content[:MAX_HEADERS_BYTES]
+    if b"\r\n" in head:
+        head = _LONE.sub(b" ", head)
+    headers = parse_headers(head)
     return [value[:2000] for value in headers.all_raw("authentication-results")[:10]]

@@ -30,6 +30,7 @@ from parvis.ingest_email.models.parsed_mail import ParsedMail
 from parvis.ingest_email.parse.machine_sent import is_machine_address
 
 _FILE_NAMES_CHARACTERS = 4000
+_UNPROVEN = Verification(level="none", evidence="named in a form of a site")
 _CLAIM_BYTES = 500  # room for the claim check of a text that does not fit
 
 
@@ -65,7 +66,8 @@ def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> Co
             The text is as much of it as fits into 64 KiB of event.
     Retry:  the same mail to the same mailbox gives the same contact.
     """
-    sender = _sender_point(mail, arrival)
+    is_form = _is_site_form(mail, arrival, keys)
+    sender = _sender_point(mail, arrival, is_form=is_form)
     made = ContactReceived(
         contact_id=arrival.contact_id,
         reference=make_reference(arrival.contact_id),
@@ -74,21 +76,21 @@ def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> Co
         recorded_at=arrival.recorded_at,
         to=arrival.mailbox,
         language=detect_language(mail.text),
-        sender=arrival.sender,
-        machine=_machine_sent(mail, arrival, keys),
+        sender=_UNPROVEN if is_form else arrival.sender,
+        machine=None if is_form else _machine_sent(mail, arrival, keys),
         thread=_thread(mail, keys),
         original=arrival.original,
         attachments=tuple(
             Attachment.from_claim_check(claim, trouble=attachment.trouble, inline=attachment.inline)
             for claim, attachment in zip(arrival.attachments, mail.attachments, strict=False)
         ),
-        remarks=_remarks(mail, arrival),
+        remarks=_remarks(mail, arrival, sender),
         unreadable=mail.trouble[:200] if mail.trouble else None,
         contact_point_hash=hash_contact_point(sender, keys.hashing_key) if sender else None,
         personal=PersonalContact.model_validate(
             {
                 "from": sender,
-                "display_name": mail.sender_name[:400],
+                "display_name": "" if is_form else mail.sender_name[:400],
                 "subject": mail.subject,
                 "file_names": _file_names(mail, len(arrival.attachments)),
                 "reply_channels": _reply_channels(mail, sender, keys.own_addresses | keys.own_numbers),
@@ -121,8 +123,28 @@ def _json_bytes(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode()) - 2
 
 
-def _sender_point(mail: ParsedMail, arrival: MailDelivery) -> ContactPoint | None:
-    """Return the From address; without one the envelope sender. One that is no valid address is nobody's."""
+def _is_site_form(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> bool:
+    """Whether a person wrote it in a form: a site must write From its own domain (DMARC), and names the person in Reply-To.
+
+    Not what answers a mail, nor what failed DMARC: a forged mail of the staff, say, or the notice of an agent's own program.
+    """
+    writer, person = mail.sender.lower(), mail.reply_to.lower()
+    is_of_a_site = _is_own_address(writer, keys) or is_machine_address(writer)
+    is_a_person = "@" in person and not (_is_own_address(person, keys) or is_machine_address(person))
+    elsewhere = person.rpartition("@")[2] != writer.rpartition("@")[2]
+    is_first = bool(arrival.envelope_sender) and not mail.in_reply_to and arrival.sender.dmarc != "fail"
+    ours = conversation_id_of_message_id(mail.message_id, keys.mail_domain, keys.signing_key)
+    may_be = mail.report is None and mail.machine in (None, "robot-address", "auto-submitted")
+    return is_of_a_site and is_a_person and elsewhere and is_first and may_be and not ours
+
+
+def _sender_point(mail: ParsedMail, arrival: MailDelivery, *, is_form: bool) -> ContactPoint | None:
+    """Return the From address, without one the envelope sender; in a site's form the address in Reply-To.
+
+    One that is no valid address is nobody's: it is never repaired, and no other takes its place.
+    """
+    if is_form:
+        return _email_point(mail.reply_to)
     return _email_point(mail.sender if "@" in mail.sender else arrival.envelope_sender)
 
 
@@ -152,14 +174,14 @@ def _is_own_address(address: str, keys: MailKeys) -> bool:
     return f"{base}@{domain}" in keys.own_addresses or (base == "bounce" and domain == keys.mail_domain.lower())
 
 
-def _remarks(mail: ParsedMail, arrival: MailDelivery) -> tuple[str, ...]:
+def _remarks(mail: ParsedMail, arrival: MailDelivery, sender: ContactPoint | None) -> tuple[str, ...]:
     """Collect the remarks for agents, including a failed authentication of the sender and a Reply-To that is not From."""
     failed = ("dmarc-failed",) if arrival.sender.dmarc == "fail" else ()
     reply_to = _email_point(mail.reply_to)
     return (
         *mail.remarks,
         *failed,
-        *((OTHER_REPLY_TO,) if reply_to and reply_to != _sender_point(mail, arrival) else ()),
+        *((OTHER_REPLY_TO,) if reply_to and reply_to != sender else ()),
     )
 
 

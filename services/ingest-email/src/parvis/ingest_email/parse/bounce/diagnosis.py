@@ -13,6 +13,7 @@ from parvis.ingest_email.codes.bounce_patterns import (
     CERTAIN_WORDS,
     FAILURE_OF_CAUSE,
     FAILURES,
+    NO_PROOF,
 )
 
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
@@ -52,6 +53,8 @@ def classify_failure(diagnosis: str, status: str, reply_code: str, *, explanatio
     if by_status and (cause == "at-recipient" or (cause, by_status) == ("unwanted", "permanent")):
         cause = None  # `5.1.1 rejected`: the code is more specific than the word
     failure = FAILURE_OF_CAUSE[cause] if cause else by_status
+    if failure == "permanent" and any(sign in _normalize(diagnosis) for sign in NO_PROOF):
+        return "refused"
     if failure == "permanent" and not _is_about_recipient(cause, status, reply_code, f"{diagnosis}\n{explanation}"):
         return "temporary" if status.startswith("4") else "refused"
     return failure or ("temporary" if reply_code.startswith("4") else "refused")

@@ -24,6 +24,7 @@ _KNOWN_FIELD = re.compile(
     rb"importance|priority|user-agent|thread-[a-z]+|organization|errors-to|precedence|auto-submitted|status|lines)[ \t]*:",
     re.IGNORECASE,
 )
+_GMAIL_REACTION = "text/vnd.google.email-reaction+json"
 _YENC = re.compile(r"^=ybegin [^\n]{0,300}name=", re.MULTILINE)
 _QUOTED_CHARACTERS = 200_000
 
@@ -53,8 +54,16 @@ def _collect(part: MimePart, body: ParsedBody, within: str = "") -> None:
         _collect_multipart(part, body)
     elif part.is_message:
         _collect_message(part, body, within)
-    else:
+    elif not _is_reaction_data(part, body):
         _collect_leaf(part, body, within)
+
+
+def _is_reaction_data(part: MimePart, body: ParsedBody) -> bool:
+    """Remark a reaction; whether the part is only its data, whose emoji is in the plain text beside it."""
+    is_data = part.media_type == _GMAIL_REACTION
+    if is_data or part.disposition.word == "reaction":
+        body.add_remark("reaction")
+    return is_data
 
 
 def _collect_multipart(part: MimePart, body: ParsedBody) -> None:

@@ -8,8 +8,10 @@ from parvis.ingest_email.models.parsed_mail import MAX_HEADERS_BYTES, MAX_MESSAG
 from parvis.ingest_email.parse.mime.charsets import clean_line, decode_text
 
 _FIELD = re.compile(rb"^([!-9;-~]{1,80})[ \t]*:(.*)$", re.DOTALL)
-_WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?\r\n]*)\?=")
+# Within Q, programs write `?` as it is, and all others show it.
+_WORD = re.compile(r"=\?([^?\s]{1,80})\?(?:([bB])\?([^?\r\n]*)|([qQ])\?((?:[^?\r\n]|\?(?!=(?:[\s)\"]|$)))*))\?=")
 _ID = re.compile(r"<[^<>\s\x00-\x1f\x7f-\x9f]{1,250}>")
+_IN_ANGLES = re.compile(r"<[^<>]{1,400}>")
 _TOKEN = re.compile(
     r'"(?P<quoted>(?:[^"\\]|\\.)*)"|<(?P<angle>[^<>]*)>?|(?P<comment>\((?:[^()\\]|\\.)*\))|(?P<end>[,;])|(?P<word>[^"<(,;]+|["(])'
 )
@@ -48,8 +50,9 @@ class Headers:
         return clean_line(decode_words(self.raw(name)[: 4 * length + 200]), length)
 
     def ids(self, name: str) -> list[str]:
-        """The message ids in a field."""
-        return _ID.findall(self.raw(name)[: 8 * _READ_CHARACTERS])
+        """The message ids in a field; long ones come back as encoded words, or folded in their middle."""
+        written = decode_words(self.raw(name)[: 8 * _READ_CHARACTERS])
+        return _ID.findall(_IN_ANGLES.sub(lambda match: "".join(match[0].split()), written))
 
     def address(self, name: str) -> tuple[str, str]:
         """The first address in a field and the name before it; empty texts when there is none."""
@@ -83,7 +86,10 @@ def decode_words(text: str) -> str:
     pending, pending_charset, end = b"", "", 0
     for match in _WORD.finditer(text):
         between = text[end : match.start()]
-        charset, content = match[1].partition("*")[0], _decode_word(match[2], match[3])
+        charset, content = (
+            match[1].partition("*")[0],
+            _decode_word(match[2] or match[4], match[3] if match[2] else match[5]),
+        )
         if pending and (between.strip() or charset.lower() != pending_charset.lower()):
             done.append(decode_text(pending, pending_charset))
             pending = b""

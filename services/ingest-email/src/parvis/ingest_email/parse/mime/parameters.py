@@ -12,6 +12,7 @@ _READ_CHARACTERS = 8000
 _PARAMETER = re.compile(r"""([^\s=;:"()<>@,/?]{1,100})\s*=\s*("(?:[^"\\]|\\.)*"|"[^;"]*|[^;]*)""", re.ASCII | re.DOTALL)
 _QUOTED_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|\([^()"]*\)')
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_FOLDERS = re.compile(r"(?:[A-Za-z]:)?[\\/]|\.{1,2}[\\/]|[^/]*\\|file:")
 _CONTINUED = re.compile(r"([^*]+)\*(\d{1,3})(\*?)")
 
 
@@ -90,4 +91,11 @@ def _join_continuations(numbered: Mapping[int, tuple[str, bool]]) -> str:
 def file_name(disposition: MimeField, content_type: MimeField) -> str:
     """The name that a part claims, on one line and without its folders; empty when it claims none."""
     claimed = disposition.get("filename") or content_type.get("name")
-    return clean_line(decode_words(claimed), 400).replace("\\", "/").rpartition("/")[2][:200]
+    return _without_folders(clean_line(decode_words(claimed), 400))[:200]
+
+
+def _without_folders(name: str) -> str:
+    """Without the folders of a path, which begins as one; else a slash is a sign that people write: « Devis du 12/03 »."""
+    if _FOLDERS.match(name) or "/../" in name:
+        return name.replace("\\", "/").rpartition("/")[2]
+    return name.replace("/", "-")
