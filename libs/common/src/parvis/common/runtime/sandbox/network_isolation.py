@@ -26,7 +26,7 @@ def deny_network() -> bool:
     Source: seccomp(2); linux/filter.h.
     """
     machine = _MACHINES.get(platform.machine())
-    if sys.platform != "linux" or machine is None or ctypes.sizeof(ctypes.c_void_p) != 8:  # noqa: PLR2004 (bytes)
+    if sys.platform != "linux" or machine is None or ctypes.sizeof(ctypes.c_void_p) != 8:
         return False
     instructions = _instructions(*machine)
     program = _Program(len(instructions) // 8, instructions)
