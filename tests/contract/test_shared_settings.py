@@ -40,8 +40,8 @@ def record_instances(monkeypatch: pytest.MonkeyPatch, kind: type[Built]) -> list
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shared = {
         "KAFKA_BOOTSTRAP": BOOTSTRAP, "DATABASE_URL": DATABASE_URL, "SESSION_TIMEOUT_S": SESSION_TIMEOUT_S,
-        "METADATA_AGE_S": METADATA_AGE_S, "BLOBS_URL": f"file://{tmp_path}/blobs", "SECRET_KEY": "s" * 32,
-        "CONTACT_POINT_KEY": "c" * 32, "CONFIG_DIR": Path("config/example-town").absolute(), "VAR": tmp_path,
+        "METADATA_AGE_S": METADATA_AGE_S, "BLOBS_URL": f"file://{tmp_path}/blobs", "SECRET_KEY": "a secret for tests only",
+        "CONTACT_POINT_KEY": "another secret for tests", "CONFIG_DIR": Path("config/example-town").absolute(), "VAR": tmp_path,
     }  # fmt: skip
     own = {
         "INGEST_EMAIL_SMTP_PORT": 0, "INGEST_EMAIL_LMTP_PORT": 0,  # no listener: nothing is started here

@@ -45,6 +45,17 @@ def test_the_up_file_says_where_everything_is(stack: Stack):
     assert stack.url("fake-two").endswith(str(up["services"]["fake-two"]["port"]))
 
 
+def test_nothing_below_var_can_be_read_by_others(stack: Stack):
+    for path in stack.plan.var.rglob("*"):
+        if any(
+            parent.is_dir() and not parent.stat().st_mode & 0o077
+            for parent in path.parents[: -len(stack.plan.var.parts)]
+        ):
+            continue  # nobody else comes so far
+        assert path.stat().st_mode & 0o066 == 0, path
+    assert stack.plan.var.stat().st_mode & 0o066 == 0
+
+
 def test_what_is_killed_comes_back_with_another_pid(stack: Stack):
     before = stack.pid("fake-one")
     stack.kill("fake-one")

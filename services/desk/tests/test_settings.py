@@ -11,7 +11,11 @@ from parvis.desk.settings import Settings
 
 
 def test_it_refuses_to_listen_on_more_than_loopback() -> None:
-    secrets = {"PARVIS_SECRET_KEY": "x" * 16, "PARVIS_CONTACT_POINT_KEY": "x" * 16, "PARVIS_DATABASE_URL": "x"}
+    secrets = {
+        "PARVIS_SECRET_KEY": "a secret for tests only",
+        "PARVIS_CONTACT_POINT_KEY": "another secret for tests",
+        "PARVIS_DATABASE_URL": "x",
+    }
     ended = subprocess.run(
         [sys.executable, "-m", "parvis.desk"],
         env=secrets | {"PARVIS_DESK_HOST": "0.0.0.0"},  # noqa: S104 (what is refused)

@@ -50,8 +50,8 @@ def environment(town: Town, database_url: str, tmp_path: Path, monkeypatch: pyte
         "BLOBS_URL": f"file://{tmp_path}/blobs",
         "CONFIG_DIR": str(EXAMPLE),
         "TOPIC_PREFIX": town.prefix,
-        "SECRET_KEY": "s" * 32,
-        "CONTACT_POINT_KEY": "c" * 32,
+        "SECRET_KEY": "a secret for tests only",
+        "CONTACT_POINT_KEY": "another secret for tests",
         "VAR": str(tmp_path),
     }.items():
         monkeypatch.setenv(f"PARVIS_{name}", value)

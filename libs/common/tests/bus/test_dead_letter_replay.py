@@ -144,7 +144,9 @@ async def test_nothing_is_replayed_to_a_consumer_that_stands_still(
 
 def _settings(monkeypatch: pytest.MonkeyPatch, kafka: str, database_url: str) -> None:
     values = {"KAFKA_BOOTSTRAP": kafka, "DATABASE_URL": database_url, "TOPIC_PREFIX": PREFIX}
-    for name, value in (values | {"SECRET_KEY": "x" * 16, "CONTACT_POINT_KEY": "x" * 16}).items():
+    for name, value in (
+        values | {"SECRET_KEY": "a secret for tests only", "CONTACT_POINT_KEY": "another secret for tests"}
+    ).items():
         monkeypatch.setenv(f"PARVIS_{name}", value)
 
 

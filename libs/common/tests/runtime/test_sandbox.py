@@ -60,6 +60,13 @@ async def test_large_and_empty_frames_pass_both_ways() -> None:
     assert answer.frames == (FIRST, *frames)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
+@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"])
+async def test_a_worker_opens_no_socket(family: str) -> None:
+    async with workers() as made:
+        assert (await ask(made, f"connect {family}")).frames[1:] == ((b"S", b"PermissionError"),)
+
+
 async def test_several_jobs_at_once_each_get_their_own_answer() -> None:
     async with workers(count=2) as made:
         answers = await asyncio.gather(*(ask(made, f"say {n}") for n in range(200)))

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -28,6 +29,8 @@ def handle(job: list[Frame]) -> Iterator[Frame]:  # noqa: C901, PLR0912 (a table
             yield b"P", str(os.getpid()).encode()
             yield b"A", " ".join(arguments()).encode()
             yield b"E", repr(sorted(os.environb)).encode()
+        case ["connect", family]:
+            yield b"S", _open_socket(getattr(socket, family)).encode()
         case ["closed"]:
             yield b"D", str(ctypes.CDLL(None).prctl(_GET_DUMPABLE, 0, 0, 0, 0)).encode()
         case ["print"]:
@@ -61,6 +64,14 @@ def handle(job: list[Frame]) -> Iterator[Frame]:  # noqa: C901, PLR0912 (a table
 
 def _nested(depth: int) -> int:
     return _nested(depth - 1) if depth else 0
+
+
+def _open_socket(family: socket.AddressFamily) -> str:
+    try:
+        socket.socket(family).close()
+    except OSError as error:
+        return type(error).__name__
+    return "opened"
 
 
 def _met(name: str) -> bool:

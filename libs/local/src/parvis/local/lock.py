@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from parvis.common.contract.errors import Misconfigured, Unavailable
+from parvis.local.private_file import open_private
 
 
 @contextlib.contextmanager
@@ -17,7 +18,7 @@ def lock_folder(folder: Path) -> Generator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / "up.lock").open("a+")
+        file = open(folder / "up.lock", "a+", opener=open_private)  # noqa: SIM115 (the block below closes it)
     except OSError as error:
         raise Unavailable(
             f"{folder} cannot be used: {error.strerror}. Free disk space, change its owner, or set PARVIS_VAR to another folder"

@@ -13,6 +13,7 @@ from typing import IO
 
 import psutil
 
+from parvis.local.private_file import open_private
 from parvis.local.process_registry import MARK, ProcessRegistry, is_running
 from parvis.local.waiting import wait_until
 
@@ -50,7 +51,7 @@ class ManagedProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.last_lines.clear()
         self._is_cleared = False
-        with self.log.open("ab") as log:
+        with open(self.log, "ab", opener=open_private) as log:
             self._child = subprocess.Popen(
                 list(self.command),
                 stdin=subprocess.DEVNULL,
@@ -59,6 +60,7 @@ class ManagedProcess:
                 env={**self.environment, MARK: str(self.ledger.file)},
                 cwd=self.folder,
                 start_new_session=True,
+                umask=0o077,
                 user=self.user.uid if self.user else None,
                 group=self.user.gid if self.user else None,
                 extra_groups=[] if self.user else None,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from parvis.local.private_file import open_private
 from parvis.local.waiting import wait_until
 
 MARK = "PARVIS_LEDGER"  # environment variable of every child and its descendants: the ledger file that they belong to
@@ -34,7 +35,7 @@ class ProcessRegistry:
     def add(self, name: str, pid: int) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             entry = RegisteredProcess(name, pid, psutil.Process(pid).create_time())
-            with self.file.open("a", encoding="utf-8") as lines:
+            with open(self.file, "a", encoding="utf-8", opener=open_private) as lines:
                 lines.write(json.dumps(asdict(entry)) + "\n")
 
     def entries(self) -> list[RegisteredProcess]:

@@ -18,7 +18,7 @@ from parvis.local.free_ports import FreePorts, check_free
 from parvis.local.kafka.broker import KafkaBroker
 from parvis.local.lock import lock_folder
 from parvis.local.postgres.server import PostgresServer
-from parvis.local.private_file import write_private
+from parvis.local.private_file import close_folders, write_private
 from parvis.local.process_registry import ProcessRegistry
 from parvis.local.processes import KAFKA, OUTSIDE, POSTGRES, StackProcesses
 from parvis.local.readiness import READY_WITHIN_S, StackReadiness
@@ -199,6 +199,7 @@ class Stack:
     def _start_all(self, *, prepare: bool) -> None:
         for folder in ("blobs", "log", "scans/ready", "letters"):
             (self.plan.var / folder).mkdir(parents=True, exist_ok=True)
+        close_folders(self.plan.var)
         with ThreadPoolExecutor(3, thread_name_prefix="start") as pool:
             tasks = [
                 # The simulators create the certificate that the notifier trusts.

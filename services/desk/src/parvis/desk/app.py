@@ -102,7 +102,7 @@ def _topics(town_config: TownConfig) -> list[topics.Topic]:
 
 
 def _pages_and_api(dependencies: DeskDependencies, settings: Settings) -> FastAPI:
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
     install_pages(app, dependencies.pages)
     app.include_router(routes(dependencies))

@@ -61,7 +61,7 @@ async def build() -> Service:
         hashing_key=town.hashing_key,
         clock=pages.clock,
     )
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     install_pages(app, pages)
     app.include_router(
         form_pages.routes(

@@ -92,6 +92,7 @@ def run_service(name: str, build: Build) -> None:
 
     Exits: 0 after a clean drain; 78 when something is misconfigured, with its name on stderr; 1 when a task died.
     """
+    os.umask(0o077)  # what citizens wrote is its owner's alone
     try:
         town = load_settings(TownSettings)
         logs.configure(name, level=town.log_level, format=town.log_format)
@@ -115,6 +116,7 @@ async def _run(build: Build) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     service = await build()
+    service.app.router.redirect_slashes = False  # a redirect would go to whatever the Host header names
     service.app.router.routes.extend(health_pages.health_routes(service.health))
     server = _Server(
         uvicorn.Config(

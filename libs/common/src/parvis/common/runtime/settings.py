@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from parvis.common.contract.errors import Misconfigured
+
+_MIN_DIFFERENT_CHARACTERS = 8  # 32 random hexadecimal digits have fewer less than once in a million
 
 
 class TownSettings(BaseSettings):
@@ -43,6 +45,20 @@ class TownSettings(BaseSettings):
     )
     log_format: Literal["console", "json"] = Field(default="json", description="json for machines, console for people")
     var: Path = Field(default=Path("var"), description="where a laptop keeps its data")
+
+    @field_validator("secret_key", "contact_point_key")
+    @classmethod
+    def _is_hard_to_guess(cls, key: SecretStr) -> SecretStr:
+        if len(set(key.get_secret_value().strip())) < _MIN_DIFFERENT_CHARACTERS:
+            raise ValueError(f"has fewer than {_MIN_DIFFERENT_CHARACTERS} different characters: it can be guessed")
+        return key
+
+    @field_validator("contact_point_key")
+    @classmethod
+    def _is_another_key(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
+        if info.data.get("secret_key") == key:
+            raise ValueError("is the same as PARVIS_SECRET_KEY: each purpose needs a key of its own")
+        return key
 
     @property
     def signing_key(self) -> bytes:

@@ -41,7 +41,7 @@ class LocalBlobStore:
     """
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._root = str(root)
         self._store = LocalStore(root)
         self._writers = ThreadPoolExecutor(_WRITER_THREADS, thread_name_prefix="blob-writer")
@@ -119,7 +119,7 @@ def _write(root: str, path: str, content: bytes) -> None:
     target = f"{root}/{path}"
     unfinished = f"{target}#{secrets.token_hex(6)}"
     with suppress(FileExistsError):
-        os.mkdir(target.rpartition("/")[0])  # noqa: PTH102 (this is done for every contact)
+        os.mkdir(target.rpartition("/")[0], 0o700)  # noqa: PTH102 (this is done for every contact)
     try:
         _write_new(unfinished, content)
         os.rename(unfinished, target)  # noqa: PTH104
@@ -130,7 +130,7 @@ def _write(root: str, path: str, content: bytes) -> None:
 
 
 def _write_new(path: str, content: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         write_all(handle, content)
         os.fsync(handle)

@@ -30,7 +30,7 @@ def build(settings: Settings, background: BackgroundTasks) -> MailProvider:
     box = Mailboxes(settings.mail_dir)
     postman = CitizenSmtpClient(settings, background)
     relay = SimulatedMailRelay(settings, box, postman, background)
-    app = FastAPI(title="Mail and letters, simulated", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Mail and letters, simulated", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(MailControl(box, relay, postman, town_mailbox=settings.town_mailbox).routes())
     app.include_router(MailboxPages(settings, box, postman).routes())
     app.include_router(probes())

@@ -27,7 +27,7 @@ def build(settings: Settings, background: BackgroundTasks) -> SimulatedTwilio:
     account = Account(settings.twilio_account_sid, max_messages=settings.kept)
     courier = WebhookSender(settings.twilio_auth_token.get_secret_value(), settings.town_proxies)
     carrier = Carrier(settings, courier, background)
-    app = FastAPI(title="Twilio, simulated", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Twilio, simulated", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_exception_handler(ApiRefusal, answer_refusal)
     app.include_router(MessagesApi(settings, account, carrier, background).routes())
     app.include_router(control_routes(account, carrier, town_number=settings.town_number))

@@ -27,7 +27,7 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
             raise HTTPException(401, "bearer token required", headers={"www-authenticate": "Bearer"})
 
     app = FastAPI(
-        title="Parvis desk", version="1", docs_url=None, redoc_url=None, dependencies=[Depends(HTTPBearer(auto_error=False)), Depends(authorised)],
+        title="Parvis desk", version="1", docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(HTTPBearer(auto_error=False)), Depends(authorised)],
         description="What agents do on the pages of the desk, for programs. Development only: one token for all.",
     )  # fmt: skip
 

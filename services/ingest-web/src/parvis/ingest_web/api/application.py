@@ -42,7 +42,7 @@ def application(context: ApiContext) -> FastAPI:
     Retry:  the same Idempotency-Key with the same body gives the same answer; with another body 422; while the first is in progress 409.
     Source: draft-ietf-httpapi-idempotency-key-header-07.
     """
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
     @app.post("/contacts")
     async def send(request: Request) -> Response:

@@ -129,7 +129,7 @@ def build_preferences_replay(town: TownSettings, parts: NotifierParts) -> Prefer
 
 def build_site(pages: PageDependencies) -> FastAPI:
     """The web app of the pages that our messages link to."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     install_pages(app, pages.pages)
     app.include_router(routes(pages))
     return app

@@ -1,4 +1,4 @@
-"""Serves jobs inside a sandboxed process: resource limits, no secrets, no output but the answers."""
+"""Serves jobs inside a sandboxed process: resource limits, no network, no secrets, no output but the answers."""
 
 import contextlib
 import ctypes
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from parvis.common.runtime.sandbox import pipe_protocol
+from parvis.common.runtime.sandbox.network_isolation import deny_network
 from parvis.common.runtime.sandbox.pipe_protocol import END, FATAL, HELLO, TROUBLE, Frame
 from parvis.common.runtime.sandbox.process_isolation import isolate_process
 
@@ -27,6 +28,7 @@ def serve(handle: HandleJob, *, warm: Callable[[], None]) -> None:
     memory_bytes, cpu_s = int(sys.argv[1]), int(sys.argv[2])
     answers = _redirect_output()
     isolate_process()
+    deny_network()
     _limit_resources(memory_bytes)
     warnings.simplefilter("ignore")
     with contextlib.suppress(BrokenPipeError):

@@ -1,0 +1,32 @@
+"""Facts about the town's keys: one that can be guessed, or serves two purposes, starts nothing."""
+
+import pytest
+
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.runtime.settings import TownSettings, load_settings
+
+GOOD, OTHER = "0123456789abcdef", "fedcba9876543210"
+
+
+def load(monkeypatch: pytest.MonkeyPatch, secret: str, contact_point: str) -> TownSettings:
+    monkeypatch.setenv("PARVIS_DATABASE_URL", "x")
+    monkeypatch.setenv("PARVIS_SECRET_KEY", secret)
+    monkeypatch.setenv("PARVIS_CONTACT_POINT_KEY", contact_point)
+    return load_settings(TownSettings)
+
+
+@pytest.mark.parametrize("key", [" " * 16, "a" * 64, "ab" * 20, "1234567" * 5, "short"])
+def test_a_key_that_can_be_guessed_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch, key: str):
+    for keys, name in (((key, GOOD), "PARVIS_SECRET_KEY"), ((GOOD, key), "PARVIS_CONTACT_POINT_KEY")):
+        with pytest.raises(Misconfigured, match=name) as caught:
+            load(monkeypatch, *keys)
+        assert key not in str(caught.value)
+
+
+def test_one_key_for_both_purposes_is_refused(monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(Misconfigured, match=r"PARVIS_CONTACT_POINT_KEY.*a key of its own"):
+        load(monkeypatch, GOOD, GOOD)
+
+
+def test_two_keys_of_enough_variety_are_taken(monkeypatch: pytest.MonkeyPatch):
+    assert load(monkeypatch, GOOD, OTHER).signing_key == GOOD.encode()
