@@ -12,14 +12,14 @@ from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.files.inspection import FileInspector
 from parvis.common.runtime.clock import now
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.rate_limits import RateLimiter
+from parvis.common.runtime.rate_limits import RateLimiter, parse_networks
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.testing import FakeProducer
 from parvis.ingest_web.models.form import FormFile
 from parvis.ingest_web.store.submission_store import SubmissionStore
 from parvis.ingest_web.store.submissions import outbox
-from parvis.ingest_web.verify.client_address import client_network, parse_networks
+from parvis.ingest_web.verify.client_address import client_network
 from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
 
 from .conftest import Browser

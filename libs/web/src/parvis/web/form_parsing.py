@@ -83,7 +83,10 @@ async def read_form(
     """
     declared = request.headers.get("content-length", "0")
     is_multipart = request.headers.get("content-type", "").startswith("multipart/form-data")
-    max_bytes = largest_bytes * _DRAIN_FACTOR if is_multipart and most_files else largest_bytes
+    # Percent-encoding triples a text; a urlencoded form has no files.
+    max_bytes = (
+        largest_bytes * _DRAIN_FACTOR if is_multipart and most_files else min(largest_bytes, 3 * _MAX_TEXT_BYTES)
+    )
     if declared.isdigit() and int(declared) > max_bytes:
         raise HTTPException(413)
     stream = _limit_stream(request, max_bytes)
@@ -125,12 +128,31 @@ async def _read_multipart(
 async def _read_urlencoded(request: Request, stream: AsyncGenerator[bytes]) -> SubmittedForm:
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return SubmittedForm({})
-    parser = FormParser(request.headers, stream, max_fields=_MAX_FIELDS, max_part_size=_MAX_TEXT_BYTES)
+    parser = _BoundedFormParser(request.headers, stream, max_fields=_MAX_FIELDS, max_part_size=_MAX_TEXT_BYTES)
     fields, typed = dict[str, list[str]](), dict[str, list[str]]()
     for name, value in (await parser.parse()).multi_items():
         fields.setdefault(name, []).append(clean_text(str(value)))
         typed.setdefault(name, []).append(_normalize_line_ends(str(value)))
     return SubmittedForm(fields, typed)
+
+
+class _BoundedFormParser(FormParser):
+    """Starlette's parser with a limit for all text together."""
+
+    text_bytes = 0
+
+    def on_field_data(self, data: bytes, start: int, end: int) -> None:
+        self._count(end - start)
+        super().on_field_data(data, start, end)
+
+    def on_field_name(self, data: bytes, start: int, end: int) -> None:
+        self._count(end - start)
+        super().on_field_name(data, start, end)
+
+    def _count(self, size_bytes: int) -> None:
+        self.text_bytes += size_bytes
+        if self.text_bytes > _MAX_TEXT_BYTES:
+            raise HTTPException(413)
 
 
 class _BoundedMultiPartParser(MultiPartParser):

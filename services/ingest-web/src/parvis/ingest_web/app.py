@@ -10,7 +10,7 @@ from parvis.common.bus.producer import Producer
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.files.inspection import FileInspector
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.rate_limits import RateLimiter
+from parvis.common.runtime.rate_limits import RateLimiter, parse_networks
 from parvis.common.runtime.service import Service, Task, run_every, run_health_check
 from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
@@ -24,7 +24,6 @@ from parvis.ingest_web.receive import form_steps, form_submission
 from parvis.ingest_web.settings import Settings, keys_of
 from parvis.ingest_web.store import submissions
 from parvis.ingest_web.store.submission_store import SubmissionStore
-from parvis.ingest_web.verify.client_address import parse_networks
 from parvis.ingest_web.verify.form_tokens import FormTokens
 from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
 from parvis.web.page_setup import install_pages
@@ -106,6 +105,8 @@ async def build() -> Service:
         app=app,
         tasks=[watch, _inspecting(inspector), run_every(_PURGE_EVERY_S, outbox.purge), outbox.relay],
         closing=[producer.stop, database.close],
+        # A form over its limit is read to its end (form_parsing).
+        largest_body_bytes=max(4 * settings.largest_request_mb, settings.api_largest_request_mb) * 1_000_000,
     )
 
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from parvis.common.contract.errors import Misconfigured
+from parvis.common.runtime.rate_limits import parse_networks
 
 
 class TownSettings(BaseSettings):
@@ -42,7 +43,23 @@ class TownSettings(BaseSettings):
         default="info", description="the least level logged"
     )
     log_format: Literal["console", "json"] = Field(default="json", description="json for machines, console for people")
+    http_connections: int = Field(
+        default=1000, ge=20, le=100_000, description="HTTP connections that one process of a service holds at once"
+    )
+    http_client_connections: int = Field(
+        default=100, ge=2, le=100_000, description="of these, connections of one client's address"
+    )
+    http_proxies: str = Field(
+        default="127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7",
+        description="addresses and networks, comma-separated, that may hold all of them: proxies, and the town's own",
+    )
     var: Path = Field(default=Path("var"), description="where a laptop keeps its data")
+
+    @field_validator("http_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        _ = parse_networks(text)
+        return text
 
     @property
     def signing_key(self) -> bytes:

@@ -1,9 +1,11 @@
 """Builds the JSON API: bearer token, OpenAPI description, the same rules as the pages."""
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
+from parvis.common.runtime.http_body import LimitBody
 from parvis.common.runtime.logs import logger
 from parvis.desk.api import get_cases, post_actions
 from parvis.desk.api.dependencies import ApiDependencies
@@ -13,6 +15,7 @@ from parvis.web.error_pages import install_error_pages
 from parvis.web.pages import PageRenderer
 
 log = logger()
+_LARGEST_BODY_BYTES = 256 * 1024
 
 
 def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
@@ -22,14 +25,19 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
            have the case; 409 with the key of what is refused, `damaged_case` for one that cannot be read; 422 for an invalid body; 503.
     """
 
-    async def authorised(request: Request) -> None:
-        if not has_bearer_token(request, access.token):
-            raise HTTPException(401, "bearer token required", headers={"www-authenticate": "Bearer"})
-
     app = FastAPI(
-        title="Parvis desk", version="1", docs_url=None, redoc_url=None, dependencies=[Depends(HTTPBearer(auto_error=False)), Depends(authorised)],
+        title="Parvis desk", version="1", docs_url=None, redoc_url=None, dependencies=[Depends(HTTPBearer(auto_error=False))],
         description="What agents do on the pages of the desk, for programs. Development only: one token for all.",
     )  # fmt: skip
+
+    async def require_token(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Before the body: FastAPI reads it before any dependency."""
+        if not has_bearer_token(request, access.token):
+            return JSONResponse({"detail": "bearer token required"}, 401, headers={"www-authenticate": "Bearer"})
+        return await call_next(request)
+
+    app.add_middleware(LimitBody, max_bytes=_LARGEST_BODY_BYTES)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=require_token)
 
     async def answer_damaged_case(_: Request, error: Exception) -> Response:
         if isinstance(error, DamagedCase):
