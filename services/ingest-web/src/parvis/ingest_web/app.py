@@ -37,7 +37,7 @@ async def build() -> Service:
     town_config = load_town_config(town.config_dir)
     pages = PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
     health = Health({"database": "not reached yet"})
-    database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10)
+    database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10, statement_timeout_s=5)
     producer = Producer(town.kafka_bootstrap, service="ingest-web", metadata_age_s=town.metadata_age_s)
     # A Health of its own: forms are accepted while Kafka is down, so its state must not take the service out of the load balancer.
     outbox = Outbox(submissions.outbox, database, producer, Health(), "ingest-web")
