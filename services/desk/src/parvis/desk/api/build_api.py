@@ -1,6 +1,6 @@
 """Builds the JSON API: bearer token, OpenAPI description, the same rules as the pages."""
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -25,14 +25,18 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
            have the case; 409 with the key of what is refused, `damaged_case` for one that cannot be read; 422 for an invalid body; 503.
     """
 
+    async def authorised(request: Request) -> None:
+        if not has_bearer_token(request, access.token):
+            raise HTTPException(401, "bearer token required", headers={"www-authenticate": "Bearer"})
+
     app = FastAPI(
-        title="Parvis desk", version="1", docs_url=None, redoc_url=None, dependencies=[Depends(HTTPBearer(auto_error=False))],
+        title="Parvis desk", version="1", docs_url=None, redoc_url=None, dependencies=[Depends(HTTPBearer(auto_error=False)), Depends(authorised)],
         description="What agents do on the pages of the desk, for programs. Development only: one token for all.",
     )  # fmt: skip
 
     async def require_token(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        """Before the body: FastAPI reads it before any dependency."""
-        if not has_bearer_token(request, access.token):
+        """Look at the token before the body, which FastAPI reads before any dependency."""
+        if request.method != "GET" and not has_bearer_token(request, access.token):
             return JSONResponse({"detail": "bearer token required"}, 401, headers={"www-authenticate": "Bearer"})
         return await call_next(request)
 
