@@ -5,9 +5,7 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 from services.notifier.tests.parts import MakeReply, Notifier
-from services.notifier.tests.site import MAIL, Site, site_of
-
-from parvis.common.contract.reply import ReplyRequested
+from services.notifier.tests.site import Site, site_of, stored_reply
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 FOREIGN = FORM | {"sec-fetch-site": "cross-site"}
@@ -18,14 +16,6 @@ MULTIPART = {"content-type": "multipart/form-data; boundary=x"}
 async def site(notifier: Notifier) -> AsyncGenerator[Site]:
     async with site_of(notifier) as made:
         yield made
-
-
-async def stored(site: Site, make_reply: MakeReply) -> ReplyRequested:
-    reply = make_reply("1", kind="answer", channel="email", points=(MAIL,))
-    async with site.notifier.running():
-        await site.notifier.take(reply)
-        await site.notifier.until(lambda states: not {"planned", "reserved"} & set(states))
-    return reply
 
 
 class Flood:
@@ -44,7 +34,7 @@ class Flood:
 async def test_of_a_form_without_a_link_or_from_elsewhere_nothing_is_read(
     site: Site, make_reply: MakeReply, page: str
 ) -> None:
-    reply = await stored(site, make_reply)
+    reply = await stored_reply(site, make_reply)
     for path, headers, status in (("/inbox/x", FORM, 404), (site.path(reply), FOREIGN, 403)):
         flood = Flood()
         assert (await site.browser.post(f"{path}/{page}", content=flood, headers=headers)).status_code == status
@@ -56,7 +46,7 @@ async def test_of_a_form_without_a_link_or_from_elsewhere_nothing_is_read(
 async def test_a_form_with_a_link_is_read_to_four_kilobytes(
     site: Site, make_reply: MakeReply, page: str, headers: dict[str, str]
 ) -> None:
-    reply, flood = await stored(site, make_reply), Flood()
+    reply, flood = await stored_reply(site, make_reply), Flood()
 
     answer = await site.browser.post(f"{site.path(reply)}/{page}", content=flood, headers=headers)
 
@@ -66,6 +56,6 @@ async def test_a_form_with_a_link_is_read_to_four_kilobytes(
 
 @pytest.mark.parametrize("to", ["", "x", "-1", "100", "\u0661"])
 async def test_a_code_goes_to_an_address_of_the_page_alone(site: Site, make_reply: MakeReply, to: str) -> None:
-    reply = await stored(site, make_reply)
+    reply = await stored_reply(site, make_reply)
 
     assert (await site.browser.post(f"{site.path(reply)}/code", data={"to": to})).status_code in {400, 422}

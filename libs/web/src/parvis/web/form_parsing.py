@@ -80,7 +80,7 @@ class SubmittedForm:
                     await upload.file.close()
 
 
-class Spool:
+class FileSpool:
     """Counts the bytes that the files of all forms in progress hold."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Spool:
         self.bytes -= size_bytes
 
 
-_spool = Spool()
+_spool = FileSpool()
 
 
 async def read_form(

@@ -103,7 +103,13 @@ async def build() -> Service:
         settings.port,
         health,
         app=app,
-        tasks=[watch, _inspecting(inspector), run_every(_PURGE_EVERY_S, outbox.purge), outbox.relay],
+        tasks=[
+            watch,
+            run_health_check(health, "blobs", store.blobs.check),
+            _inspecting(inspector),
+            run_every(_PURGE_EVERY_S, outbox.purge),
+            outbox.relay,
+        ],
         closing=[producer.stop, database.close],
         # A form over its limit is read to its end (form_parsing).
         largest_body_bytes=max(4 * settings.largest_request_mb, settings.api_largest_request_mb) * 1_000_000,

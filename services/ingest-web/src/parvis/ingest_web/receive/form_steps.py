@@ -125,11 +125,10 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
     )
     if not has_valid_tokens(dependencies, submission):
         return _form_again(dependencies, submission, status=422, notice="stale", fresh=True)
-    if submission.form.is_too_heavy:
-        return _form_again(dependencies, submission, status=413, notice="too_heavy")
-    if submission.form.has_no_room:
-        metrics.contacts_refused.labels("web", "no-room").inc()
-        return _form_again(dependencies, submission, status=503, notice="unavailable")
+    if submission.form.is_too_heavy or submission.form.has_no_room:
+        metrics.contacts_refused.labels("web", "too-large" if submission.form.is_too_heavy else "no-room").inc()
+        status, notice = (413, "too_heavy") if submission.form.is_too_heavy else (503, "unavailable")
+        return _form_again(dependencies, submission, status=status, notice=notice)
     step = submission.form.first(STEP)
     wait_s = seconds_until_allowed(dependencies, request, submission, is_sent=step != CHANGE)
     if wait_s:
