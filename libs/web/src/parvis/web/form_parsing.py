@@ -202,7 +202,7 @@ class _BoundedMultiPartParser(MultiPartParser):
 
     def on_headers_finished(self) -> None:
         super().on_headers_finished()
-        file = self._current_part.file
+        file: Any = self._current_part.file
         if file is not None:
             file.write, file.seek = self._unless_disk_full(file.write), self._unless_disk_full(file.seek)
 

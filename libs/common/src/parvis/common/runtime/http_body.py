@@ -22,9 +22,10 @@ class LimitBody:
 
         async def receive_bounded() -> Message:
             nonlocal size_bytes
-            if size_bytes <= self._max_bytes:
-                message = await receive()
-                size_bytes += len(message.get("body", b""))
+            if size_bytes > self._max_bytes:
+                raise HTTPException(413)
+            message = await receive()
+            size_bytes += len(message.get("body", b""))
             if size_bytes > self._max_bytes:
                 raise HTTPException(413)
             return message

@@ -85,7 +85,7 @@ class BoundedHttp(HttpToolsProtocol):
     @property
     def waits_for_head(self) -> bool:
         """Whether nobody would lose an answer if this connection were closed."""
-        return not self._is_in_body and (self.cycle is None or self.cycle.response_complete)
+        return not self._is_in_body and (not self.cycle or self.cycle.response_complete)
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -193,7 +193,7 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self._is_refused = True
         metrics.http_refused.labels(str(status.value), why).inc()
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        if not self.cycle or self.cycle.response_complete or not self.cycle.response_started:
             retry = b"retry-after: 10\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else b""
             self.transport.write(
                 f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-length: 0\r\nconnection: close\r\n".encode()
