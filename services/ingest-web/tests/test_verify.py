@@ -92,3 +92,22 @@ async def test_a_dangerous_archive_is_stored_and_flagged(browser: Browser) -> No
     assert looked.claim.trouble
     assert looked.claim.trouble != not_examined.claim.trouble
     assert (browser.blobs / looked.claim.blob).read_bytes() == packed.getvalue()
+
+
+def test_files_have_a_budget_in_megabytes_for_each_source_and_each_form():
+    clock = [0.0]
+
+    def limiter(per_minute: float, burst: int) -> RateLimiter:
+        return RateLimiter(per_minute, burst, clock=lambda: clock[0])
+
+    limit = SubmissionRateLimit(None, limiter(1, 1), False, None, limiter(60, 100), limiter(1, 50))
+
+    assert limit.megabytes_wait_s("203.0.113.7", "one", 50_000_000) == 0
+    assert limit.megabytes_wait_s("203.0.113.7", "one", 1_000_000) > 0
+    assert limit.megabytes_wait_s("203.0.113.7", "two", 50_000_000) == 0
+    assert limit.megabytes_wait_s("203.0.113.7", "three", 1_000_000) > 0
+    assert limit.megabytes_wait_s(None, "two", 1_000_000) > 0
+    assert limit.megabytes_wait_s("203.0.113.9", "four", 1_000_000) == 0
+    assert limit.megabytes_wait_s("203.0.113.7", "three", 0) == 0
+    clock[0] = 60.0
+    assert limit.megabytes_wait_s("203.0.113.7", "three", 1_000_000) == 0

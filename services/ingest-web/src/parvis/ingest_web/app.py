@@ -130,4 +130,10 @@ def _rate_limit(settings: Settings) -> SubmissionRateLimit:
     files = (
         RateLimiter(settings.sends_per_minute * 10, settings.sends_at_once * 10) if settings.sends_per_minute else None
     )
-    return SubmissionRateLimit(per_source, all_sources, settings.asks_for_work, files)
+    megabytes = RateLimiter(settings.files_mb_per_minute, round(settings.files_mb_per_minute * 10))
+    # Each file may be chosen three times before the form is sent.
+    per_form = 3 * settings.largest_request_mb
+    form_megabytes = RateLimiter(per_form / settings.form_lasts_hours / 60, per_form)
+    return SubmissionRateLimit(
+        per_source, all_sources, settings.asks_for_work, files, megabytes if per_source else None, form_megabytes
+    )

@@ -29,7 +29,7 @@ class RateLimiter:
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def seconds_until_allowed(self, source: str) -> float:
+    def seconds_until_allowed(self, source: str, cost: float = 1.0) -> float:
         now = self._clock()
         bucket = self._buckets.setdefault(source, _Bucket(self._burst, now))
         self._buckets.move_to_end(source)
@@ -37,9 +37,10 @@ class RateLimiter:
             self._buckets.popitem(last=False)
         bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) * self._per_second)
         bucket.at = now
-        if bucket.tokens < 1:
-            return (1 - bucket.tokens) / self._per_second
-        bucket.tokens -= 1
+        cost = min(cost, self._burst)
+        if bucket.tokens < cost:
+            return (cost - bucket.tokens) / self._per_second
+        bucket.tokens -= cost
         return 0.0
 
 
