@@ -19,7 +19,7 @@ _JOURNEYS = "tests/journey"
 _LONGEST_FIRST = ("journey", "fault", "stack")
 
 
-_UNDER_UVLOOP = ("/services/ingest-", "/services/notifier/", "/libs/common/tests/runtime/")
+_UNDER_UVLOOP = ("/services/ingest-", "/services/notifier/", "/libs/common/tests/runtime/test_http_limits.py")
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
