@@ -1,6 +1,10 @@
 """Provides the fixtures of all members (`brokers`, `kafka`, `database_url`: the real ones) and distributes tests to workers."""
 
+import asyncio
+from collections.abc import Callable, Mapping
+
 import pytest
+import uvloop
 from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -13,6 +17,15 @@ settings.load_profile("parvis")
 
 _JOURNEYS = "tests/journey"
 _LONGEST_FIRST = ("journey", "fault", "stack")
+
+
+_UNDER_UVLOOP = ("/services/ingest-", "/services/notifier/", "/libs/common/tests/runtime/test_http_limits.py")
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run the tests of what listens on the loop that services run on: its transports are not asyncio's classes."""
+    is_service = any(part in item.path.as_posix() for part in _UNDER_UVLOOP)
+    return {"uvloop": uvloop.new_event_loop} if is_service else {"asyncio": asyncio.new_event_loop}
 
 
 class Scheduling(LoadFileScheduling):

@@ -1,7 +1,7 @@
 """Tests the JSON API: the same rules as the pages, a bearer token, one effect per Idempotency-Key."""
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -55,6 +55,23 @@ async def test_without_the_token_nobody_is_answered(browser: httpx.AsyncClient, 
 
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/json"
+
+
+async def test_a_body_is_read_after_the_token_and_to_its_limit(browser: httpx.AsyncClient) -> None:
+    sent_bytes = 0
+
+    async def flood() -> AsyncGenerator[bytes]:
+        nonlocal sent_bytes
+        for _ in range(160):
+            sent_bytes += 65536
+            yield b" " * 65536
+
+    headers = {"content-type": "application/json"}
+    assert (await browser.post(f"{CASE}/take", content=flood(), headers=headers)).status_code == 401
+    assert sent_bytes == 0
+    headers["authorization"] = "Bearer a token for tests only"
+    assert (await browser.post(f"{CASE}/take", content=flood(), headers=headers)).status_code == 413
+    assert sent_bytes <= 6 * 65536
 
 
 async def test_the_description_is_openapi(browser: httpx.AsyncClient) -> None:

@@ -12,14 +12,14 @@ from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.files.inspection import FileInspector
 from parvis.common.runtime.clock import now
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.rate_limits import RateLimiter
+from parvis.common.runtime.rate_limits import RateLimiter, parse_networks
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.testing import FakeProducer
 from parvis.ingest_web.models.form import FormFile
 from parvis.ingest_web.store.submission_store import SubmissionStore
 from parvis.ingest_web.store.submissions import outbox
-from parvis.ingest_web.verify.client_address import client_network, parse_networks
+from parvis.ingest_web.verify.client_address import client_network
 from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
 
 from .conftest import Browser
@@ -92,3 +92,22 @@ async def test_a_dangerous_archive_is_stored_and_flagged(browser: Browser) -> No
     assert looked.claim.trouble
     assert looked.claim.trouble != not_examined.claim.trouble
     assert (browser.blobs / looked.claim.blob).read_bytes() == packed.getvalue()
+
+
+def test_files_have_a_budget_in_megabytes_for_each_source_and_each_form():
+    clock = [0.0]
+
+    def limiter(per_minute: float, burst: int) -> RateLimiter:
+        return RateLimiter(per_minute, burst, clock=lambda: clock[0])
+
+    limit = SubmissionRateLimit(None, limiter(1, 1), False, None, limiter(60, 100), limiter(1, 50))
+
+    assert limit.megabytes_wait_s("203.0.113.7", "one", 50_000_000) == 0
+    assert limit.megabytes_wait_s("203.0.113.7", "one", 1_000_000) > 0
+    assert limit.megabytes_wait_s("203.0.113.7", "two", 50_000_000) == 0
+    assert limit.megabytes_wait_s("203.0.113.7", "three", 1_000_000) > 0
+    assert limit.megabytes_wait_s(None, "two", 1_000_000) > 0
+    assert limit.megabytes_wait_s("203.0.113.9", "four", 1_000_000) == 0
+    assert limit.megabytes_wait_s("203.0.113.7", "three", 0) == 0
+    clock[0] = 60.0
+    assert limit.megabytes_wait_s("203.0.113.7", "three", 1_000_000) == 0

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,14 @@ async def test_what_is_missing_or_changed_is_poison(blobs: BlobStore, tmp_path: 
     (tmp_path / claim.blob).unlink()
     with pytest.raises(Poison):
         await blobs.get(claim)
+
+
+async def test_a_full_disk_is_shown_before_a_blob_is_refused(
+    blobs: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await blobs.check()
+    await BlobStore(f"file://{tmp_path}/not-made-yet").check()
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(100, 100, 0))  # pyright: ignore
+
+    with pytest.raises(Unavailable, match="full"):
+        await blobs.check()

@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -17,6 +19,8 @@ _MAX_TEXT_BYTES = (
 )  # all fields together: twenty of the longest answers and the tokens of files already uploaded
 _MAX_FIELDS = 300
 _HEAD_OR_TAIL_BYTES = 64 * 1024
+# Files of all forms in progress in this process; /tmp of the shipped containers has 256 MB.
+_MAX_SPOOLED_BYTES = 192 * 1024 * 1024
 # A form over its limit is still read to its end, without its files, so that the page can come back with what was typed. Beyond this
 # multiple of the limit it is refused.
 _DRAIN_FACTOR = 4
@@ -62,14 +66,37 @@ class SubmittedForm:
     typed: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     files: dict[str, list[Upload]] = field(default_factory=dict[str, list[Upload]])
     is_too_heavy: bool = False
+    has_no_room: bool = False  # its files did not fit beside those of other forms, or the disk is full
+    spooled_bytes: int = 0
 
     def first(self, name: str) -> str:
         return self.fields.get(name, [""])[0]
 
     async def close(self) -> None:
+        _spool.release(self.spooled_bytes)
         for uploads in self.files.values():
             for upload in uploads:
-                await upload.file.close()
+                with suppress(OSError):  # a full disk
+                    await upload.file.close()
+
+
+class FileSpool:
+    """Counts the bytes that the files of all forms in progress hold."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def reserve(self, size_bytes: int) -> bool:
+        if self.bytes + size_bytes > _MAX_SPOOLED_BYTES:
+            return False
+        self.bytes += size_bytes
+        return True
+
+    def release(self, size_bytes: int) -> None:
+        self.bytes -= size_bytes
+
+
+_spool = FileSpool()
 
 
 async def read_form(
@@ -77,13 +104,17 @@ async def read_form(
 ) -> SubmittedForm:
     """Reads a form of bounded size, urlencoded or multipart.
 
-    Gives:  for a form over `largest_bytes`, its text without its files, and `is_too_heavy`.
+    Gives:  for a form over `largest_bytes`, its text without its files, and `is_too_heavy`; the same with `has_no_room` when
+            the files of all forms together are too many, or the disk is full.
     Raises: HTTPException 413 for text over 2 MB or a body far over the limit; 400 if it is not a form, has too many parts or takes
             too long.
     """
     declared = request.headers.get("content-length", "0")
     is_multipart = request.headers.get("content-type", "").startswith("multipart/form-data")
-    max_bytes = largest_bytes * _DRAIN_FACTOR if is_multipart and most_files else largest_bytes
+    # Percent-encoding triples a text; a urlencoded form has no files.
+    max_bytes = (
+        largest_bytes * _DRAIN_FACTOR if is_multipart and most_files else min(largest_bytes, 3 * _MAX_TEXT_BYTES)
+    )
     if declared.isdigit() and int(declared) > max_bytes:
         raise HTTPException(413)
     stream = _limit_stream(request, max_bytes)
@@ -103,7 +134,11 @@ async def _read_multipart(
         request.headers, stream, max_files=most_files, max_fields=_MAX_FIELDS, max_part_size=_MAX_TEXT_BYTES
     )
     parser.largest_bytes, parser.largest_file_bytes = largest_bytes, largest_file_bytes
-    parsed = await parser.parse()
+    try:
+        parsed = await parser.parse()
+    except BaseException:
+        _spool.release(parser.spooled_bytes)
+        raise
     fields, typed = dict[str, list[str]](), dict[str, list[str]]()
     files: dict[str, list[Upload]] = {}
     is_too_heavy = parser.taken_bytes > largest_bytes
@@ -113,24 +148,43 @@ async def _read_multipart(
             typed.setdefault(name, []).append(_normalize_line_ends(value))
             continue
         size_bytes = parser.sizes.get(id(value), 0)
-        is_whole = size_bytes <= largest_file_bytes and not is_too_heavy
+        is_whole = size_bytes <= largest_file_bytes and not is_too_heavy and not parser.has_no_room
         upload = Upload(clean_text(value.filename or "")[-200:], size_bytes, value, is_whole)
         if value.filename:
             files.setdefault(name, []).append(upload)
         else:
             await value.close()  # a file input left empty
-    return SubmittedForm(fields, typed, files, is_too_heavy)
+    return SubmittedForm(fields, typed, files, is_too_heavy, parser.has_no_room, parser.spooled_bytes)
 
 
 async def _read_urlencoded(request: Request, stream: AsyncGenerator[bytes]) -> SubmittedForm:
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return SubmittedForm({})
-    parser = FormParser(request.headers, stream, max_fields=_MAX_FIELDS, max_part_size=_MAX_TEXT_BYTES)
+    parser = _BoundedFormParser(request.headers, stream, max_fields=_MAX_FIELDS, max_part_size=_MAX_TEXT_BYTES)
     fields, typed = dict[str, list[str]](), dict[str, list[str]]()
     for name, value in (await parser.parse()).multi_items():
         fields.setdefault(name, []).append(clean_text(str(value)))
         typed.setdefault(name, []).append(_normalize_line_ends(str(value)))
     return SubmittedForm(fields, typed)
+
+
+class _BoundedFormParser(FormParser):
+    """Starlette's parser with a limit for all text together."""
+
+    text_bytes = 0
+
+    def on_field_data(self, data: bytes, start: int, end: int) -> None:
+        self._count(end - start)
+        super().on_field_data(data, start, end)
+
+    def on_field_name(self, data: bytes, start: int, end: int) -> None:
+        self._count(end - start)
+        super().on_field_name(data, start, end)
+
+    def _count(self, size_bytes: int) -> None:
+        self.text_bytes += size_bytes
+        if self.text_bytes > _MAX_TEXT_BYTES:
+            raise HTTPException(413)
 
 
 class _BoundedMultiPartParser(MultiPartParser):
@@ -142,8 +196,26 @@ class _BoundedMultiPartParser(MultiPartParser):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # pyright: ignore[reportArgumentType] (passed through)
-        self.text_bytes = self.taken_bytes = 0
+        self.text_bytes = self.taken_bytes = self.spooled_bytes = 0
+        self.has_no_room = False
         self.sizes: dict[int, int] = {}
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        file: Any = self._current_part.file
+        if file is not None:
+            file.write, file.seek = self._unless_disk_full(file.write), self._unless_disk_full(file.seek)
+
+    def _unless_disk_full(self, act: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+        """A full disk ends the files of this form, and not its text."""
+
+        async def try_act(argument: Any) -> None:
+            try:
+                await act(argument)
+            except OSError:
+                self.has_no_room = True
+
+        return try_act
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         file = self._current_part.file
@@ -154,8 +226,12 @@ class _BoundedMultiPartParser(MultiPartParser):
                 raise HTTPException(413)
         else:
             size_bytes = self.sizes[id(file)] = self.sizes.get(id(file), 0) + end - start
-            if size_bytes > self.largest_file_bytes or self.taken_bytes > self.largest_bytes:
+            if size_bytes > self.largest_file_bytes or self.taken_bytes > self.largest_bytes or self.has_no_room:
                 return
+            if not _spool.reserve(end - start):
+                self.has_no_room = True
+                return
+            self.spooled_bytes += end - start
         super().on_part_data(data, start, end)
 
 

@@ -35,8 +35,9 @@ async def build() -> Service:
     producer = Producer(town.kafka_bootstrap, service="ingest-email", health=health, metadata_age_s=town.metadata_age_s)
     mailboxes = TownMailboxes(town_config, town.signing_key)
     readers = MailParserPool(own.readers, ResourceLimits(own.reader_memory_bytes, own.reader_cpu_s, own.reader_wall_s))
+    blobs = BlobStore(town.blobs_url)
     acceptance = MailAcceptance(
-        blobs=BlobStore(town.blobs_url),
+        blobs=blobs,
         producer=producer,
         parser=readers,
         keys=MailKeys(
@@ -73,7 +74,12 @@ async def build() -> Service:
         own.host,
         own.port,
         health,
-        tasks=[serve, run_health_check(health, "kafka", producer.check), *(pull.run for pull in pulls)],
+        tasks=[
+            serve,
+            run_health_check(health, "kafka", producer.check),
+            run_health_check(health, "blobs", blobs.check),
+            *(pull.run for pull in pulls),
+        ],
         closing=[producer.stop, *(pull.database.close for pull in pulls[:1])],
     )
 

@@ -79,6 +79,7 @@ async def build() -> Service:
             await stopping.wait()
 
     tasks: list[Task] = [run_health_check(kafka, "kafka", producer.check), inspect, media_jobs.run]
+    tasks.append(run_health_check(kafka, "blobs", blobs.check))
     tasks += [reconciler.run] if own.reconcile_s else []
     tasks += [fallback.run] if fallback else []
     return Service(

@@ -10,7 +10,7 @@ from parvis.common.bus.producer import Producer
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.files.inspection import FileInspector
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.rate_limits import RateLimiter
+from parvis.common.runtime.rate_limits import RateLimiter, parse_networks
 from parvis.common.runtime.service import Service, Task, run_every, run_health_check
 from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
@@ -24,7 +24,6 @@ from parvis.ingest_web.receive import form_steps, form_submission
 from parvis.ingest_web.settings import Settings, keys_of
 from parvis.ingest_web.store import submissions
 from parvis.ingest_web.store.submission_store import SubmissionStore
-from parvis.ingest_web.verify.client_address import parse_networks
 from parvis.ingest_web.verify.form_tokens import FormTokens
 from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
 from parvis.web.page_setup import install_pages
@@ -38,7 +37,7 @@ async def build() -> Service:
     town_config = load_town_config(town.config_dir)
     pages = PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
     health = Health({"database": "not reached yet"})
-    database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10)
+    database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10, statement_timeout_s=5)
     producer = Producer(town.kafka_bootstrap, service="ingest-web", metadata_age_s=town.metadata_age_s)
     # A Health of its own: forms are accepted while Kafka is down, so its state must not take the service out of the load balancer.
     outbox = Outbox(submissions.outbox, database, producer, Health(), "ingest-web")
@@ -104,8 +103,16 @@ async def build() -> Service:
         settings.port,
         health,
         app=app,
-        tasks=[watch, _inspecting(inspector), run_every(_PURGE_EVERY_S, outbox.purge), outbox.relay],
+        tasks=[
+            watch,
+            run_health_check(health, "blobs", store.blobs.check),
+            _inspecting(inspector),
+            run_every(_PURGE_EVERY_S, outbox.purge),
+            outbox.relay,
+        ],
         closing=[producer.stop, database.close],
+        # A form over its limit is read to its end (form_parsing).
+        largest_body_bytes=max(4 * settings.largest_request_mb, settings.api_largest_request_mb) * 1_000_000,
     )
 
 
@@ -123,4 +130,10 @@ def _rate_limit(settings: Settings) -> SubmissionRateLimit:
     files = (
         RateLimiter(settings.sends_per_minute * 10, settings.sends_at_once * 10) if settings.sends_per_minute else None
     )
-    return SubmissionRateLimit(per_source, all_sources, settings.asks_for_work, files)
+    megabytes = RateLimiter(settings.files_mb_per_minute, round(settings.files_mb_per_minute * 10))
+    # Each file may be chosen three times before the form is sent.
+    per_form = 3 * settings.largest_request_mb
+    form_megabytes = RateLimiter(per_form / settings.form_lasts_hours / 60, per_form)
+    return SubmissionRateLimit(
+        per_source, all_sources, settings.asks_for_work, files, megabytes if per_source else None, form_megabytes
+    )

@@ -46,6 +46,13 @@ class Settings(ServiceSettings):
         le=100_000,
         description="forms that one public address may send in a burst; everybody in a library shares one address",
     )
+    files_mb_per_minute: float = Field(
+        default=60.0,
+        gt=0,
+        le=100_000,
+        description="megabytes of files per minute that one public address may send on average, ten times as much in a burst; "
+        "one form three times its largest size, from anywhere",
+    )
     asks_for_work: bool = Field(
         default=False, description="under attack: ask the browser for a proof of work instead of a wait"
     )

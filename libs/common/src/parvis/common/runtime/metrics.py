@@ -6,6 +6,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 contacts_received = Counter("parvis_contacts_received", "contacts accepted by a door", ["channel"])
 contacts_refused = Counter("parvis_contacts_refused", "contacts a door did not accept", ["channel", "why"])
+http_refused = Counter("parvis_http_refused", "connections closed at a limit of the HTTP server", ["status", "why"])
 contacts_routed = Counter("parvis_contacts_routed", "decisions stored by the router", ["department"])
 records_sent = Counter("parvis_records_sent", "records acknowledged by Kafka", ["topic"])
 records_unknown = Counter("parvis_records_unknown", "records whose acknowledgement did not come in time", ["topic"])

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 
 @dataclass
 class _Bucket:
@@ -27,7 +29,7 @@ class RateLimiter:
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def seconds_until_allowed(self, source: str) -> float:
+    def seconds_until_allowed(self, source: str, cost: float = 1.0) -> float:
         now = self._clock()
         bucket = self._buckets.setdefault(source, _Bucket(self._burst, now))
         self._buckets.move_to_end(source)
@@ -35,9 +37,10 @@ class RateLimiter:
             self._buckets.popitem(last=False)
         bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) * self._per_second)
         bucket.at = now
-        if bucket.tokens < 1:
-            return (1 - bucket.tokens) / self._per_second
-        bucket.tokens -= 1
+        cost = min(cost, self._burst)
+        if bucket.tokens < cost:
+            return (cost - bucket.tokens) / self._per_second
+        bucket.tokens -= cost
         return 0.0
 
 
@@ -50,3 +53,11 @@ def source_network(address: str) -> str:
     if ip.version == 4:
         return str(ip)
     return str(ip.ipv4_mapped or ipaddress.ip_network((ip, 64), strict=False))
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Parse addresses and networks, comma-separated.
+
+    Raises: ValueError, for anything else.
+    """
+    return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())

@@ -18,6 +18,9 @@ from parvis.common.runtime import health as health_pages
 from parvis.common.runtime import logs
 from parvis.common.runtime.concurrency import first_completed, sleep_unless_stopped
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.http_body import LimitBody
+from parvis.common.runtime.http_protocol import HttpLimits, bounded_protocol
+from parvis.common.runtime.rate_limits import parse_networks
 from parvis.common.runtime.redaction import flatten_exception_group
 from parvis.common.runtime.settings import TownSettings, load_settings
 
@@ -41,6 +44,7 @@ class Service:
         default_factory=Starlette
     )  # FastAPI itself where there is more: 10 MB and a sixth of a second
     tasks: list[Task] = field(default_factory=list[Task])
+    largest_body_bytes: int = 256 * 1024  # of any request; a route's own limit may be less
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
 
 
@@ -96,7 +100,8 @@ def run_service(name: str, build: Build) -> None:
     try:
         town = load_settings(TownSettings)
         logs.configure(name, level=town.log_level, format=town.log_format)
-        uvloop.run(_run(build))
+        limits = HttpLimits(town.http_connections, town.http_client_connections, parse_networks(town.http_proxies))
+        uvloop.run(_run(build, limits))
     except* Misconfigured as group:
         for error in flatten_exception_group(group):
             sys.stderr.write(f"{name}: misconfigured: {error}\n")
@@ -110,7 +115,7 @@ def run_service(name: str, build: Build) -> None:
         os._exit(1)
 
 
-async def _run(build: Build) -> None:
+async def _run(build: Build, limits: HttpLimits) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -118,20 +123,7 @@ async def _run(build: Build) -> None:
     service = await build()
     service.app.router.redirect_slashes = False  # a redirect would go to whatever the Host header names
     service.app.router.routes.extend(health_pages.health_routes(service.health))
-    server = _Server(
-        uvicorn.Config(
-            service.app,
-            host=service.host,
-            port=service.port,
-            uds=_unix_socket(service.host),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-            timeout_keep_alive=15,
-            h11_max_incomplete_event_size=64 * 1024,
-        )
-    )
+    server = build_server(service, limits)
     # What the imports and the build made stays until the end: collecting it again and again was 30 % of a door's time.
     gc.collect()
     gc.freeze()
@@ -151,6 +143,25 @@ async def _run(build: Build) -> None:
                 async with asyncio.timeout(4):
                     await close()
         log.info("service.stopped")
+
+
+def build_server(service: Service, limits: HttpLimits) -> "_Server":
+    """Build the HTTP server of a service, with its limits for every connection and every body."""
+    return _Server(
+        uvicorn.Config(
+            LimitBody(service.app, service.largest_body_bytes),
+            host=service.host,
+            port=service.port,
+            uds=_unix_socket(service.host),
+            http=bounded_protocol(limits),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+            timeout_keep_alive=15,
+        )
+    )
 
 
 def _unix_socket(host: str) -> str | None:

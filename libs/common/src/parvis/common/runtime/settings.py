@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from parvis.common.contract.errors import Misconfigured
+from parvis.common.runtime.rate_limits import parse_networks
 
 _MIN_DIFFERENT_CHARACTERS = 8  # 32 random hexadecimal digits have fewer less than once in a million
 
@@ -44,6 +45,16 @@ class TownSettings(BaseSettings):
         default="info", description="the least level logged"
     )
     log_format: Literal["console", "json"] = Field(default="json", description="json for machines, console for people")
+    http_connections: int = Field(
+        default=1000, ge=20, le=100_000, description="HTTP connections that one process of a service holds at once"
+    )
+    http_client_connections: int = Field(
+        default=100, ge=2, le=100_000, description="of these, connections of one client's address"
+    )
+    http_proxies: str = Field(
+        default="127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7",
+        description="addresses and networks, comma-separated, that may hold all of them: proxies, and the town's own",
+    )
     var: Path = Field(default=Path("var"), description="where a laptop keeps its data")
 
     @field_validator("secret_key", "contact_point_key")
@@ -59,6 +70,12 @@ class TownSettings(BaseSettings):
         if info.data.get("secret_key") == key:
             raise ValueError("is the same as PARVIS_SECRET_KEY: each purpose needs a key of its own")
         return key
+
+    @field_validator("http_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        _ = parse_networks(text)
+        return text
 
     @property
     def signing_key(self) -> bytes:

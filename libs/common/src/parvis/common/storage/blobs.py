@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.storage.local_blob_store import LocalBlobStore
 
 _DEADLINE_S = 15.0
+_LEAST_FREE_BYTES = 1024 * 1024
 _MIN_THREAD_BYTES = 64 * 1024  # from here on hashing takes longer than asking a thread to do it
 
 
@@ -26,8 +28,9 @@ class BlobStore:
 
     def __init__(self, url: str) -> None:
         self._folder: LocalBlobStore | None = None
+        self._root: Path | None = None
         if url.startswith("file://"):
-            root = Path(url.removeprefix("file://")).absolute()
+            self._root = root = Path(url.removeprefix("file://")).absolute()
             self._folder = LocalBlobStore(root)
             self._store: Any = LocalStore(root)
         else:
@@ -45,6 +48,17 @@ class BlobStore:
         except (OSError, TimeoutError, obstore.exceptions.BaseError) as error:
             raise Unavailable(f"blob {path} was not stored") from error
         return ClaimCheck(blob=path, sha256=digest, size_bytes=len(content), media_type=media_type)
+
+    async def check(self) -> None:
+        """Raise Unavailable when the disk of a local folder is nearly full; an object store has no such number."""
+        if self._root is None:
+            return
+        try:
+            disk = await asyncio.to_thread(shutil.disk_usage, self._root)
+        except FileNotFoundError:  # made with the first blob
+            return
+        if disk.free < _LEAST_FREE_BYTES:
+            raise Unavailable("the disk of the blobs is full")
 
     async def get(self, claim: ClaimCheck) -> bytes:
         try:

@@ -17,13 +17,15 @@ from parvis.common.contract.errors import Unavailable
 from parvis.common.storage.sqlstates import sqlstate_of, unavailable_by_state
 
 _MIGRATION_LOCK = 0x70617276  # "parv": one migration at a time in a database
+_DEADLINE_MARGIN_S = 1.0
 
 
 class Database:
     """One service's connections to PostgreSQL.
 
     Gives:  transaction() opens a transaction; it commits at the end of the block, or rolls back.
-    Shape:  server_settings, parameters of PostgreSQL for every session of this service.
+    Shape:  server_settings, parameters of PostgreSQL for every session of this service. The server ends a statement after
+            `statement_timeout_s`; a server that stands still ends nothing, so our side gives up one second later.
     Raises: Unavailable, when the server is away, slow or in conflict, when no connection can be made for whatever reason,
             and when an operator must act (login, rights, migration, disk); after a lost commit nothing is known, so every
             write is keyed by an id and may be repeated.
@@ -38,6 +40,7 @@ class Database:
         statement_timeout_s: int = 15,
         server_settings: Mapping[str, str] | None = None,
     ) -> None:
+        self._deadline_s = statement_timeout_s + _DEADLINE_MARGIN_S
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -47,6 +50,7 @@ class Database:
             pool_recycle=1800,
             connect_args={
                 "timeout": 5,
+                "command_timeout": self._deadline_s,
                 "server_settings": {
                     "application_name": f"parvis-{service}",
                     "statement_timeout": str(statement_timeout_s * 1000),
@@ -61,13 +65,35 @@ class Database:
         try:
             async with AsyncExitStack() as stack:
                 with _while_connecting():
-                    connection = await stack.enter_async_context(self.engine.begin())
+                    connection = await stack.enter_async_context(self.engine.connect())
+                await stack.enter_async_context(self._committed(connection))
                 yield connection
         except (PoolTimeoutError, OSError, TimeoutError) as error:
             raise Unavailable("PostgreSQL does not answer") from error
         except DBAPIError as error:
             if passing := _unavailable(error):
                 raise passing from error
+            raise
+
+    @asynccontextmanager
+    async def _committed(self, connection: AsyncConnection) -> AsyncGenerator[None]:
+        """Commit at the end of the block, or roll back, within the deadline; after it the connection is cut off, not asked again."""
+        transaction = await connection.begin()
+        try:
+            try:
+                yield
+            except TimeoutError:
+                raise
+            except BaseException:
+                async with asyncio.timeout(self._deadline_s):
+                    await transaction.rollback()
+                raise
+            async with asyncio.timeout(self._deadline_s):
+                await transaction.commit()
+        except TimeoutError:
+            if not connection.invalidated:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                driver.terminate()  # asyncpg would wait for the answer to its cancellation, without an end
             raise
 
     @asynccontextmanager
@@ -84,6 +110,9 @@ class Database:
                 driver: Any = raw.driver_connection
                 try:
                     yield driver
+                except TimeoutError:
+                    driver.terminate()
+                    raise
                 finally:
                     if driver.is_closed():
                         await connection.invalidate()
@@ -147,7 +176,7 @@ def migrations_folder(package: object) -> Path | None:
 
 async def migrate(url: str, schema: str, folder: Path) -> None:
     """Migrate one service's schema to its newest version. Idempotent, also from two places at once."""
-    engine = create_async_engine(url)
+    engine = create_async_engine(url)  # without a deadline: a migration may rewrite a large table
     try:
         async with engine.begin() as connection:
             await connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})

@@ -166,8 +166,9 @@ class SimulatedMailRelay:
     async def _hang_up(self, server: SMTP) -> None:
         """Wait, then close the connection; `connection_lost` cancels this task before aiosmtpd can reply."""
         await self._background.silence(self._settings.silence_s)
-        if isinstance(server.transport, asyncio.Transport):
-            server.transport.abort()
+        transport: Any = server.transport
+        if transport is not None:
+            transport.abort()
         await asyncio.Event().wait()
 
     async def handle_exception(self, _error: Exception) -> str:

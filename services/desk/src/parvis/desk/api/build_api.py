@@ -3,7 +3,9 @@
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
+from parvis.common.runtime.http_body import LimitBody
 from parvis.common.runtime.logs import logger
 from parvis.desk.api import get_cases, post_actions
 from parvis.desk.api.dependencies import ApiDependencies
@@ -13,6 +15,7 @@ from parvis.web.error_pages import install_error_pages
 from parvis.web.pages import PageRenderer
 
 log = logger()
+_LARGEST_BODY_BYTES = 256 * 1024
 
 
 def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
@@ -30,6 +33,15 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
         title="Parvis desk", version="1", docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(HTTPBearer(auto_error=False)), Depends(authorised)],
         description="What agents do on the pages of the desk, for programs. Development only: one token for all.",
     )  # fmt: skip
+
+    async def require_token(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Look at the token before the body, which FastAPI reads before any dependency."""
+        if request.method != "GET" and not has_bearer_token(request, access.token):
+            return JSONResponse({"detail": "bearer token required"}, 401, headers={"www-authenticate": "Bearer"})
+        return await call_next(request)
+
+    app.add_middleware(LimitBody, max_bytes=_LARGEST_BODY_BYTES)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=require_token)
 
     async def answer_damaged_case(_: Request, error: Exception) -> Response:
         if isinstance(error, DamagedCase):

@@ -19,6 +19,7 @@ from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions
 from parvis.web.form_parsing import SubmittedForm, read_form
 from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
 from parvis.web.pages import PageRenderer
+from parvis.web.security_headers import is_same_origin
 
 _LARGEST_FORM_BYTES = 256 * 1024
 
@@ -56,6 +57,8 @@ class DeskDependencies:
 
         Raises: HTTPException 403.
         """
+        if not is_same_origin(request, str(request.base_url)):
+            raise HTTPException(403)
         form = await read_form(request, largest_bytes=_LARGEST_FORM_BYTES)
         if not self.sessions.is_own_form(request, form.first("_csrf"), session, self.clock()):
             raise HTTPException(403)

@@ -20,7 +20,9 @@ from parvis.ingest_email.receive.smtp_extensions import SmtpExtensions
 from parvis.ingest_email.receive.smtp_hooks import NULL_SENDER, SmtpHooks
 
 log = logger()
-_END = b".\r\n"
+_LINE_END = b"\r\n"
+_DOT_LINE = b".\r\n"
+_END = b"\r\n.\r\n"
 _TOO_LARGE = "552 5.3.4 Message exceeds the size limit"
 _CLOSING = "421 4.3.2 Service shutting down, try again later"
 _BUSY = "421 4.7.0 Too many connections, try again later"
@@ -88,9 +90,8 @@ class SmtpServer(SmtpExtensions):
         self.is_trusted = self._hooks.source_limits.is_trusted(self.client)
         if self._hooks.source_limits.add_connection(self.client):
             self._peer = self.client
-        if not (self._peer and self._connections.add(self)) and isinstance(transport, asyncio.Transport):
-            transport.write(f"{_BUSY}\r\n".encode())
-            transport.close()
+        if not (self._peer and self._connections.add(self)):
+            _say_and_close(transport, _BUSY)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._connections.discard(self)
@@ -106,9 +107,8 @@ class SmtpServer(SmtpExtensions):
 
     def hang_up(self) -> None:
         """Send 421 and close the connection, so that the sender tries again later."""
-        if isinstance(self.transport, asyncio.Transport) and not self.transport.is_closing():
-            self.transport.write(f"{_CLOSING}\r\n".encode())
-            self.transport.close()
+        if self.transport and not self.transport.is_closing():
+            _say_and_close(self.transport, _CLOSING)
 
     def _set_rset_state(self) -> None:
         super()._set_rset_state()
@@ -191,28 +191,36 @@ class SmtpServer(SmtpExtensions):
         """
         limit = self.data_size_limit or 0
         content, refused = bytearray(), ""
-        while not (content.endswith(b"\r\n" + _END) or bytes(content[:4]) == _END):
-            content += await self._read_to_possible_end()
+        reader: Any = self._reader
+        reader._buffer[:0] = _LINE_END  # that of the command: the mail may be a lone dot
+        while not content.endswith(_END):
+            content += await self._read_block()
             self._reset_timeout()
-            if not refused and len(content) > max(share.size_bytes, SMALL_BYTES):
-                if len(content) > limit + len(_END):
+            size_bytes = len(content) - len(_LINE_END)
+            if not refused and size_bytes > max(share.size_bytes, SMALL_BYTES):
+                if size_bytes > limit + len(_DOT_LINE):
                     refused = _TOO_LARGE
                 elif not await share.grow_to(limit, wait_s=_WAIT_FOR_ROOM_S):
                     refused = _NO_ROOM
             if refused:
-                del content[: -len(b"\r\n" + _END)]
+                del content[: -len(_END)]
         if refused or len(content) > limit + len(_END):
             return refused or _TOO_LARGE
-        del content[-len(_END) :]
-        if content.startswith(b"."):
-            del content[:1]
-        return bytes(content).replace(b"\r\n.", b"\r\n")
+        del content[-len(_DOT_LINE) :]
+        return bytes(content.replace(b"\r\n.", _LINE_END)[len(_LINE_END) :])
 
-    async def _read_to_possible_end(self) -> bytes:
+    async def _read_block(self) -> bytes:
+        """Read up to the end of data, or one block of `line_length_limit` without it; what may begin an end stays with the reader."""
         try:
             return await self._reader.readuntil(_END)
         except asyncio.LimitOverrunError as error:
             return await self._reader.readexactly(error.consumed)
+
+
+def _say_and_close(transport: Any, answer: str) -> None:
+    """No isinstance: uvloop's transports, under which services run, are none of asyncio's classes."""
+    transport.write(f"{answer}\r\n".encode())
+    transport.close()
 
 
 class LmtpServer(SmtpServer, LMTP):

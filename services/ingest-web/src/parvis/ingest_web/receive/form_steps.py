@@ -125,8 +125,10 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
     )
     if not has_valid_tokens(dependencies, submission):
         return _form_again(dependencies, submission, status=422, notice="stale", fresh=True)
-    if submission.form.is_too_heavy:
-        return _form_again(dependencies, submission, status=413, notice="too_heavy")
+    if submission.form.is_too_heavy or submission.form.has_no_room:
+        metrics.contacts_refused.labels("web", "too-large" if submission.form.is_too_heavy else "no-room").inc()
+        status, notice = (413, "too_heavy") if submission.form.is_too_heavy else (503, "unavailable")
+        return _form_again(dependencies, submission, status=status, notice=notice)
     step = submission.form.first(STEP)
     wait_s = seconds_until_allowed(dependencies, request, submission, is_sent=step != CHANGE)
     if wait_s:
@@ -280,6 +282,8 @@ async def _upload(dependencies: FormDependencies, request: Request, submission: 
     """Store the files of an unsent form, and answer with their seals, or with a sentence for each problem."""
     if not has_valid_tokens(dependencies, submission) or submission.form.is_too_heavy:
         raise HTTPException(413 if submission.form.is_too_heavy else 403)
+    if submission.form.has_no_room:
+        raise HTTPException(503)
     if seconds_until_files_allowed(dependencies, submission, client_network(request, dependencies.trusted_proxies)):
         raise HTTPException(429)
     today = dependencies.pages.dates.today(dependencies.pages.clock())

@@ -29,4 +29,7 @@ def seconds_until_allowed(
 def seconds_until_files_allowed(
     dependencies: FormDependencies, submission: FormSubmission, client: str | None
 ) -> float:
-    return dependencies.rate_limit.files_wait_s(client, sum(map(len, submission.chosen.values())))
+    chosen = [file for pairs in submission.chosen.values() for file, _ in pairs]
+    form = submission.once.seed if submission.once else ""
+    wait_s = dependencies.rate_limit.files_wait_s(client, len(chosen))
+    return wait_s or dependencies.rate_limit.megabytes_wait_s(client, form, sum(file.size_bytes for file in chosen))

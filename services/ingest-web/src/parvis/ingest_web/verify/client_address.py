@@ -1,13 +1,12 @@
 """Finds the client's public address behind trusted proxies."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from fastapi import Request
 
-from parvis.common.runtime.rate_limits import source_network
+from parvis.common.runtime.rate_limits import Network, source_network
 
-Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 # Private, link-local and loopback networks (RFC 1918, 4193, 3927, 4291).
@@ -24,14 +23,6 @@ _PRIVATE = tuple(
         "fe80::/10",
     )
 )
-
-
-def parse_networks(text: str) -> tuple[Network, ...]:
-    """Addresses and networks, comma-separated.
-
-    Raises: ValueError, for anything else.
-    """
-    return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
 
 
 def client_network(request: Request, trusted: Sequence[Network]) -> str | None:

@@ -18,6 +18,18 @@ class SubmissionRateLimit:
     requires_work: bool
     files: RateLimiter | None = None  # separate, so that a form with many files is not refused because of them
 
+    megabytes: RateLimiter | None = None  # of files, for each source
+    form_megabytes: RateLimiter | None = None  # of files, for each form, also from inside
+
+    def megabytes_wait_s(self, client: str | None, form: str, size_bytes: int) -> float:
+        """The wait for files of this size, which are stored before the form is sent, and kept if it never is."""
+        if not size_bytes:
+            return 0.0
+        own = self.form_megabytes.seconds_until_allowed(form, size_bytes / 1e6) if self.form_megabytes else 0.0
+        if own or not self.megabytes or not client:
+            return own
+        return self.megabytes.seconds_until_allowed(client, size_bytes / 1e6)
+
     def files_wait_s(self, client: str | None, count: int) -> float:
         return (
             max([self.files.seconds_until_allowed(client) for _ in range(count)], default=0.0)

@@ -1,12 +1,12 @@
 """Serves the inbox: a signed link leads to a reply and its files, which a one-time code opens."""
 
+import re
 import secrets
 from contextlib import suppress
 from datetime import timedelta
-from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from parvis.common.contract.contact import ClaimCheck
@@ -23,11 +23,13 @@ from parvis.notifier.store import one_time_codes as store
 from parvis.notifier.store.effective_preferences import load_effective_preferences
 from parvis.notifier.store.replies import replies_of
 from parvis.notifier.store.send_counts import lock_addresses
+from parvis.web.form_parsing import read_form
 from parvis.web.security_headers import is_same_origin
 from parvis.web.tokens import read_signed_values, sign_values
 
 log = logger()
 CODE_LIFETIME, READING_LIFETIME = timedelta(minutes=10), timedelta(minutes=30)
+_LARGEST_FORM_BYTES = 4096
 _COOKIE, _PURPOSE = "parvis-inbox", "inbox"
 
 
@@ -42,14 +44,18 @@ def routes(site: PageDependencies) -> APIRouter:
         return await _show_code_form(site, request, reply, token)
 
     @router.post("/inbox/{token}/code")
-    async def send_code(request: Request, token: str, to: Annotated[int, Form(ge=0, le=20)]) -> Response:
+    async def send_code(request: Request, token: str) -> Response:
         reply = await _load_reply(site, token, request)
-        state = await _send_code(site, reply, to)
+        to = (await read_form(request, largest_bytes=_LARGEST_FORM_BYTES)).first("to")
+        if not re.fullmatch(r"[0-9]{1,2}", to):
+            raise HTTPException(422)
+        state = await _send_code(site, reply, int(to))
         return await _show_code_form(site, request, reply, token, state=state)
 
     @router.post("/inbox/{token}/open")
-    async def open_with_code(request: Request, token: str, code: Annotated[str, Form(max_length=40)]) -> Response:
+    async def open_with_code(request: Request, token: str) -> Response:
         reply = await _load_reply(site, token, request)
+        code = (await read_form(request, largest_bytes=_LARGEST_FORM_BYTES)).first("code")[:40]
         digits = "".join(sign for sign in code if sign.isascii() and sign.isdigit())
         async with site.database.transaction() as connection:
             is_right = await store.use_code(

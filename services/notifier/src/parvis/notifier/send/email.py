@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiosmtplib
 from aiosmtplib import SMTP
@@ -189,12 +190,12 @@ def outcome_of(code: int, message: str) -> SendOutcome:
 
 
 async def _disconnect(connection: _Connection) -> None:
-    transport = connection.relay.transport
+    transport: Any = connection.relay.transport  # under uvloop none of asyncio's classes
     with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
         async with asyncio.timeout(2):
             await connection.relay.quit()
     connection.relay.close()
-    if isinstance(transport, asyncio.WriteTransport):
+    if transport is not None:
         transport.abort()  # else TLS waits for the other side's close_notify
         await asyncio.sleep(0)  # the socket is closed in the loop's next iteration
 
