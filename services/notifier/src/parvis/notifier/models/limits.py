@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+# France with its overseas regions, and its neighbours in Europe.
+DEFAULT_SMS_REGIONS = frozenset("FR GP MQ GF RE YT PM BL MF NC PF WF BE LU DE CH IT MC ES AD".split())  # noqa: SIM905
+
 
 @dataclass(frozen=True)
 class SendingLimits:
@@ -17,5 +20,10 @@ class SendingLimits:
     answers_per_day: int = 30
     messages_per_conversation_and_day: int = 40
     automatic_per_hour: int = 50_000
+    automatic_sms_per_day: int = 5_000
+    automatic_letters_per_day: int = 200
+    sms_cents: float = 21
+    letter_cents: float = 130
+    automatic_cents_per_day: int = 100_000
     largest_attachments_bytes: int = 7_000_000
     longest_quiet_hold: timedelta = timedelta(hours=24)
