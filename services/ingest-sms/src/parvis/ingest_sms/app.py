@@ -43,7 +43,9 @@ async def build() -> Service:
     inspector, blobs = FileInspector(), BlobStore(town.blobs_url)
     allowed_hosts = AllowedHosts(own.media_host_names, own.twilio_base_url)
     media = MediaFetcher(blobs, AntivirusScanner(town.clamav), inspector, allowed_hosts, own.tokens)
-    intake = MessageIntake(blobs, producer, media, town.topic_prefix, town.hashing_key)
+    intake = MessageIntake(
+        blobs, producer, media, town.topic_prefix, town.hashing_key, own.keyword_languages.split(",")
+    )
     media_jobs = MediaJobs(intake)
     fallback = SpoolFallback(MessageSpool(own.spool), intake, own.accounts, health) if own.spool else None
     messages = MessageList(own.tokens, own.twilio_base_url)
