@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from parvis.common.runtime.settings import ServiceSettings
-from parvis.notifier.models.limits import DEFAULT_SMS_REGIONS
+from parvis.common.text.telephone import DEFAULT_SMS_REGIONS
 
 
 def _web_address(url: str) -> str:

@@ -10,6 +10,8 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.text.invisible_characters import remove_invisible_characters
 
 _E164 = re.compile(r"\+[1-9][0-9]{7,14}")
+# France with its overseas regions, and its neighbours in Europe.
+DEFAULT_SMS_REGIONS = frozenset("FR GP MQ GF RE YT PM BL MF NC PF WF BE LU DE CH IT MC ES AD".split())  # noqa: SIM905
 # Regions whose numbers people type in the national form of the first; the library's data say which number is whose.
 OVERSEAS_REGIONS = {"FR": ("RE", "YT", "GP", "MQ", "GF")}
 _FICTIONAL = ("+3363998",)  # Arcep keeps 06 39 98 for fiction; all other numbers in 06 39 are of Mayotte

@@ -10,7 +10,7 @@ from parvis.common.contract.contact_points import hash_contact_point, parse_cont
 from parvis.common.contract.delivery import FailureClass, make_delivery_id
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyRequested
-from parvis.common.text.telephone import can_receive_sms, region_of_number
+from parvis.common.text.telephone import DEFAULT_SMS_REGIONS, can_receive_sms, region_of_number
 from parvis.common.town.models import TownConfig
 from parvis.notifier.decide.preferences import EffectivePreference, EffectivePreferences
 from parvis.notifier.decide.reply_channels import (
@@ -20,7 +20,6 @@ from parvis.notifier.decide.reply_channels import (
     reply_channel_of,
 )
 from parvis.notifier.models.delivery import AUTOMATIC, Delivery
-from parvis.notifier.models.limits import DEFAULT_SMS_REGIONS
 
 Obstacle = Literal["opted-out", "permanent", "unreadable", "toll"]
 _MACHINES = frozenset({"mailer-daemon", "postmaster", "bounce", "noreply", "no-reply"})

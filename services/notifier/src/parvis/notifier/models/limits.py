@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-# France with its overseas regions, and its neighbours in Europe.
-DEFAULT_SMS_REGIONS = frozenset("FR GP MQ GF RE YT PM BL MF NC PF WF BE LU DE CH IT MC ES AD".split())  # noqa: SIM905
-
 
 @dataclass(frozen=True)
 class SendingLimits:
