@@ -11,7 +11,6 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from parvis.common.runtime.settings import ServiceSettings
-from parvis.ingest_sms.codes.opt_out_keywords import DEFAULT_LANGUAGES
 
 _ACCOUNT = re.compile(r"AC.{32}")
 
@@ -75,7 +74,7 @@ class Settings(ServiceSettings):
     )
     sender_burst: int = Field(default=120, ge=1, description="messages accepted from one number in a burst")
     keyword_languages: str = Field(
-        default=",".join(DEFAULT_LANGUAGES),
+        default="fr,en,ar,fa,uk,ru,zh",
         pattern=r"^[a-z]{2}(,[a-z]{2})*$",
         description="languages whose words for STOP, START and HELP are orders, separated by commas, beside Twilio's own words",
     )
