@@ -15,11 +15,18 @@ from parvis.common.contract import deterministic_ids, msgspec_models
 
 def without_msgspec() -> None:
     """Read, build and write the pydantic models themselves. Before anything of the router is imported."""
-    setattr(msgspec_models, "msgspec_struct", lambda model: model)  # noqa: B010 (a name of another module)
-    setattr(msgspec_models, "json_decoder", lambda model: model.model_validate_json)  # noqa: B010
-    setattr(msgspec_models, "encode_json", _encode_model)  # noqa: B010
-    setattr(cloudevents, "json_decoder", lambda model: model.model_validate_json)  # noqa: B010
-    setattr(cloudevents, "encode_json", _encode_model)  # noqa: B010
+    setattr(msgspec_models, "msgspec_struct", _as_it_is)  # noqa: B010 (a name of another module)
+    for module in (msgspec_models, cloudevents):
+        setattr(module, "json_decoder", _model_decoder)  # noqa: B010
+        setattr(module, "encode_json", _encode_model)  # noqa: B010
+
+
+def _as_it_is(model: Any) -> Any:
+    return model
+
+
+def _model_decoder(model: Any) -> Any:
+    return model.model_validate_json
 
 
 def _encode_model(model: Any) -> bytes:
@@ -50,10 +57,13 @@ def without_partitioner() -> None:
 def without_ids() -> None:
     """Let the standard library make the UUIDs that are only hashes."""
 
+    def make_id(namespace: uuid.UUID, name: str) -> str:
+        return str(uuid.uuid5(namespace, name))
+
     def digits(namespace: uuid.UUID, name: str) -> str:
         return uuid.uuid5(namespace, name).hex
 
-    setattr(deterministic_ids, "deterministic_id", lambda namespace, name: str(uuid.uuid5(namespace, name)))  # noqa: B010
+    setattr(deterministic_ids, "deterministic_id", make_id)  # noqa: B010
     setattr(deterministic_ids, "_sha1_digits", digits)  # noqa: B010
 
 

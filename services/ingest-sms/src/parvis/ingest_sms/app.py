@@ -44,7 +44,13 @@ async def build() -> Service:
     allowed_hosts = AllowedHosts(own.media_host_names, own.twilio_base_url)
     media = MediaFetcher(blobs, AntivirusScanner(town.clamav), inspector, allowed_hosts, own.tokens)
     intake = MessageIntake(
-        blobs, producer, media, town.topic_prefix, town.hashing_key, own_addresses=town_config.own_addresses
+        blobs,
+        producer,
+        media,
+        town.topic_prefix,
+        town.hashing_key,
+        own.keyword_languages.split(","),
+        own_addresses=town_config.own_addresses,
     )
     media_jobs = MediaJobs(intake)
     fallback = SpoolFallback(MessageSpool(own.spool), intake, own.accounts, health) if own.spool else None

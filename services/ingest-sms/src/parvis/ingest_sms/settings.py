@@ -73,6 +73,11 @@ class Settings(ServiceSettings):
         description="messages a minute accepted from one number; more get 429 and are recovered from Twilio's list",
     )
     sender_burst: int = Field(default=120, ge=1, description="messages accepted from one number in a burst")
+    keyword_languages: str = Field(
+        default="fr,en,ar,fa,uk,ru,zh",
+        pattern=r"^[a-z]{2}(,[a-z]{2})*$",
+        description="languages whose words for STOP, START and HELP are orders, separated by commas, beside Twilio's own words",
+    )
     largest_form_bytes: int = Field(
         default=64 * 1024,
         ge=8 * 1024,
@@ -87,6 +92,13 @@ class Settings(ServiceSettings):
         if wrong or not _split_list(text):
             raise ValueError("an account SID is AC and 32 characters; separate several by commas")
         return text
+
+    @field_validator("twilio_auth_token_previous")
+    @classmethod
+    def _previous_token_is_long(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret and 0 < len(secret.get_secret_value()) < 8:
+            raise ValueError("a token has eight characters or more")
+        return secret
 
     @field_validator("twilio_tokens")
     @classmethod

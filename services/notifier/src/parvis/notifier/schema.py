@@ -68,6 +68,8 @@ tally = Table(
     METADATA,
     Column("minute", DateTime(timezone=True), primary_key=True),
     Column("automatic", Integer, nullable=False),
+    Column("sms", Integer, nullable=False, server_default="0"),  # automatic ones, for the budget of a day
+    Column("letters", Integer, nullable=False, server_default="0"),  # the same
 )
 
 # One-time codes of the inbox, as keyed hashes.

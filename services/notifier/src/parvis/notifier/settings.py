@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from parvis.common.runtime.settings import ServiceSettings
+from parvis.common.text.telephone import DEFAULT_SMS_REGIONS
 
 
 def _web_address(url: str) -> str:
@@ -119,6 +120,25 @@ class Settings(ServiceSettings):
     automatic_an_hour: int = Field(
         default=50_000, ge=1, description="most automatic messages of the whole town in an hour; further ones wait"
     )
+    sms_regions: frozenset[str] = Field(
+        default=DEFAULT_SMS_REGIONS,
+        description='countries to whose numbers automatic SMS are sent, as a JSON list of ISO 3166 codes: ["FR", "BE"]',
+    )
+    automatic_sms_a_day: int = Field(
+        default=5_000, ge=1, description="most automatic SMS of the whole town in 24 hours; further ones wait"
+    )
+    automatic_letters_a_day: int = Field(
+        default=200, ge=1, description="most automatic letters of the whole town in 24 hours; further ones wait"
+    )
+    automatic_cents_a_day: int = Field(
+        default=100_000,
+        ge=1,
+        description="most cents that automatic SMS and letters cost in 24 hours; further ones wait",
+    )
+    sms_cents: float = Field(
+        default=21, ge=0, description="price of one automatic SMS, with all its segments, in cents, for the budget"
+    )
+    letter_cents: float = Field(default=130, ge=0, description="price of one printed letter in cents, for the budget")
     ask_every_s: float = Field(
         default=30, gt=0, description="seconds between two queries to a provider about the same message"
     )

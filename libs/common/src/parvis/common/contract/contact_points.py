@@ -2,11 +2,17 @@
 
 import hashlib
 import hmac
+import re
+
+import idna
 
 from parvis.common.contract.channels import ContactPointKind
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.errors import Rejected
+from parvis.common.text.invisible_characters import remove_invisible_characters
 from parvis.common.text.telephone import parse_e164
+
+_NAME_AND_ADDRESS = re.compile(r"[^<>]{0,200}<([^<>]+)>")
 
 
 def phone_contact_point(text: str, *, region: str = "FR") -> ContactPoint:
@@ -20,15 +26,30 @@ def phone_contact_point(text: str, *, region: str = "FR") -> ContactPoint:
 def email_contact_point(text: str) -> ContactPoint:
     """A mail address as a contact point: lower-cased, without display name.
 
-    Raises: Rejected, if it lacks a local part or a domain, has a space or control character, or is longer than 254 characters.
+    Shape:  as people type and copy it: `Name <address>`, `mailto:address`, with invisible characters or the root's dot.
+    Raises: Rejected, if it lacks a local part or a domain, has a space, a control character, or dots that are not single and
+            between other characters (RFC 5321 §4.1.2), or is longer than 254 characters.
     """
-    address = text.strip().lower()
+    typed = remove_invisible_characters(text)
+    if named := _NAME_AND_ADDRESS.fullmatch(typed):
+        typed = named[1].strip()
+    address = typed.removesuffix(".").lower().removeprefix("mailto:")
     local, at, domain = address.rpartition("@")
     if not (local and at and domain) or len(address) > 254 or any(c.isspace() or not c.isprintable() for c in address):
         raise Rejected("not a mail address")
-    if any(c in address for c in '<>,;:"()[]\\'):
+    if any(c in address for c in '<>,;:"()[]\\') or "" in local.split(".") or "" in domain.split("."):
         raise Rejected("not a mail address")
-    return ContactPoint(kind="email", value=address)
+    return ContactPoint(kind="email", value=f"{local}@{_map_domain(domain)}")
+
+
+def _map_domain(domain: str) -> str:
+    """A domain outside ASCII in the form of UTS 46 and IDNA 2008; one inside ASCII stays as it is."""
+    if domain.isascii():
+        return domain
+    try:
+        return idna.decode(idna.encode(domain, uts46=True))
+    except idna.IDNAError as error:
+        raise Rejected("not a mail address") from error
 
 
 def postal_contact_point(text: str) -> ContactPoint:

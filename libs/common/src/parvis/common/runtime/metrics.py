@@ -25,6 +25,11 @@ deliveries = Counter("parvis_deliveries", "deliveries by the state they reached"
 loops_suspected = Counter(
     "parvis_loops_suspected", "automatic messages withheld: their address got as many as a day allows", ["channel"]
 )
+messages_over_budget = Counter(
+    "parvis_messages_over_budget",
+    "times that an automatic SMS or letter was held: the day's budget is used up",
+    ["channel"],
+)
 replies_sent_too_often = Gauge(
     "parvis_replies_sent_too_often",
     "replies of the last hour with more sends than one, the logged resends and the logged moves",

@@ -72,6 +72,16 @@ KEYWORDS: dict[KeywordAction, dict[str, tuple[str, ...]]] = {
     },
 }  # fmt: skip
 
+# Read unless the town chooses others: its own languages, and those of another script, whose words cannot be words of these.
+# Short words of other languages are: « Dur » is Turkish for stop, and French for hard.
+DEFAULT_LANGUAGES = ("fr", "en", "ar", "fa", "uk", "ru", "zh")
+
+# Beginnings of the line that telephones add below a message.
+DEVICE_LINES = (
+    "envoye de", "envoye depuis", "envoye a partir", "sent from", "get outlook", "telecharger outlook", "enviado de",
+    "enviado desde", "gesendet von", "von meinem", "inviato da", "verzonden vanaf", "wyslano z",
+)  # fmt: skip
+
 # Twilio treats these two as keywords; a citizen may mean them as an answer. They count as both: a preference and a contact.
 ALSO_ANSWERS = frozenset({"yes", "cancel"})
 

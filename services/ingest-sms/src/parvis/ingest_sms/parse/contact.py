@@ -46,6 +46,7 @@ def build_contact(message: InboundMessage, facts: MessageFacts) -> ContactReceiv
     Source: Twilio docs, "Twilio's request to your incoming message webhook URL".
     """
     contact_id, sender, text = message.contact_id, message.sender, truncate_text(find_words(message))
+    point = message.pseudonymous_point
     return ContactReceived(
         contact_id=contact_id,
         reference=make_reference(contact_id),
@@ -59,7 +60,7 @@ def build_contact(message: InboundMessage, facts: MessageFacts) -> ContactReceiv
         original=facts.original,
         attachments=tuple(facts.attachments),
         unreadable=_explain_unreadable(message, text, facts.attachments),
-        contact_point_hash=hash_contact_point(sender, facts.hashing_key) if sender else None,
+        contact_point_hash=hash_contact_point(point, facts.hashing_key) if point else None,
         personal=PersonalContact.model_validate(
             {
                 "from": sender,
@@ -86,7 +87,7 @@ def _explain_unreadable(message: InboundMessage, text: str, attachments: Sequenc
             if kind not in ("", "text")
             else _EMPTY["Body" in message.values]
         )
-    return None if message.sender else "the sender's number cannot be read"
+    return None if message.pseudonymous_point else "the sender's number cannot be read"
 
 
 def _replace_unprintable(text: str, length: int) -> str:

@@ -1,16 +1,27 @@
 """Finds the opt-out keyword (STOP, START, HELP) that a message consists of, and the preference it changes. Pure; no I/O."""
 
+import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from parvis.common.contract.contact import ClaimCheck, ContactPoint, Language
 from parvis.common.contract.contact_points import hash_contact_point
 from parvis.common.contract.preference import SMS_HELP, SMS_START, SMS_STOP, PersonalPreference, PreferenceChanged
-from parvis.ingest_sms.codes.opt_out_keywords import ALSO_ANSWERS, COURTESIES, KEYWORDS, OPT_OUT_TYPES, KeywordAction
+from parvis.ingest_sms.codes.opt_out_keywords import (
+    ALSO_ANSWERS,
+    COURTESIES,
+    DEFAULT_LANGUAGES,
+    DEVICE_LINES,
+    KEYWORDS,
+    OPT_OUT_TYPES,
+    KeywordAction,
+)
 from parvis.ingest_sms.parse.webhook_form import InboundMessage
 
 _MAX_WORDS, _MAX_CHARACTERS = 8, 64  # a longer message is never a keyword
+_SHORT_NUMBER = re.compile(r"[3-8][0-9]{4}")  # the carriers' numbers of five digits
 _INDIVISIBLE_LETTERS = str.maketrans({"ı": "i", "ł": "l", "đ": "d", "ـ": ""})  # NFKD does not decompose these
 _SOURCES = {"stop": SMS_STOP, "start": SMS_START, "help": SMS_HELP}
 
@@ -38,25 +49,27 @@ def normalize(text: str) -> str:
     return " ".join("".join(letters).split())
 
 
-_KEYWORDS: dict[str, OptOutKeyword] = {}
+_KEYWORDS: dict[str, dict[str, OptOutKeyword]] = {}  # by language
 for _action, _languages in KEYWORDS.items():
     for _language, _words in _languages.items():
         for _word in _words:
-            _KEYWORDS.setdefault(
+            _KEYWORDS.setdefault(_language, {}).setdefault(
                 normalize(_word), OptOutKeyword(_action, _language or None, is_contact=_word in ALSO_ANSWERS)
             )
 _COURTESY_WORDS = frozenset(word for courtesy in COURTESIES for word in normalize(courtesy).split())
 
 
-def find_keyword(message: InboundMessage) -> OptOutKeyword | None:
+def find_keyword(message: InboundMessage, languages: Sequence[str] = DEFAULT_LANGUAGES) -> OptOutKeyword | None:
     """Find the keyword that makes up the whole message: « STOP », « Arrêt !! », « stop sms svp », “STOP STOP”.
 
+    Shape:  languages, those whose keywords count beside Twilio's and the carriers'. A telephone's own line below the word, and a
+            short number after STOP (« STOP au 36180 »), are no words of the sender's.
     Gives:  None for “stop the noise in my street”, for a message with media, and in doubt: an agent then reads the message.
             A keyword that Twilio recognised (OptOutType) counts; the message is a contact too unless we find the same keyword.
     """
     if message.media or message.media_missing:
         return None
-    ours = _match_keyword(message.value("Body"))
+    ours = _match_keyword(_without_device_lines(message.value("Body")), languages)
     theirs = OPT_OUT_TYPES.get(message.value("OptOutType"))
     if theirs:
         same = ours and ours.action == theirs
@@ -66,17 +79,30 @@ def find_keyword(message: InboundMessage) -> OptOutKeyword | None:
     return ours
 
 
-def _match_keyword(text: str) -> OptOutKeyword | None:
+def _without_device_lines(text: str) -> str:
+    lines = text.strip().splitlines()
+    return "\n".join([*lines[:1], *(line for line in lines[1:] if not normalize(line).startswith(DEVICE_LINES))])
+
+
+def _look_up(words: str, languages: Sequence[str]) -> OptOutKeyword | None:
+    found = (_KEYWORDS.get(language, {}).get(words) for language in ("", *languages))
+    return next(filter(None, found), None)
+
+
+def _match_keyword(text: str, languages: Sequence[str]) -> OptOutKeyword | None:
     if len(text) > _MAX_CHARACTERS:
         return None
     words = normalize(text).split()
     if not words or len(words) > _MAX_WORDS:
         return None
     once = list(dict.fromkeys(words))
-    if keyword := _KEYWORDS.get(" ".join(words)) or (_KEYWORDS.get(once[0]) if len(once) == 1 else None):
+    if keyword := _look_up(" ".join(words), languages) or (_look_up(once[0], languages) if len(once) == 1 else None):
         return keyword
-    without_courtesies = " ".join(word for word in once if word not in _COURTESY_WORDS)
-    keyword = _KEYWORDS.get(without_courtesies)
+    essential = [word for word in once if word not in _COURTESY_WORDS]
+    if essential[1:] and _SHORT_NUMBER.fullmatch(essential[-1]):
+        keyword = _look_up(" ".join(essential[:-1]), languages)
+        return keyword if keyword and keyword.action == "stop" and not keyword.is_contact else None
+    keyword = _look_up(" ".join(essential), languages)
     return keyword if keyword and keyword.action != "help" and not keyword.is_contact else None
 
 

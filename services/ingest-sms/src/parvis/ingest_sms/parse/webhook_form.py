@@ -16,7 +16,14 @@ MAX_MEDIA = 10  # MediaUrl0 to MediaUrl9: Twilio's own limit
 
 _MESSAGE_SID = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
 _FIELD_NAMES = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(?:&[A-Za-z][A-Za-z0-9_]{0,63})*")
+_WHATSAPP_USER = re.compile(r"whatsapp:[A-Z]{2}\.[A-Za-z0-9.]{1,128}")
+# The fields that a message is read from, and those of Twilio that begin alike.
+_READ_NAMES = ("AccountSid", "Body", "From", "MessageSid", "NumMedia", "OptOutType", "To")
+_READ_BEGINNINGS = (*_READ_NAMES, "MediaContentType", "MediaUrl")
+_ALIKE = re.compile(r"(?:From|To)(?:City|Country|State|Zip)|Media(?:ContentType|Url)[0-9]{1,2}")
 _MAX_FIELDS = 200
+
+_STATUS_OF_MESSAGES = ("", "received", "receiving")
 
 FormFields = list[tuple[str, str]]
 
@@ -64,6 +71,13 @@ class InboundMessage(WebhookForm):
             return phone_contact_point(self.value("From").removeprefix(WHATSAPP))
         except Rejected:
             return None
+
+    @cached_property
+    def pseudonymous_point(self) -> ContactPoint | None:
+        """What a hash of the sender is made of: the number, or the user id of somebody on WhatsApp who hides it (`FR.2782…`)."""
+        if self.sender or not _WHATSAPP_USER.fullmatch(self.value("From")):
+            return self.sender
+        return ContactPoint(kind="phone", value=self.value("From"))
 
     @cached_property
     def media(self) -> tuple[MediaReference, ...]:
@@ -114,12 +128,25 @@ def parse_webhook_form(fields: FormFields, accounts: frozenset[str]) -> WebhookF
             raise Rejected(f"{name} occurs twice")
     if not _FIELD_NAMES.fullmatch("&".join(names)):
         raise Rejected("a field name is malformed")
+    if any(_is_cut_anew(name, value) for name, value in fields):
+        raise Rejected("a field is unknown and begins like one of Twilio's")
     values = dict(fields)
     if values.get("AccountSid") not in accounts:
         raise Rejected("AccountSid is not one of ours")
     if not _MESSAGE_SID.fullmatch(values.get("MessageSid", "")):
         raise Rejected("MessageSid is missing or malformed")
     return WebhookForm(values["MessageSid"], values)
+
+
+def refuse_status_report(message: InboundMessage) -> None:
+    """Raises: Rejected, for a report of a message of ours that came to the URL of citizens' messages."""
+    if message.value("MessageStatus") or message.value("SmsStatus") not in _STATUS_OF_MESSAGES:
+        raise Rejected("a status report at the URL of messages: it belongs to /sms/status")
+
+
+def _is_cut_anew(name: str, value: str) -> bool:
+    """Whether a field may be another one whose name ended elsewhere: `B=odyhi` and `Bodyhi=` for `Body=hi`."""
+    return name not in _READ_NAMES and not _ALIKE.fullmatch(name) and (name + value).startswith(_READ_BEGINNINGS)
 
 
 def parse_inbound_message(fields: FormFields, accounts: frozenset[str]) -> InboundMessage:

@@ -1,6 +1,7 @@
 """Stores one message and publishes it as a contact, as a preference, or as both."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from parvis.common.runtime import metrics
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
+from parvis.ingest_sms.codes.opt_out_keywords import DEFAULT_LANGUAGES
 from parvis.ingest_sms.fetch.media import MediaFetcher
 from parvis.ingest_sms.parse.contact import MessageFacts, build_contact
 from parvis.ingest_sms.parse.keywords import OptOutKeyword, build_preference, find_keyword
@@ -50,6 +52,7 @@ class MessageIntake:
     media: MediaFetcher
     topic_prefix: str
     hashing_key: bytes
+    keyword_languages: Sequence[str] = DEFAULT_LANGUAGES
     clock: Clock = now
     own_addresses: frozenset[str] = frozenset()
     recent_ids: RecentIds = field(default_factory=RecentIds)
@@ -58,7 +61,7 @@ class MessageIntake:
         message, sender = received.message, received.message.sender
         original = await self.blobs.put(message.contact_id, received.raw_bytes, received.media_type)
         # Without a number there is no preference to change: an agent reads the message.
-        keyword = find_keyword(message) if sender else None
+        keyword = find_keyword(message, self.keyword_languages) if sender else None
         contact = (
             None if keyword and not keyword.is_contact else await self._build_contact(received, original, patience_s)
         )

@@ -24,6 +24,7 @@ from parvis.ingest_sms.parse.webhook_form import (
     parse_form_fields,
     parse_inbound_message,
     parse_webhook_form,
+    refuse_status_report,
 )
 from parvis.ingest_sms.receive.fallback import SpoolFallback
 from parvis.ingest_sms.receive.media_jobs import MediaJobs
@@ -139,7 +140,9 @@ class TwilioWebhooks:
     async def _read_message(self, request: Request) -> ReceivedMessage:
         received_at, started_s = self.clock(), time.monotonic()
         body, fields = await self._read_signed_form(request)
-        return ReceivedMessage(parse_inbound_message(fields, self.accounts), body, received_at, started_s=started_s)
+        message = parse_inbound_message(fields, self.accounts)
+        refuse_status_report(message)
+        return ReceivedMessage(message, body, received_at, started_s=started_s)
 
     async def _read_signed_form(self, request: Request) -> tuple[bytes, FormFields]:
         """The request's body and fields, once Twilio's signature is verified."""

@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-import phonenumbers
-
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
 from parvis.common.contract.contact_points import email_contact_point, phone_contact_point, postal_contact_point
 from parvis.common.contract.errors import Rejected
+from parvis.common.text.folding import fold
+from parvis.common.text.telephone import can_receive_sms
 from parvis.common.town.field_types import LocalText
 from parvis.common.town.form_fields import (
     AddressField,
@@ -36,6 +36,7 @@ from parvis.ingest_web.models.form import (
 )
 
 _ADDRESS_LENGTH = 500
+_POSTAL_LINES = 7  # with the name, in the window of an envelope
 _NAME_LENGTH = 120
 # Labels of letters in any alphabet, digits and hyphens, with at least one dot (RFC 5890 §2.3.2.3).
 _DOMAIN = re.compile(r"^(?:[^\W_](?:[^\W_]|-){0,62}\.)+[^\W\d_](?:[^\W_]|-)+$")
@@ -179,9 +180,12 @@ def _parse_reply(filled: FilledForm, procedure: Procedure, fields: Mapping[str, 
     try:
         point = _point(channel, typed[: _ADDRESS_LENGTH + 1], filled.name[:_NAME_LENGTH])
     except Rejected:
-        filled.problems[reply_address_input(channel)] = FormProblem(f"{channel}_wrong")
+        problem = (
+            "post_too_long" if channel == "post" and len(typed.split("\n")) >= _POSTAL_LINES else f"{channel}_wrong"
+        )
+        filled.problems[reply_address_input(channel)] = FormProblem(problem)
         return
-    if channel == "sms" and _is_landline(point.value):
+    if channel == "sms" and not can_receive_sms(point.value):
         filled.problems[reply_address_input(channel)] = FormProblem("sms_landline")
         return
     filled.reply = ReplyAddress.model_validate({"channel": channel, "address": point.value})
@@ -194,8 +198,8 @@ def _point(channel: str, typed: str, name: str) -> ContactPoint:
     if channel == "email":
         return _email(typed)
     if channel == "post":
-        first = typed.split("\n", 1)[0].casefold()
-        return postal_contact_point(typed if not name or name.casefold() in first else f"{name}\n{typed}")
+        first = fold(typed.split("\n", 1)[0])
+        return postal_contact_point(typed if not name or fold(name) in first else f"{name}\n{typed}")
     return phone_contact_point(typed)
 
 
@@ -204,8 +208,3 @@ def _email(typed: str) -> ContactPoint:
     if not _DOMAIN.match(point.value.rpartition("@")[2]):
         raise Rejected("the domain is invalid")
     return point
-
-
-def _is_landline(number: str) -> bool:
-    """Whether it certainly is a landline. Numbers that the library does not know (new ranges, fictional numbers) pass."""
-    return phonenumbers.number_type(phonenumbers.parse(number)) == phonenumbers.PhoneNumberType.FIXED_LINE

@@ -35,6 +35,11 @@ def limits_of(settings: Settings) -> SendingLimits:
         answers_per_day=settings.answers_a_day,
         messages_per_conversation_and_day=settings.a_conversation_a_day,
         automatic_per_hour=settings.automatic_an_hour,
+        automatic_sms_per_day=settings.automatic_sms_a_day,
+        automatic_letters_per_day=settings.automatic_letters_a_day,
+        automatic_cents_per_day=settings.automatic_cents_a_day,
+        sms_cents=settings.sms_cents,
+        letter_cents=settings.letter_cents,
         largest_attachments_bytes=round(settings.enclosures_largest_mb * 1_000_000),
         poll_every=timedelta(seconds=settings.ask_every_s),
     )

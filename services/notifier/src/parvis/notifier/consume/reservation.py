@@ -12,7 +12,7 @@ from parvis.notifier.decide.channel_choice import ChannelChooser, contact_points
 from parvis.notifier.decide.delivery_states import Transition
 from parvis.notifier.decide.preferences import EffectivePreference, EffectivePreferences, presentation_preference
 from parvis.notifier.decide.quiet_hours import QuietHoursPolicy
-from parvis.notifier.decide.send_budget import SendCounts, refuse_over_budget
+from parvis.notifier.decide.send_budget import AutomaticCost, SendCounts, refuse_over_budget
 from parvis.notifier.models.delivery import Delivery
 from parvis.notifier.models.limits import SendingLimits
 from parvis.notifier.store import send_counts
@@ -23,6 +23,7 @@ from parvis.notifier.store.effective_preferences import load_effective_preferenc
 
 log = logger()
 _TOWN_WAITS = timedelta(minutes=2)  # until the hourly budget of automatic messages is checked again
+_COST_WAITS = timedelta(minutes=15)  # until the day's budget of SMS and letters is checked again
 _UNREADABLE = Transition("failed", "refused", "the stored request cannot be read")
 
 
@@ -57,7 +58,11 @@ class DeliveryReservation:
         if allowed:
             ids = [due.delivery.delivery_id for due in allowed]
             await mark_reserved(connection, ids, worker=self.worker, now=at, lease_until=at + self.limits.lease)
-            await send_counts.count_automatic(connection, sum(due.delivery.is_automatic for due in allowed), at)
+            cost = AutomaticCost()
+            for due in allowed:
+                cost = cost.plus(due.delivery)
+            automatic = sum(due.delivery.is_automatic for due in allowed)
+            await send_counts.count_automatic(connection, automatic, cost, at)
         reserved = [replace(due, delivery=_reserved(due.delivery, at)) for due in allowed]
         return reserved, len(picked) + len(unreadable)
 
@@ -129,6 +134,7 @@ class DeliveryReservation:
         conversations = {candidate.delivery.conversation_id for candidate in due}
         by_address = await send_counts.count_by_address(connection, hashes, at, but=ids)
         by_conversation = await send_counts.count_by_conversation(connection, conversations, at)
+        spent = await send_counts.automatic_cost_of_day(connection, at)
         allowed: list[DueDelivery] = []
         for candidate in due:
             delivery = candidate.delivery
@@ -137,6 +143,9 @@ class DeliveryReservation:
                 await self.ledger.transition(connection, delivery, refused, at)
                 _report_suspected_loop(delivery, counts.automatic, self.limits)
                 continue
+            if await self._hold_over_cost(connection, delivery, spent, at):
+                continue
+            spent = spent.plus(delivery)
             by_address[delivery.address_hash] = (
                 counts.automatic + delivery.is_automatic,
                 counts.answers + (not delivery.is_automatic),
@@ -144,6 +153,18 @@ class DeliveryReservation:
             by_conversation.of_today[delivery.conversation_id] += 1
             allowed.append(candidate)
         return allowed
+
+    async def _hold_over_cost(
+        self, connection: AsyncConnection, delivery: Delivery, spent: AutomaticCost, at: datetime
+    ) -> bool:
+        """Hold an automatic SMS or letter that the day's budget does not cover, and alert an operator. Answers and mails go on."""
+        after = spent.plus(delivery)
+        if after == spent or after.is_within(self.limits):
+            return False
+        await hold_deliveries(connection, [delivery.delivery_id], at + _COST_WAITS)
+        metrics.messages_over_budget.labels(delivery.channel).inc()
+        log.error("send-budget.exhausted", reply_id=delivery.reply_id, channel=delivery.channel)
+        return True
 
     async def _within_hourly_budget(
         self, connection: AsyncConnection, due: list[DueDelivery], at: datetime

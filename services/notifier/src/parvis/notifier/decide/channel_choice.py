@@ -11,6 +11,7 @@ from parvis.common.contract.contact_points import hash_contact_point, parse_cont
 from parvis.common.contract.delivery import FailureClass, make_delivery_id
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyRequested
+from parvis.common.text.telephone import DEFAULT_SMS_REGIONS, can_receive_sms, region_of_number
 from parvis.common.town.models import TownConfig
 from parvis.notifier.decide.preferences import EffectivePreference, EffectivePreferences
 from parvis.notifier.decide.reply_channels import (
@@ -18,9 +19,9 @@ from parvis.notifier.decide.reply_channels import (
     needs_consent,
     reply_channel_of,
 )
-from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.models.delivery import AUTOMATIC, Delivery
 
-Obstacle = Literal["opted-out", "permanent", "unreadable"]
+Obstacle = Literal["opted-out", "permanent", "unreadable", "toll"]
 _MACHINES = frozenset({"mailer-daemon", "postmaster", "bounce", "noreply", "no-reply"})
 _NO_PREFERENCE = EffectivePreference()
 
@@ -38,10 +39,13 @@ class ChannelChoice:
 
 @dataclass(frozen=True)
 class ChannelChooser:
-    """Chooses channels. `own`: the town's own addresses, to which nothing is sent. `key`: hashes the addresses."""
+    """Chooses channels. `own`: the town's own addresses, to which nothing is sent. `key`: hashes the addresses. `sms_regions`:
+    the countries to whose numbers automatic SMS go.
+    """
 
     own: frozenset[str]
     key: bytes
+    sms_regions: frozenset[str] = DEFAULT_SMS_REGIONS
 
     def hash_of(self, point: ContactPoint) -> str:
         return hash_contact_point(point, self.key)
@@ -68,11 +72,20 @@ class ChannelChooser:
                 continue
             if _is_unwanted(reply, passed) and not candidate.is_named:
                 continue
-            obstacle = self.find_obstacle(reply, to.channel, point, preferences)
+            obstacle = self._find_toll(reply, point) or self.find_obstacle(reply, to.channel, point, preferences)
             if obstacle is None:
                 return ChannelChoice(channel, point.value, why=_why(passed))
             passed.append(obstacle)
         return _no_channel_left(passed, tried)
+
+    def _find_toll(self, reply: ReplyRequested, point: ContactPoint) -> Obstacle | None:
+        """`toll`, if anybody could make the town pay for a message there: never to other than mobile numbers, and automatically
+        only to the countries that the town lists.
+        """
+        if point.kind != "phone":
+            return None
+        is_listed = reply.kind not in AUTOMATIC or region_of_number(point.value) in self.sms_regions
+        return None if is_listed and can_receive_sms(point.value) else "toll"
 
     def find_obstacle(
         self, reply: ReplyRequested, name: str, point: ContactPoint, preferences: EffectivePreferences
@@ -142,6 +155,7 @@ def _why(passed: Collection[Obstacle]) -> str:
     explanations = {
         "opted-out": "the citizen left the channel before it",
         "permanent": "nothing arrives at the address before it",
+        "toll": "no SMS is sent to the number before it: its kind or country",
         "unreadable": "the stored preference of the address before it cannot be read",
     }
     return "; ".join(explanations[failure] for failure in dict.fromkeys(passed))
@@ -170,6 +184,10 @@ def _no_channel_left(passed: Collection[Obstacle], tried: Collection[str]) -> Ch
         return ChannelChoice("phone", "", "opted-out", "no other channel than one the citizen left", why)
     if "unreadable" in passed:
         return ChannelChoice("phone", "", "refused", "no other address than one whose preference cannot be read", why)
+    if "toll" in passed and "permanent" not in passed:
+        return ChannelChoice(
+            "phone", "", "refused", "no other address than a number whose kind or country gets no SMS", why
+        )
     if passed:
         return ChannelChoice("phone", "", "permanent", "no other address than one where nothing arrives", why)
     return ChannelChoice("phone", "", "no-address", "no address that a reply can be sent to")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from parvis.common.contract.channels import channel
 from parvis.notifier.decide.delivery_states import Transition
 from parvis.notifier.models.delivery import Delivery
 from parvis.notifier.models.limits import SendingLimits
@@ -15,6 +16,29 @@ class SendCounts:
     answers: int = 0
     in_conversation: int = 0
     has_same_kind: bool = False  # a registration or a receipt of this conversation that did not fail
+
+
+@dataclass(frozen=True)
+class AutomaticCost:
+    """The automatic messages of a day that cost money."""
+
+    sms: int = 0
+    letters: int = 0
+
+    def plus(self, delivery: Delivery) -> "AutomaticCost":
+        """With one more delivery; unchanged by an answer, or by a mail."""
+        if not delivery.is_automatic:
+            return self
+        medium = channel(delivery.channel).template_medium
+        return AutomaticCost(self.sms + (medium == "sms"), self.letters + (medium == "letter"))
+
+    def is_within(self, limits: SendingLimits) -> bool:
+        cents = self.sms * limits.sms_cents + self.letters * limits.letter_cents
+        return (
+            self.sms <= limits.automatic_sms_per_day
+            and self.letters <= limits.automatic_letters_per_day
+            and cents <= limits.automatic_cents_per_day
+        )
 
 
 def refuse_over_budget(delivery: Delivery, sent: SendCounts, limits: SendingLimits) -> Transition | None:

@@ -17,5 +17,10 @@ class SendingLimits:
     answers_per_day: int = 30
     messages_per_conversation_and_day: int = 40
     automatic_per_hour: int = 50_000
+    automatic_sms_per_day: int = 5_000
+    automatic_letters_per_day: int = 200
+    sms_cents: float = 21
+    letter_cents: float = 130
+    automatic_cents_per_day: int = 100_000
     largest_attachments_bytes: int = 7_000_000
     longest_quiet_hold: timedelta = timedelta(hours=24)

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.notifier import schema
+from parvis.notifier.decide.send_budget import AutomaticCost
 from parvis.notifier.models.delivery import AUTOMATIC
 
 _t = schema.tally.c
@@ -86,16 +87,20 @@ async def automatic_in_last_hour(connection: AsyncConnection, now: datetime) -> 
     return int(await connection.scalar(total) or 0)
 
 
-async def count_automatic(connection: AsyncConnection, number: int, now: datetime) -> None:
+async def automatic_cost_of_day(connection: AsyncConnection, now: datetime) -> AutomaticCost:
+    """What the town's automatic messages of the last 24 hours were that cost money."""
+    sums = select(func.coalesce(func.sum(_t.sms), 0), func.coalesce(func.sum(_t.letters), 0))
+    sms, letters = (await connection.execute(sums.where(_t.minute > now - _DAY))).one()
+    return AutomaticCost(int(sms), int(letters))
+
+
+async def count_automatic(connection: AsyncConnection, number: int, cost: AutomaticCost, now: datetime) -> None:
     """Add to the tally of this minute. Call it last in a transaction: every process locks this row."""
     if number:
         minute = now.replace(second=0, microsecond=0)
-        new = insert(schema.tally).values(minute=minute, automatic=number)
-        await connection.execute(
-            new.on_conflict_do_update(
-                index_elements=["minute"], set_={"automatic": _t.automatic + new.excluded.automatic}
-            )
-        )
+        new = insert(schema.tally).values(minute=minute, automatic=number, sms=cost.sms, letters=cost.letters)
+        added = {name: _t[name] + new.excluded[name] for name in ("automatic", "sms", "letters")}
+        await connection.execute(new.on_conflict_do_update(index_elements=["minute"], set_=added))
 
 
 async def delete_old_tallies(connection: AsyncConnection, now: datetime) -> None:

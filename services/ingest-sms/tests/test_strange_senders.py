@@ -1,0 +1,60 @@
+"""Facts about orders as telephones send them, senders without a number, and forms that are no messages."""
+
+import pytest
+
+from parvis.common.contract.errors import Rejected
+from parvis.ingest_sms.parse.keywords import find_keyword
+from parvis.ingest_sms.parse.webhook_form import InboundMessage, parse_inbound_message, refuse_status_report
+
+ACCOUNT, SID = "AC" + "0" * 32, "SM" + "1" * 32
+
+
+def message(**fields: str) -> InboundMessage:
+    form = {"AccountSid": ACCOUNT, "MessageSid": SID, "From": "+33639980041", "To": "+33536490100", **fields}
+    return parse_inbound_message(list(form.items()), frozenset({ACCOUNT}))
+
+
+@pytest.mark.parametrize(
+    "body", ["STOP 36184", "Stop au 38200", "stop SMS 36111 merci", "Arrêt\n\nEnvoyé depuis mon mobile", "STOP\nSent from my phone"]
+)  # fmt: skip
+def test_an_order_with_its_short_number_or_a_telephones_line(body: str) -> None:
+    keyword = find_keyword(message(Body=body))
+    assert keyword
+    assert (keyword.action, keyword.is_contact) == ("stop", False)
+
+
+@pytest.mark.parametrize(
+    "body", ["Dur", "ret", "basta", "alta", "STOP 12 rue Haute", "stop 2026", "Aide 36184", "36184"]
+)
+def test_an_ordinary_word_or_a_sentence_is_a_contact(body: str) -> None:
+    assert find_keyword(message(Body=body)) is None
+
+
+def test_a_town_chooses_the_languages_of_orders() -> None:
+    assert find_keyword(message(Body="Dur"), ("tr",))
+    assert find_keyword(message(Body="arrêt"), ("tr",)) is None
+    assert find_keyword(message(Body="STOP"), ())
+
+
+def test_a_sender_on_whatsapp_without_a_number_is_one_person() -> None:
+    one, other = (message(From=f"whatsapp:FR.{n}", Body="Bonjour").pseudonymous_point for n in ("91823", "91824"))
+    assert one
+    assert one != other
+    assert message(From="whatsapp:FR.91823", Body="Bonjour").sender is None
+    assert message(From="TOWNHALL", Body="Bonjour").pseudonymous_point is None
+
+
+@pytest.mark.parametrize("fields", [{"MessageStatus": "sent"}, {"SmsStatus": "delivered"}])
+def test_a_status_report_is_no_message(fields: dict[str, str]) -> None:
+    with pytest.raises(Rejected, match="status report"):
+        refuse_status_report(message(**fields))
+
+
+@pytest.mark.parametrize("fields", [{"B": "odyhi"}, {"Bodyhi": ""}, {"MediaUrl": "0https"}, {"Fro": "m+33639980042"}])
+def test_a_signed_form_cut_anew_is_refused(fields: dict[str, str]) -> None:
+    with pytest.raises(Rejected, match="unknown"):
+        message(**fields)
+
+
+def test_a_field_that_twilio_adds_one_day_is_no_trouble() -> None:
+    assert message(Body="Bonjour", FromCity="PARIS", MediaUrl0="https://a", ChannelMetadata="{}", NewField="1")
