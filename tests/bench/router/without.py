@@ -3,14 +3,13 @@
 import asyncio
 import sys
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiokafka.partitioner import murmur2
 
 from parvis.common.bus import cloudevents, producer, record_batches
-from parvis.common.contract import deterministic_ids, msgspec_models
+from parvis.common.contract import msgspec_models
 
 
 def without_msgspec() -> None:
@@ -54,19 +53,6 @@ def without_partitioner() -> None:
     setattr(record_batches, "murmur2_hashes", hashes)  # noqa: B010
 
 
-def without_ids() -> None:
-    """Let the standard library make the UUIDs that are only hashes."""
-
-    def make_id(namespace: uuid.UUID, name: str) -> str:
-        return str(uuid.uuid5(namespace, name))
-
-    def digits(namespace: uuid.UUID, name: str) -> str:
-        return uuid.uuid5(namespace, name).hex
-
-    setattr(deterministic_ids, "deterministic_id", make_id)  # noqa: B010
-    setattr(deterministic_ids, "_sha1_digits", digits)  # noqa: B010
-
-
 def without_phrase_trie() -> None:
     """Give every word and phrase to RE2, however many there are."""
     from parvis.router.rules import rule_compiler
@@ -100,7 +86,6 @@ PIECES = {
     "msgspec": without_msgspec,
     "record-batches": without_record_batches,
     "partitioner": without_partitioner,
-    "ids": without_ids,
     "phrase-trie": without_phrase_trie,
     "new-conversations": without_new_conversations,
     "pipeline": without_pipeline,

@@ -120,9 +120,10 @@ class Settings(ServiceSettings):
     automatic_an_hour: int = Field(
         default=50_000, ge=1, description="most automatic messages of the whole town in an hour; further ones wait"
     )
-    sms_regions: frozenset[str] = Field(
-        default=DEFAULT_SMS_REGIONS,
-        description='countries to whose numbers automatic SMS are sent, as a JSON list of ISO 3166 codes: ["FR", "BE"]',
+    sms_regions: str = Field(
+        default=",".join(sorted(DEFAULT_SMS_REGIONS)),
+        pattern=r"^[A-Z]{2}(,[A-Z]{2})*$",
+        description="countries to whose numbers automatic SMS are sent, comma-separated codes of ISO 3166",
     )
     automatic_sms_a_day: int = Field(
         default=5_000, ge=1, description="most automatic SMS of the whole town in 24 hours; further ones wait"

@@ -84,7 +84,7 @@ class NotifierParts:
     @cached_property
     def chooser(self) -> ChannelChooser:
         own = own_addresses(self.town.config, *self.settings.sms_senders.values())
-        return ChannelChooser(own, self.town.hashing_key, self.settings.sms_regions)
+        return ChannelChooser(own, self.town.hashing_key, frozenset(self.settings.sms_regions.split(",")))
 
     @cached_property
     def ledger(self) -> DeliveryLedger:
