@@ -18,52 +18,10 @@ _MISSPELT_FROM = 5  # letters: shorter words with an error are too often other w
 _REMEMBERED_WORDS = 50_000
 _WORD = re.compile(r"[^\W_]+")
 _UNCOUNTED = frozenset(
-    [
-        "a",
-        "ai",
-        "and",
-        "au",
-        "aux",
-        "c",
-        "ce",
-        "ces",
-        "d",
-        "dans",
-        "de",
-        "des",
-        "du",
-        "en",
-        "et",
-        "est",
-        "il",
-        "elle",
-        "in",
-        "is",
-        "it",
-        "j",
-        "l",
-        "la",
-        "le",
-        "les",
-        "ma",
-        "mon",
-        "my",
-        "n",
-        "of",
-        "on",
-        "our",
-        "qu",
-        "que",
-        "s",
-        "ses",
-        "sur",
-        "t",
-        "the",
-        "to",
-        "un",
-        "une",
-        "y",
-    ]
+    (  # noqa: SIM905
+        "a ai and au aux c ce ces d dans de des du en et est il elle in is it j l la le les ma mon my n of on our qu que s ses "
+        "sur t the to un une y"
+    ).split()
 )
 
 
@@ -107,14 +65,19 @@ class NearMatcher:
             )
             for number, term in terms
         ]
+        self._by_key: dict[int, list[int]] = {}  # a key of a condition's shortest part → where the condition stands
+        for at, (_, parts, _) in enumerate(self._terms):
+            for key in min(parts, key=len):
+                self._by_key.setdefault(key, []).append(at)
 
     def find_terms(self, folded: str) -> set[int]:
         """The numbers of the conditions that hold in the text. Never raises."""
         words = [fits for word in _words(folded) if (fits := self._vocabulary.keys_of(word)) is not None]
         present = frozenset().union(*words)
+        possible = {at for key in present for at in self._by_key.get(key, ())}
         return {
             number
-            for number, parts, unless in self._terms
+            for number, parts, unless in map(self._terms.__getitem__, possible)
             if all(not part.isdisjoint(present) for part in parts) and _holds(words, parts, unless)
         }
 
