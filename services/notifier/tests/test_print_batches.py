@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace as replace_fields
 from datetime import UTC, datetime, time, timedelta
@@ -29,6 +30,20 @@ PARIS = ZoneInfo("Europe/Paris")
 CUT = time(17, 30)
 MORNING = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 EVENING = datetime(2026, 11, 23, 16, 31, tzinfo=UTC)  # 17:31 in Paris
+
+
+def test_the_group_of_the_folder_reads_the_letters_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        letter = a_letter(1)
+        post._write_file(tmp_path, letter.file_name, b"%PDF")  # pyright: ignore[reportPrivateUsage]
+        assert gather_batch(tmp_path, "b", [letter]) == [letter]
+        publish_batch(tmp_path, "b", {"manifest.csv": b"x"})
+    finally:
+        os.umask(before)
+    files = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "b").iterdir()}
+    assert set(files.values()) == {0o640}
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o770
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,12 @@ def test_a_new_address_counts_only_with_proof() -> None:
     assert reached(opening, mail("6", STRANGER, THIRD, level="staff"))[0] == THIRD
 
 
+def test_after_an_anonymous_beginning_the_first_who_can_be_answered_is() -> None:
+    letter = a_contact(key="0", channel="post", personal=PersonalContact(), contact_point_hash=None)
+    assert reached(letter) == []
+    assert reached(letter, mail("1", OPENER), mail("2", STRANGER)) == [OPENER]
+
+
 def test_a_website_is_never_answered_for_whom_it_writes() -> None:
     assert reached(mail("1", "site@forms.example", OPENER, remarks=(OTHER_REPLY_TO,))) == [OPENER]
 

@@ -46,9 +46,10 @@ def find_addressee(contacts: Sequence[ContactReceived], confirmed: Collection[st
     Proof:  an agent wrote the contact down; or it comes from the addressee's own address, under our token or with a DMARC pass.
             Anything else that names a new address is an unconfirmed wish, whoever seems to have written it.
     """
-    if not contacts:
-        return Addressee()
-    opening, *later = contacts
+    answerable = [contact for contact in contacts if own_contact_points(contact) or contact.personal.reply_channels]
+    if not answerable:
+        return Addressee(channel=contacts[0].channel) if contacts else Addressee()
+    opening, *later = answerable  # a letter without an address opens a case that somebody may write to later
     own = {point.value for point in own_contact_points(opening)} | {a.address for a in opening.personal.reply_channels}
     stated, points = list(opening.personal.reply_channels), list(own_contact_points(opening))
     wishes: list[UnconfirmedWish] = []

@@ -19,6 +19,9 @@ from parvis.notifier.models.sender_ports import LetterRegister
 from parvis.notifier.render.letter import count_pages
 from parvis.notifier.send import SenderSetup
 
+# Whatever the umask: the group of the folder, which is the print shop's, reads the letters and takes whole batches away.
+_LETTER_MODE, _BATCH_MODE = 0o640, 0o770
+
 
 @dataclass
 class PrintShopFolder:
@@ -84,6 +87,7 @@ def gather_batch(folder: Path, name: str, letters: Sequence[PrintShopLetter]) ->
     if (folder / name).exists():
         return None
     part.mkdir(exist_ok=True)
+    part.chmod(_BATCH_MODE)
     moved = list(_move_letters(folder, part, letters))
     if letters and not moved:
         part.rmdir()
@@ -119,6 +123,7 @@ def _write_file(folder: Path, name: str, content: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{name}.tmp"
     with part.open("wb") as file:
+        os.fchmod(file.fileno(), _LETTER_MODE)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
