@@ -15,7 +15,8 @@ def subscription_of(**settings: str) -> Subscription:
 
 
 def town_settings(**settings: str) -> TownSettings:
-    secrets = dict.fromkeys(("database_url", "secret_key", "contact_point_key"), SecretStr("s" * 32))
+    keys = {"secret_key": "0123456789abcdef", "contact_point_key": "fedcba9876543210"}
+    secrets = {name: SecretStr(value) for name, value in ({"database_url": "postgresql://x"} | keys).items()}
     return TownSettings.model_validate({**secrets, **settings})
 
 

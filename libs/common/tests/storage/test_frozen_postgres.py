@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from sqlalchemy import text
@@ -21,6 +21,7 @@ class Freezer:
         self._server = (host, port)
         self._is_thawed = asyncio.Event()
         self._is_thawed.set()
+        self._connections: set[asyncio.Task[None]] = set()
 
     def freeze(self) -> None:
         self._is_thawed.clear()
@@ -28,15 +29,26 @@ class Freezer:
     def thaw(self) -> None:
         self._is_thawed.set()
 
+    async def close(self) -> None:
+        """End every connection, and wait until its sockets are closed."""
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections.add(asyncio.ensure_future(self._connect(reader, writer)))
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream_reader, upstream = await asyncio.open_connection(*self._server)
         try:
             await asyncio.gather(self._forward(reader, upstream), self._forward(upstream_reader, writer))
         except (OSError, asyncio.CancelledError):
             pass
         finally:
-            writer.close()
-            upstream.close()
+            for end in (writer, upstream):
+                end.close()
+                with suppress(OSError):
+                    await end.wait_closed()
 
     async def _forward(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         while part := await source.read(65536):
@@ -59,6 +71,7 @@ async def behind_freezer(database_url: str) -> AsyncGenerator[tuple[Database, Fr
         freezer.thaw()
         await database.close()
         server.close()
+        await freezer.close()
 
 
 async def ask(database: Database) -> int:

@@ -104,7 +104,7 @@ def test_a_language_that_the_town_does_not_speak_gets_its_first(town_config: Tow
         ("town.yaml", "fictional: true", "fictional: true\nfictional: false", "/town.yaml:5: the key 'fictional' appears twice. Keep one of the two."),
         ("town.yaml", "7 days", "7 jours", "/town.yaml:43: clocks.receipt_within: '7 jours' is not a period"),
         ("departments.yaml", "  - slug: triage", "  - slug: tri", "there is no department 'triage'. Add it"),
-        ("departments.yaml", 'phone: "+33536490110"', "phone: hello", "/departments.yaml:25: departments.1.phone: not a telephone number"),
+        ("departments.yaml", 'phone: "+33536490110"', "phone: hello", "/departments.yaml:25: departments.1.phone: not a possible telephone number"),
         ("departments.yaml", "en: Civil registry", "de: Standesamt", "/departments.yaml:21: departments.1.name: no text in en; town.yaml lists the languages fr, en. Compare with"),
         ("departments.yaml", "slug: etat-civil", "slug: etat-civil\n    successor: voiri", "/departments.yaml:21: the successor 'voiri' is not a department. Did you mean 'voirie'?"),
         ("departments.yaml", "slug: etat-civil", "slug: etat-civil\n    successor: etat-civil", "the successors form a circle: etat-civil → etat-civil"),

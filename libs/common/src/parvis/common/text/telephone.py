@@ -26,13 +26,13 @@ def parse_e164(text: str, region: str) -> str:
 
     Shape:  invisible characters and a note beside the number are left out: `06 … (après 18 h)`. A number that people overseas
             type in the national form gets its own country code: 0692… is +262 692….
-    Raises: Rejected, if the text is not a possible number, or has several. Accepted: a possible number that is not assigned, and a complete
+    Raises: Rejected, if the text is not a possible number, or has several, or a note with line ends. Accepted: a possible number that is not assigned, and a complete
             international number of another country, because numbering plans grow before libraries know of it (Benin, 2024).
     """
     if _is_plain_e164(text):
         return text
     text = remove_invisible_characters(text)
-    number = _parse_alone(text, region) or _parse_beside_note(text, region)
+    number = _parse_alone(text, region) or (_parse_beside_note(text, region) if text.isprintable() else None)
     if number is None:
         raise Rejected("not a possible telephone number")
     return _format_e164(_find_overseas_number(number, region) or number)
