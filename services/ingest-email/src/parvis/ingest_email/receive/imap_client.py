@@ -154,7 +154,7 @@ class ImapMailbox:
                 raise
             raise MailUnfetchable("the mail host refuses the mail") from error
         content = next((value for name, value in parts.items() if name.startswith(b"BODY[")), None)
-        if content is None and uid in self._client.search(["UID", str(uid)]):
+        if content is None and uid in self._client.search(["UID", f"{uid}:*"]):
             raise MailUnfetchable("the mail host gives nothing of the mail")
         return content
 
