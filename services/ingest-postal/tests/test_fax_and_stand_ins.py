@@ -55,3 +55,13 @@ def test_pages_that_stand_in_for_a_letter_are_named(content: bytes, reason: str)
     stand_in = open_scan(content, "application/pdf", pixels=10_000_000).stand_in
     assert reason in stand_in
     assert bool(stand_in) == bool(reason)
+
+
+def test_a_page_of_text_that_only_names_a_program_is_a_cover() -> None:
+    words = "(This file is encrypted. Open it in the viewer of its sender.)"
+    drawing = f"BT /F1 9 Tf 10 100 Td {words} Tj ET"
+    content = pdf(
+        "", f"<</Length {len(drawing)}>>stream\n{drawing}\nendstream", "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
+    )
+    content = content.replace(b"200]>>", b"200]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>")
+    assert "cover" in open_scan(content, "application/pdf", pixels=10_000_000).stand_in

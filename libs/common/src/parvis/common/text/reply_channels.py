@@ -94,12 +94,21 @@ _TOLD = re.compile(
     r"|\b(?:vous|de vous|you) (?:recontacter|contacter|repondre|joindre|ecrire|prevenir|avertir|rappeler|informer|appeler)\b"
     r"|\b(?:a|ai|as|avez|avons|ont|avait|avais|was|have|has|had) (?:ete |deja |been |already )?$|\b(?:si|if|quand|when) (?!possible)"
 )
+# « Mon fils vous a écrit : répondez… », “the caretaker said: write to…”: what follows the colon is somebody else's, unless it is « je » who says it.
+_REPORTS = re.compile(
+    r"\b(?:ecri(?:t|vait)|dit|disait|repond(?:u|ait)|conseill(?:e|ait)|indiqu(?:e|ait)|precis(?:e|ait)|ajout(?:e|ait)|demandait|"
+    r"(?:a|ont|avait|il|elle|on|vous) demande|wrote|writes|said|says|told|tells|asked|asks|answered|replied|reads|"
+    r"(?:mot|message|lettre|mail|courriel|e-mail|email|sms|texto|note|annonce|letter|word|text) "
+    r"(?:de (?:mon|ma|mes|notre|nos|son|sa|la)|du (?![0-9])|from|of))\b"
+)
+_FIRST_PERSON = re.compile(r"\b(?:je|j'|i|we)(?:\b|(?<='))")
 _INFINITIVE = re.compile(r"(?:recontacter|contacter|repondre|joindre|prevenir|avertir|informer)\b")
 _ASKS_ME = re.compile(
     r"\b(?:me |m'|nous |merci de |priere de |veuillez |bien vouloir )$|(?:n'hesitez (?:surtout )?pas a )$"
 )
 _INVITATION = re.compile(r"n'hesitez (?:surtout )?pas\b|(?:do not|don't) hesitate\b")  # negative in form only
 _CLAUSE_END = re.compile(r"[.!?;:,\u00ab\u00bb\u201c\u201d]|\b(?:mais|but)\b")
+_SENTENCE_END = re.compile(r"[.!?;:]")
 _CLAUSE_WINDOW = 100  # characters before the request, at most: « je ne souhaite pas que vous me »
 _QUOTED_LINE = re.compile(
     r"^(?:>|-{2,} ?(?:message d'origine|original message|forwarded|message transfere)|le .{5,120} a ecrit ?:|on .{5,120} wrote:)"
@@ -179,10 +188,19 @@ def _is_request(folded: str, match: re.Match[str]) -> bool:
         return False
     before = folded[max(0, start - _CLAUSE_WINDOW) : start]
     clause = _INVITATION.sub("", _CLAUSE_END.split(before)[-1])
+    if _is_reported(before[: len(before) - len(_CLAUSE_END.split(before)[-1])]):
+        return False
     is_elliptic = " mais par " in match[0]  # « ne pas me répondre par mail mais par SMS »
     if (not is_elliptic and _NEGATION.search(clause)) or _TOLD.search(clause + match[0].split(" ")[0]):
         return False
     return not _INFINITIVE.match(match[0]) or bool(_ASKS_ME.search(before))
+
+
+def _is_reported(before: str) -> bool:
+    """Whether the text ends with a colon after words that tell what somebody else said or wrote."""
+    said, colon, rest = before.rpartition(":")
+    clause = _SENTENCE_END.split(said)[-1]
+    return bool(colon) and not rest.strip() and bool(_REPORTS.search(clause)) and not _FIRST_PERSON.search(clause)
 
 
 def _quotes_before(folded: str, start: int) -> bool:

@@ -22,7 +22,12 @@ KEYWORD = b"$Parvis"
 _CONNECT_S, _READ_S, _CALL_S = 10.0, 60.0, 300.0
 _SLICE_S = 1.0  # longest wait in IDLE before the thread checks for a stop
 _MAX_UID = 2**32 - 1  # RFC 9051 §2.3.1.1
+_PASSING = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]")  # RFC 5530: the host's trouble, not the mail's
 _HEAD_BYTES = 256 * 1024
+
+
+class MailUnfetchable(Unavailable):
+    """The host answers, but refuses this mail or gives nothing of it; the connection is still of use."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,10 @@ class ImapMailbox:
         return await self._call(self._has_uid, uid)
 
     async def fetch_mail(self, uid: int) -> bytes | None:
-        """Fetch a mail without marking it as seen; None if it has been removed."""
+        """Fetch a mail without marking it as seen; None if it has been removed.
+
+        Raises: MailUnfetchable, when the host answers NO or BAD, or OK without the mail.
+        """
         return await self._call(self._fetch, uid, "BODY.PEEK[]")
 
     async def fetch_head(self, uid: int) -> bytes | None:
@@ -139,8 +147,16 @@ class ImapMailbox:
         return 0 <= uid < self.uidnext
 
     def _fetch(self, uid: int, section: str) -> bytes | None:
-        parts: dict[bytes, Any] = self._client.fetch([uid], [section]).get(uid, {})
-        return next((value for name, value in parts.items() if name.startswith(b"BODY[")), None)
+        try:
+            parts: dict[bytes, Any] = self._client.fetch([uid], [section]).get(uid, {})
+        except IMAPClientError as error:
+            if isinstance(error, IMAPClient.AbortError) or any(code in str(error).upper() for code in _PASSING):
+                raise
+            raise MailUnfetchable("the mail host refuses the mail") from error
+        content = next((value for name, value in parts.items() if name.startswith(b"BODY[")), None)
+        if content is None and uid in self._client.search(["UID", f"{uid}:*"]):
+            raise MailUnfetchable("the mail host gives nothing of the mail")
+        return content
 
     def _move_or_flag(self, uid: int, folder: str) -> None:
         try:

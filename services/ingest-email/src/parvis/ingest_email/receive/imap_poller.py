@@ -16,7 +16,13 @@ from parvis.ingest_email.decide.recipients import TownMailboxes, TownRecipient
 from parvis.ingest_email.parse.envelope_from_headers import read_envelope
 from parvis.ingest_email.parse.imap_url import ImapAccount
 from parvis.ingest_email.parse.message_identity import identify_message
-from parvis.ingest_email.receive.imap_client import ImapCredentials, ImapMailbox, MailSummary, open_mailbox
+from parvis.ingest_email.receive.imap_client import (
+    ImapCredentials,
+    ImapMailbox,
+    MailSummary,
+    MailUnfetchable,
+    open_mailbox,
+)
 from parvis.ingest_email.receive.mail_acceptance import HeadOnly, MailAcceptance
 from parvis.ingest_email.store import imap_position
 
@@ -33,6 +39,7 @@ _PROGRAMMING_ERRORS = (
     TypeError,
     ValueError,
 )
+_REFUSED_PAUSE_S = 2.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 
 
@@ -54,7 +61,8 @@ class ImapPoller:
     Order:  a mail is stored, published and acknowledged by Kafka; then the position advances; then the mail is moved. After a crash
             between two of these the next run does the rest; what is done twice has the same contact id. No database transaction is
             open while Kafka is waited for: an advisory lock of the session keeps other replicas away.
-    Retry:  Unavailable ends the connection, and the mails wait where they are. A mail that the host fails to deliver is tried
+    Retry:  Unavailable ends the connection, and the mails wait where they are. A mail that the host refuses is asked for again on
+            the same connection. A mail that the host fails to deliver is tried
             `_MAX_ATTEMPTS` times, then left in the mailbox and logged, so that the following mails are taken.
     """
 
@@ -100,7 +108,7 @@ class ImapPoller:
             summaries = await mailbox.list_after(await self._last_uid(mailbox, folder), limit=_BATCH)
             is_locked = True
             for summary in summaries:
-                if stopping.is_set() or not (is_locked := await self._take_mail(mailbox, folder, summary)):
+                if stopping.is_set() or not (is_locked := await self._take_mail(mailbox, folder, summary, stopping)):
                     break
             yield len(summaries)
             if not summaries or not is_locked:
@@ -127,22 +135,20 @@ class ImapPoller:
         )
         return 0
 
-    async def _take_mail(self, mailbox: ImapMailbox, folder: imap_position.FolderState, summary: MailSummary) -> bool:
+    async def _take_mail(
+        self, mailbox: ImapMailbox, folder: imap_position.FolderState, summary: MailSummary, stopping: asyncio.Event
+    ) -> bool:
         """Take one mail; false when another replica polls this mailbox."""
         is_large = summary.size_bytes > self.pull_settings.max_mail_bytes
         try:
-            content = await (mailbox.fetch_head if is_large else mailbox.fetch_mail)(summary.uid)
+            content = await self._fetch(mailbox, summary.uid, stopping, is_large=is_large)
         except Unavailable as error:
-            if self._may_retry(summary.uid):
+            is_connected = isinstance(error, MailUnfetchable)
+            if (is_connected and stopping.is_set()) or self._may_retry(summary.uid):
                 raise
-            log.exception(
-                "mail.given_up", channel="email", host=self.account.host, reason=str(error), attempt=_MAX_ATTEMPTS
-            )
-            self.health.add_note(
-                f"{self.health_part}-skipped",
-                f"mail with UID {summary.uid} could not be fetched; read it in the mailbox",
-            )
-            await self._skip(folder, summary.uid)
+            await self._give_up(folder, summary.uid, error)
+            if is_connected:
+                return True
             raise  # the connection is broken; the next one starts after this mail
         async with imap_position.folder_lock(self.database, folder) as is_locked:
             if not is_locked:
@@ -154,6 +160,33 @@ class ImapPoller:
             await self._move(mailbox, folder, summary.uid, target)
         self.failed_attempts.pop(summary.uid, None)
         return True
+
+    async def _fetch(self, mailbox: ImapMailbox, uid: int, stopping: asyncio.Event, *, is_large: bool) -> bytes | None:
+        """Fetch a mail, or the head of a large one; where the host only refuses this mail, ask again on the same connection."""
+        fetch = mailbox.fetch_head if is_large else mailbox.fetch_mail
+        while True:
+            try:
+                return await fetch(uid)
+            except MailUnfetchable:
+                if self.failed_attempts[uid] >= _MAX_ATTEMPTS - 1 or stopping.is_set():
+                    raise
+                self.failed_attempts[uid] += 1
+            await sleep_unless_stopped(stopping, _REFUSED_PAUSE_S)
+
+    async def _give_up(self, folder: imap_position.FolderState, uid: int, error: Unavailable) -> None:
+        """Leave the mail in the mailbox for people, and go on after it."""
+        log.error(
+            "mail.given_up",
+            channel="email",
+            host=self.account.host,
+            reason=str(error),
+            attempt=_MAX_ATTEMPTS,
+            exc_info=error,
+        )
+        self.health.add_note(
+            f"{self.health_part}-skipped", f"mail with UID {uid} could not be fetched; read it in the mailbox"
+        )
+        await self._skip(folder, uid)
 
     def _may_retry(self, uid: int) -> bool:
         self.failed_attempts[uid] += 1

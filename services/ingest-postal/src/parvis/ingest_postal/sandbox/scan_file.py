@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from parvis.common.contract.errors import ParvisError
 from parvis.ingest_postal.models.page import TextLine
 from parvis.ingest_postal.models.scan import MediaType
+from parvis.ingest_postal.parse.cover_page import is_cover_page
 from parvis.ingest_postal.sandbox.pdf import annotations, text_layer
 
 READING_DPI = 300
@@ -24,6 +25,8 @@ _LEAST_UNEVEN, _MOST_UNEVEN = 1.1, 4.5  # 204 by 98 is 2.08; more is no fax but 
 _ORIENTATION, _TURNED_FROM = 0x0112, 5  # EXIF: from 5 on width and height are exchanged
 _MANY_OUTLINES = 200  # a line under a heading is one outline; the letters of a sentence are dozens
 _MOST_FRAMES = 2000
+_MOST_COVER_PAGES = 2
+_LARGE_SHARE = 0.5  # of the page: then the picture is the page
 _PASSWORD_CODE = 4  # FPDF_ERR_PASSWORD
 
 
@@ -86,7 +89,7 @@ class _PdfScan:
         """Whether a picture fills most of the page: then it is a scan, with or without a text layer."""
         page = self._page(index)
         width, height = page.get_size()
-        return any(area > 0.5 * width * height for area in _picture_areas(page))
+        return any(area > _LARGE_SHARE * width * height for area in _picture_areas(page))
 
     def has_graphics(self, index: int) -> bool:
         """Whether the page may show words that are not text but pictures or outlines."""
@@ -186,11 +189,26 @@ def _find_stand_in(document: pypdfium2.PdfDocument, content: bytes) -> str:
     """Why the pages only stand in for the letter: an XFA form, a portfolio, a protected wrapper ("Please wait...", "Open in...")."""
     if document.get_formtype() == pdfium.FORMTYPE_XFA_FULL:
         return "a dynamic form (XFA), which only Adobe Reader shows"
-    if not pdfium.FPDFDoc_GetAttachmentCount(document):
-        return ""
-    if b"/EncryptedPayload" in content:
-        return "a protected PDF: the letter is encrypted inside it"
-    return "a PDF portfolio: the letter is in its embedded files" if b"/Collection" in content else ""
+    if pdfium.FPDFDoc_GetAttachmentCount(document):
+        if b"/EncryptedPayload" in content:
+            return "a protected PDF: the letter is encrypted inside it"
+        if b"/Collection" in content:
+            return "a PDF portfolio: the letter is in its embedded files"
+    return "a cover page: the letter opens in another program only" if _has_only_a_cover(document) else ""
+
+
+def _has_only_a_cover(document: pypdfium2.PdfDocument) -> bool:
+    """Whether one or two pages of text, without a scanned picture, are all there is, and a program's."""
+    if not 0 < len(document) <= _MOST_COVER_PAGES:
+        return False
+    try:
+        pages = [document[index] for index in range(len(document))]
+        text = "\n".join(page.get_textpage().get_text_range() for page in pages)
+    except pypdfium2.PdfiumError:
+        return False
+    return is_cover_page(text) and not any(
+        area > _LARGE_SHARE * page.get_width() * page.get_height() for page in pages for area in _picture_areas(page)
+    )
 
 
 def _make_square(picture: Image.Image, source: Image.Image) -> Image.Image:
