@@ -33,7 +33,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
 
 SCENARIO = RouterScenario(
     "F-53",
-    "the routers' handlers run out of file descriptors at every third batch and out of memory at every twentieth, for a minute, at 200 contacts/s",
+    "the routers' handlers run out of file descriptors again and again, and out of memory after some batches, for a minute, at 200 contacts/s",
     "no dead letter; a router without memory starts anew; I1 I2 I3 I7",
     run,
     "one",

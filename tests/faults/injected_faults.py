@@ -55,7 +55,7 @@ def kill_at_second_mail(where: str) -> Callable[[], None]:
 
 
 def machine_in_trouble() -> None:
-    """No file descriptor is left at every third batch of the router, and no memory at every twentieth."""
+    """No file descriptor is left at two of five batches of the router, and no memory at two of twelve."""
     from parvis.router.consume.batch import BatchRouter
 
     real, calls = BatchRouter.store, 0
@@ -63,9 +63,9 @@ def machine_in_trouble() -> None:
     async def store_or_fail(self: BatchRouter, batch: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls % 20 == 0:
+        if calls % 12 == 0 or calls % 13 == 0:  # the handler too, after the stage
             raise MemoryError
-        if calls % 3 == 0:
+        if calls % 5 in (0, 1):
             raise OSError(errno.EMFILE, "Too many open files")
         return await real(self, batch)
 
