@@ -1,5 +1,6 @@
 """Starts a service with a fault injected at a point that no signal can hit: `python -m tests.faults.injected_faults SERVICE FAULT`."""
 
+import errno
 import importlib
 import os
 import signal
@@ -53,8 +54,27 @@ def kill_at_second_mail(where: str) -> Callable[[], None]:
     return sabotage
 
 
+def machine_in_trouble() -> None:
+    """No file descriptor is left at two of five batches of the router, and no memory at two of twelve."""
+    from parvis.router.consume.batch import BatchRouter
+
+    real, calls = BatchRouter.store, 0
+
+    async def store_or_fail(self: BatchRouter, batch: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls % 12 == 0 or calls % 13 == 0:  # the handler too, after the stage
+            raise MemoryError
+        if calls % 5 in (0, 1):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return await real(self, batch)
+
+    BatchRouter.store = store_or_fail
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     "fail-while-parsing": fail_while_accepting,
+    "machine-in-trouble": machine_in_trouble,
     **{f"die-after-{where}": kill_at_second_mail(where) for where in ("raw-store", "ack", "advance", "move")},
 }
 

@@ -29,6 +29,12 @@ async def set_max_record_bytes(stack: Stack, topic: str, largest_bytes: int) -> 
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, wanted)])
 
 
+async def delete_topic(stack: Stack, topic: str) -> None:
+    """Delete a topic with all its records."""
+    async with _admin(stack) as admin:
+        await admin.delete_topics([topic])
+
+
 async def delete_records(stack: Stack, before: Mapping[tuple[str, int], int]) -> None:
     """Delete all records before these offsets, as retention does."""
     wanted = {TopicPartition(*place): RecordsToDelete(before_offset=offset) for place, offset in before.items()}

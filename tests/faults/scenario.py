@@ -20,6 +20,7 @@ from tests.faults.sms_load import ClientLog
 from tests.patience import PATIENCE_S
 
 HEAL_S = PATIENCE_S
+FAULTY_SERVICE = (sys.executable, "-m", "tests.faults.injected_faults")
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _is_settled(state: SystemState) -> bool:
 
 def start_with_fault(stack: Stack, service: str, fault: str, **environment: str) -> subprocess.Popen[bytes]:
     """Start a service of this stack with an injected fault: see `injected_faults.py`."""
-    command = [sys.executable, "-m", "tests.faults.injected_faults", service, fault]
+    command = [*FAULTY_SERVICE, service, fault]
     with (stack.plan.var / "log" / f"{service}-{fault}.log").open("ab") as log:
         return subprocess.Popen(command, env=dict(stack.env) | environment, stdout=log, stderr=subprocess.STDOUT)
 

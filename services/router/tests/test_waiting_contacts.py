@@ -10,14 +10,16 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from parvis.common.bus.cloudevents import Record
+from parvis.common.contract import topics
 from parvis.common.contract.contact import ContactReceived, PersonalContact, ThreadIdentifiers
 from parvis.common.contract.errors import OutcomeUnknown, TopicMissing, Unavailable
 from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.testing import AN_INSTANT, FakeProducer
+from parvis.router.consume.publish_waiting_contacts import TOPIC_AGAIN
 from parvis.router.consume.waiting_contacts import MAX_ATTEMPTS
 
 from .conftest import Town
-from .makers import a_case, mail, sms
+from .makers import a_case, a_transfer, mail, sms
 
 pytestmark = pytest.mark.stack
 
@@ -253,9 +255,9 @@ async def test_the_token_of_a_closed_conversation_leads_to_its_follower(town: To
     ]
 
 
-async def test_a_missing_topic_parks_its_own_contacts_alone(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = visit(1, "un acte de naissance"), sms(2, "un nid de poule")
-    real, topic = town.producer.send_all, "department.etat-civil"
+def without_topic(town: Town, monkeypatch: pytest.MonkeyPatch, topic: str) -> None:
+    """Let Kafka know no topic of this name."""
+    real = town.producer.send_all
 
     async def send_without_topic(records: list[Record], *, deadline_s: float = 8.0) -> None:
         missing = frozenset(record.topic for record in records if record.topic.endswith(topic))
@@ -264,11 +266,51 @@ async def test_a_missing_topic_parks_its_own_contacts_alone(town: Town, monkeypa
             raise TopicMissing(missing)
 
     monkeypatch.setattr(town.producer, "send_all", send_without_topic)
-    await town.route(first, second)
+
+
+async def test_a_missing_topic_parks_its_own_contacts_alone(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_topic(town, monkeypatch, "department.etat-civil")
+    await town.route(visit(1, "un acte de naissance"), sms(2, "un nid de poule"))
     assert len(await town.queue("voirie")) == 1
     assert await waiting(town) == ["queued"]
+    await town.router().waiting.count()
+    assert REGISTRY.get_sample_value("parvis_contacts_waiting", {"why": "unpublished"}) == 1
 
     monkeypatch.undo()
     await town.release_waiting()
     assert len(await town.queue("etat-civil")) == 1
+    assert await waiting(town) == []
+
+
+async def test_a_request_to_a_missing_topic_waits_alone(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, other = sms(1, "un nid de poule"), sms(2, "un acte de naissance", sender="another")
+    await town.route(first)
+    without_topic(town, monkeypatch, "department.dechets")
+    await town.route(a_transfer(first, from_department="voirie", to="dechets"), other)
+    assert len(await town.queue("etat-civil")) == 1
+    assert await waiting(town) == ["queued"]
+    await town.release_waiting()  # still no topic: it waits on, and the turn ends
+
+    monkeypatch.undo()
+    town.at += TOPIC_AGAIN
+    await town.release_waiting()
+    (arrived,) = await town.queue("dechets")
+    assert json.loads(arrived.value)["from_department"] == "voirie"
+    assert await waiting(town) == []
+
+
+async def test_a_decided_row_that_became_unreadable_is_a_dead_letter_and_holds_no_other(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_topic(town, monkeypatch, "department.voirie")
+    await town.route(sms(1, "un nid de poule"), sms(2, "un nid de poule", sender="another"))
+    monkeypatch.undo()
+    async with town.database.transaction() as connection:
+        damaged = "update router.decision set value = '{}' where id = (select contact_id from router.waiting limit 1)"
+        await connection.execute(text(damaged))
+
+    await town.release_waiting()
+
+    assert len(await town.queue("voirie")) == 1
+    assert len(await town.records(topics.dead_letter_topic("router").full_name(town.prefix))) == 1
     assert await waiting(town) == []

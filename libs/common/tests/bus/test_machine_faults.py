@@ -19,6 +19,17 @@ def test_too_little_memory_ends_the_process():
         raise_if_machine_at_fault(ExceptionGroup("tasks", [MemoryError()]))
 
 
-def test_a_name_that_is_too_long_is_the_records_fault():
-    raise_if_machine_at_fault(OSError(errno.ENAMETOOLONG, ""))
-    raise_if_machine_at_fault(ValueError())
+@pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), OSError(errno.ECONNREFUSED, "")])
+def test_a_network_that_fails_is_the_machines(error: OSError):
+    with pytest.raises(Unavailable):
+        raise_if_machine_at_fault(error)
+
+
+@pytest.mark.parametrize("code", [errno.ENAMETOOLONG, errno.ENOENT, errno.EISDIR, errno.EEXIST])
+def test_a_name_that_cannot_be_or_is_gone_is_the_records_fault(code: int):
+    raise_if_machine_at_fault(OSError(code, ""))
+
+
+@pytest.mark.parametrize("error", [ValueError(), OSError("cannot identify image file")])
+def test_a_damaged_file_is_the_records_fault(error: Exception):
+    raise_if_machine_at_fault(error)

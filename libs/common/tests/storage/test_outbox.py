@@ -13,12 +13,13 @@ from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.producer import Producer
 from parvis.common.bus.topic_reader import read_all_records
-from parvis.common.contract.errors import Unavailable
-from parvis.common.contract.topics import Topic
+from parvis.common.contract.errors import Rejected, Unavailable
+from parvis.common.contract.topics import Topic, largest_record_bytes
 from parvis.common.runtime.health import Health
-from parvis.common.storage.outbox import Outbox, outbox_table
+from parvis.common.storage.outbox import BATCH_ROWS, Outbox, outbox_table
 from parvis.common.storage.postgres import Database, schema_metadata
 from parvis.common.testing import FakeProducer
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.stack
 
@@ -120,11 +121,14 @@ async def test_what_kafka_did_not_take_is_kept_and_sent_later(bench: Bench):
     await relay
 
 
-async def test_a_row_that_kafka_can_never_take_is_parked_and_holds_no_other(bench: Bench):
+async def test_a_row_that_kafka_can_never_take_is_parked_and_holds_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
     too_large = Record(bench.topic, b"k", b"x" * (3 * 1024 * 1024), (("ce_id", b"large"),))
     await bench.write(1)
+    monkeypatch.setattr("parvis.common.storage.outbox.largest_record_bytes", lambda _: 4 * 1024 * 1024)
     async with bench.database.transaction() as connection:
-        await bench.outbox.add(connection, too_large)
+        await bench.outbox.add(connection, too_large)  # the topic took more when this was written
     await bench.write(2)
     stopping = asyncio.Event()
     relay = asyncio.create_task(bench.outbox.relay(stopping))
@@ -158,3 +162,57 @@ async def test_a_topic_that_does_not_exist_holds_its_own_rows_alone(bench: Bench
             await connection.execute(select(bench.outbox.table).where(bench.outbox.table.c.sent_at.is_(None)))
         ).all()
     assert [(row.topic, row.parked_at) for row in unsent] == [("outbox.absent", None)]
+
+
+async def test_more_rows_of_a_missing_topic_than_one_batch_hold_no_other_and_arrive_after_it_exists(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("parvis.common.storage.outbox._TOPIC_AGAIN_S", 1.0)
+    absent = Topic(name=f"{bench.topic}.later", key="k", types=(), written_by="", read_by="", partitions=1)
+    name = absent.full_name("outbox")
+    async with bench.database.transaction() as connection:
+        rows = [Record(name, b"k", b"0", (("ce_id", str(number).encode()),)) for number in range(BATCH_ROWS + 1)]
+        await bench.outbox.add(connection, *rows)
+    await bench.write(1, 2)
+    stopping = asyncio.Event()
+    relay = asyncio.create_task(bench.outbox.relay(stopping))
+
+    assert await bench.arrived(2) == ["1", "2"]
+    assert name in bench.outbox.health.notes["outbox-topics"]
+    assert bench.outbox.health.is_ready
+
+    await apply_topics(bench.kafka, [absent], prefix="outbox", replication=1)
+    async with asyncio.timeout(PATIENCE_S):
+        while "outbox-topics" in bench.outbox.health.notes:
+            await asyncio.sleep(0.05)
+    stopping.set()
+    await relay
+    found = [received.event_id async for received in read_all_records(bench.kafka, [name])]
+    assert found == [str(number) for number in range(BATCH_ROWS + 1)]
+
+
+async def test_a_row_too_large_for_kafka_and_one_of_a_missing_topic_hold_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("parvis.common.storage.outbox.largest_record_bytes", lambda _: 4 * 1024 * 1024)
+    headers = (("ce_id", b"0"),)
+    async with bench.database.transaction() as connection:
+        await bench.outbox.add(connection, Record("outbox.absent", b"k", b"0", headers))
+        await bench.outbox.add(connection, Record(bench.topic, b"k", b"x" * (3 * 1024 * 1024), headers))
+    await bench.write(1, 2)
+    stopping = asyncio.Event()
+    relay = asyncio.create_task(bench.outbox.relay(stopping))
+
+    assert await bench.arrived(2) == ["1", "2"]
+    stopping.set()
+    await relay
+
+
+async def test_what_a_topic_cannot_take_is_refused_in_the_transaction_that_writes_it(bench: Bench):
+    largest = largest_record_bytes(bench.topic)
+    with pytest.raises(Rejected, match="too_large"):
+        async with bench.database.transaction() as connection:
+            await bench.outbox.add(connection, bench.record(1), Record(bench.topic, b"k", b"x" * largest, ()))
+
+    async with bench.database.transaction() as connection:
+        assert (await connection.execute(select(bench.outbox.table))).all() == []

@@ -152,3 +152,9 @@ def dead_letter_topic(service: str) -> Topic:
 def all_topics(departments: list[str]) -> list[Topic]:
     """Every topic of a town with these departments."""
     return [*FIXED, *(department_topic(slug) for slug in departments), *(dead_letter_topic(name) for name in CONSUMERS)]
+
+
+def largest_record_bytes(full_name: str) -> int:
+    """The largest record that a topic takes, by its name with the prefix; departments' topics are all alike."""
+    known = (topic.largest_record_bytes for topic in FIXED if full_name.endswith(f".{topic.name}"))
+    return next(known, department_topic("any").largest_record_bytes)

@@ -42,7 +42,7 @@ scans_waiting = Gauge("parvis_scans_waiting", "files in the scanner's folder tha
 scans_oldest_seconds = Gauge("parvis_scans_oldest_seconds", "how long the oldest of them has waited, in seconds")
 contacts_waiting = Gauge(
     "parvis_contacts_waiting",
-    "contacts that the router holds: for an answer, for their trouble to pass, behind such a one",
+    "contacts that the router holds: for an answer, for their trouble to pass, behind such a one, for its topic",
     ["why"],
 )
 contacts_overdue_seconds = Gauge(

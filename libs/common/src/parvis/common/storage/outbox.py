@@ -1,6 +1,7 @@
 """Stores events in the transaction that caused them, and relays them to Kafka afterwards, in order."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,7 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.errors import Poison, TopicMissing, Unavailable
+from parvis.common.contract.errors import Poison, Rejected, TopicMissing, Unavailable
+from parvis.common.contract.topics import largest_record_bytes
 from parvis.common.runtime import metrics
 from parvis.common.runtime.backoff import Backoff
 from parvis.common.runtime.concurrency import first_completed
@@ -38,6 +40,7 @@ from parvis.common.storage.postgres import Database
 log = logger()
 BATCH_ROWS = 500
 RETENTION = timedelta(days=7)
+_TOPIC_AGAIN_S = 5.0  # until Kafka is asked again for a topic that it did not know
 _IDLE_S = 0.5  # until it looks again; `wake` ends it earlier
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 1.0, 10.0
 
@@ -67,6 +70,8 @@ class Outbox:
     Parked: a row that Kafka can never take (a record larger than its topic allows) is parked with the reason, logged and
             counted; the rows behind it go on, also those of its key, because readers never wait for a gap. An operator
             sees it on /ready and can release it.
+    Topic:  rows of a topic that does not exist wait for it, all others go on; /ready notes it.
+    Size:   an event that its topic can never take is refused in the transaction that writes it.
     Retry:  a crash between Kafka's acknowledgement and the mark sends a row again, with the same event id.
     """
 
@@ -79,11 +84,18 @@ class Outbox:
 
     def __post_init__(self) -> None:
         self._rows_written = asyncio.Event()
+        self._absent_until_s = dict[str, float]()  # topics that do not exist, and when Kafka is asked again
 
     async def add(self, connection: AsyncConnection, *records: Record) -> None:
-        """Write events in the caller's transaction. Call `wake` after its commit."""
+        """Write events in the caller's transaction. Call `wake` after its commit.
+
+        Raises: Rejected, when an event is larger than its topic can ever take.
+        """
         if not records:
             return
+        for record in records:
+            if record.size_bytes > largest_record_bytes(record.topic):
+                raise Rejected("too_large")
         rows = [
             {"topic": r.topic, "key": r.key, "value": r.value, "headers": [[n, v.decode()] for n, v in r.headers]}
             for r in records
@@ -120,18 +132,39 @@ class Outbox:
             if not await connection.scalar(lock, {"name": f"outbox:{self.table.schema}"}):
                 return 0
             is_waiting = self.table.c.sent_at.is_(None) & self.table.c.parked_at.is_(None)
-            waiting = select(self.table).where(is_waiting).order_by(self.table.c.id).limit(BATCH_ROWS)
-            rows = (await connection.execute(waiting)).mappings().all()
+            absent = self._absent_topics()
+            waiting = select(self.table).where(is_waiting, self.table.c.topic.not_in(absent))
+            rows = (await connection.execute(waiting.order_by(self.table.c.id).limit(BATCH_ROWS))).mappings().all()
             metrics.outbox_waiting.labels(self.service).set(len(rows))
-            if not rows:
-                return 0
-            parked = await self._send(connection, rows)
-            ids = cast([row["id"] for row in rows if row["id"] not in parked], ARRAY(BigInteger))  # one statement
-            await connection.execute(
-                update(self.table).where(self.table.c.id == func.any(ids)).values(sent_at=func.now())
-            )
-        metrics.outbox_waiting.labels(self.service).set(0)
+            left = await self._send(connection, rows) if rows else set[int]()
+            ids = cast([row["id"] for row in rows if row["id"] not in left], ARRAY(BigInteger))  # one statement
+            if rows:
+                await connection.execute(
+                    update(self.table).where(self.table.c.id == func.any(ids)).values(sent_at=func.now())
+                )
+            held = 0
+            if self._absent_until_s:
+                held = await connection.scalar(select(func.count()).select_from(self.table).where(is_waiting)) or 0
+        metrics.outbox_waiting.labels(self.service).set(held)
         return len(rows)
+
+    def _absent_topics(self) -> list[str]:
+        """The topics that are not asked for again yet."""
+        return [topic for topic, until_s in self._absent_until_s.items() if until_s > time.monotonic()]
+
+    def _note_absent(self, rows: Sequence[RowMapping], missing: TopicMissing | None) -> None:
+        """Remember which topics of these rows exist, and note those that do not on /ready."""
+        for topic in {row["topic"] for row in rows}:
+            if missing and topic in missing.topics:
+                self._absent_until_s[topic] = time.monotonic() + _TOPIC_AGAIN_S
+            else:
+                self._absent_until_s.pop(topic, None)
+        if missing:
+            log.warning("outbox.delayed", reason=str(missing), wait_s=_TOPIC_AGAIN_S)
+        if self._absent_until_s:
+            self.health.add_note("outbox-topics", str(TopicMissing(frozenset(self._absent_until_s))))
+        else:
+            self.health.notes.pop("outbox-topics", None)
 
     async def _send(self, connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[int]:
         """Send rows in their order. Gives the ids of those that Kafka did not take: parked, or waiting for their topic.
@@ -141,20 +174,29 @@ class Outbox:
         try:
             await self.producer.send_all([_record_of(row) for row in rows])
         except TopicMissing as missing:
-            waiting = {row["id"] for row in rows if row["topic"] in missing.topics}
-            if len(waiting) == len(rows):
-                raise
-            return waiting
+            self._note_absent(rows, missing)
+            return {row["id"] for row in rows if row["topic"] in missing.topics}
         except Poison:
-            parked: set[int] = set()
-            for row in rows:
-                try:
-                    await self.producer.send(_record_of(row))
-                except Poison as poison:
-                    await self._park(connection, row, str(poison))
-                    parked.add(row["id"])
-            return parked
+            return await self._send_one_by_one(connection, rows)
+        self._note_absent(rows, None)
         return set()
+
+    async def _send_one_by_one(self, connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[int]:
+        left = set[int]()
+        for row in rows:
+            if row["topic"] in self._absent_topics():
+                left.add(row["id"])
+                continue
+            try:
+                await self.producer.send_all([_record_of(row)])
+                self._note_absent([row], None)
+            except TopicMissing as missing:
+                self._note_absent([row], missing)
+                left.add(row["id"])
+            except Poison as poison:
+                await self._park(connection, row, str(poison))
+                left.add(row["id"])
+        return left
 
     async def _park(self, connection: AsyncConnection, row: RowMapping, reason: str) -> None:
         values = {"parked_at": func.now(), "parked_reason": reason}

@@ -87,10 +87,7 @@ class CaseStore:
                 topic, event_id = topics.TRANSFER_REQUESTED, f"{event.link_id}.{event.TYPE}"
             case _:
                 topic, event_id = topics.CASE_UPDATED, str(uuid.uuid4())
-        record = build_record(
+        return build_record(
             event, topic=topic.full_name(self.topic_prefix), key=event.conversation_id,
             event_id=event_id, source="desk", subject=event.conversation_id,
         )  # fmt: skip
-        if len(record.value) > topic.largest_record_bytes:  # what Kafka can never take is refused before it is stored
-            raise Rejected("text_too_long")
-        return record

@@ -20,10 +20,12 @@ from parvis.router.consume.department_requests import RequestDecider, requests_o
 from parvis.router.consume.record_factory import RecordFactory
 from parvis.router.consume.request_records import build_request_records
 from parvis.router.consume.waiting_contacts import WaitingContacts
-from parvis.router.decide.request_rows import DepartmentRequest
+from parvis.router.decide.request_rows import DepartmentRequest, decision_id
+from parvis.router.models.stored_rows import WaitingRow
 from parvis.router.sandbox.classifier import Classifier
 from parvis.router.store import conversations
 from parvis.router.store.decisions import ConcurrentUpdate
+from parvis.router.store.waiting_row import contact_row, request_row
 
 _TRIES = 5
 _ONE_BY_ONE = 16  # groups up to this size are retried one contact at a time
@@ -72,10 +74,15 @@ class BatchRouter:
         records = await self.store(batch)
         try:
             await self.producer.send_all(records)
-        except TopicMissing as missing:  # its own contacts wait, the others have gone
-            parked = await self.waiting.park_decided(batch.incoming, missing)
+        except TopicMissing as missing:  # its own contacts and requests wait, the others have gone
+            parked = await self.waiting.park_decided(self._decided_rows(batch), missing)
             if any(record.topic in missing.topics and record not in parked for record in records):
                 raise
+
+    def _decided_rows(self, batch: RoutingBatch) -> list[WaitingRow]:
+        at = self.waiting.now()
+        contacts = [contact_row(each.contact, each.record, at) for each in batch.incoming]
+        return contacts + [request_row(decision_id(request), item.record, at) for item, request in batch.requests]
 
     def prepare(self, items: Sequence[DecodedRecord]) -> RoutingBatch:
         """Sort a batch by kind and apply the rules to its contacts. CPU only, no I/O."""

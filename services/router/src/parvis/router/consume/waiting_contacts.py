@@ -16,7 +16,7 @@ from parvis.common.runtime.concurrency import first_completed
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
-from parvis.router.consume.contact_assignment import AssignmentWork, ContactAssigner, decode_routing
+from parvis.router.consume.contact_assignment import AssignmentWork, ContactAssigner
 from parvis.router.consume.contact_reading import IncomingContact
 from parvis.router.consume.publish_waiting_contacts import WaitingPublisher
 from parvis.router.decide.assignment import AssignedContact, assign_contact, assign_given_up, assign_unanswered
@@ -99,19 +99,21 @@ class WaitingContacts:
             await waiting_queue.insert_waiting(connection, [replace(row, why="queued", due_at=None) if before else row])
         log.warning("contact.set_aside", contact_id=contact.contact_id, reason=reason)
 
-    async def park_decided(self, incoming: Sequence[IncomingContact], missing: TopicMissing) -> list[Record]:
-        """Store decided contacts whose topic does not exist; they are published again and again until it does. Gives their records."""
+    async def park_decided(self, rows: Sequence[WaitingRow], missing: TopicMissing) -> list[Record]:
+        """Store decided contacts and requests whose topic does not exist; they are published again and again until it does.
+
+        Gives: their records.
+        """
         at, parked = self.now(), list[Record]()
         async with self.database.transaction() as connection:
-            stored = await decisions.find_decisions(connection, [UUID(each.key) for each in incoming])
-            for each in incoming:
-                if (decision := stored.get(UUID(each.key))) is None:
+            stored = await self.publisher.find_decisions(connection, rows)
+            for row in rows:
+                if row.contact_id not in stored:
                     continue
-                records = self.publisher.records.contact_records(each, decode_routing(decision))
+                records = self.publisher.decided_records(row, stored)
                 if any(record.topic in missing.topics for record in records):
-                    row = parked_row(each.contact, each.record, at, due_at=at, reason=str(missing))
-                    await waiting_queue.insert_published_later(connection, replace(row, why="queued", due_at=None), at)
-                    log.warning("contact.parked", contact_id=each.contact.contact_id, reason=str(missing))
+                    await waiting_queue.insert_published_later(connection, replace(row, reason=str(missing)), at)
+                    log.warning("contact.parked", contact_id=str(row.contact_id), reason=str(missing))
                     parked += records
         return parked
 
@@ -119,7 +121,7 @@ class WaitingContacts:
         """Measure how many contacts wait; /ready notes an overdue one."""
         async with self.database.transaction() as connection:
             counts = await waiting_queue.count_waiting(connection)
-        for why in ("question", "trouble", "queued"):
+        for why in ("question", "trouble", "queued", "unpublished"):
             metrics.contacts_waiting.labels(why).set(counts.get(why, (0, None))[0])
         first = min((due_at for _, due_at in counts.values() if due_at), default=None)
         late = max(timedelta(0), self.now() - first) if first else timedelta(0)

@@ -71,12 +71,14 @@ _CLAIM = text(f"""
         select contact_id from router.waiting
         where (placed_at is not null or (why = 'question' and asked_at is null))
             and (claimed_until is null or claimed_until <= cast(:at as timestamptz))
-        order by number limit :most for update skip locked
+        order by claimed_until nulls first, number limit :most for update skip locked
     )
     returning {_COLUMNS}
 """)  # noqa: S608
 
-_RELEASE = text("update router.waiting set claimed_until = null where contact_id = any(cast(:ids as uuid[]))")
+_RELEASE = text("""
+    update router.waiting set claimed_until = cast(:until as timestamptz) where contact_id = any(cast(:ids as uuid[]))
+""")
 
 _DELETE = text("delete from router.waiting where contact_id = any(cast(:ids as uuid[]))")
 
@@ -100,7 +102,9 @@ _PROMOTE = text("""
 """)
 
 _COUNT = text("""
-    select why, count(*) as total, min(due_at) as first_due_at from router.waiting where placed_at is null group by why
+    select case when placed_at is null then why else 'unpublished' end as reason, count(*) as total,
+        min(coalesce(placed_at, due_at)) as first_due_at
+    from router.waiting group by 1
 """)
 
 _ABOUT = text(f"""
@@ -177,9 +181,9 @@ async def claim_publishable(
     return sorted((_waiting(mapping) for mapping in rows.mappings()), key=lambda row: row.number)
 
 
-async def release_claims(connection: AsyncConnection, ids: Sequence[UUID]) -> None:
-    """Release the claims: nothing was acknowledged, so any router may publish these rows."""
-    await connection.execute(_RELEASE, {"ids": list(ids)})
+async def release_claims(connection: AsyncConnection, ids: Sequence[UUID], until: datetime | None = None) -> None:
+    """Release the claims, at once or at an instant: nothing was acknowledged, so any router may publish these rows."""
+    await connection.execute(_RELEASE, {"ids": list(ids), "until": until})
 
 
 async def delete_waiting(connection: AsyncConnection, ids: Sequence[UUID]) -> None:
@@ -206,8 +210,8 @@ async def promote_first_in_queue(connection: AsyncConnection, at: datetime) -> N
 
 
 async def count_waiting(connection: AsyncConnection) -> dict[str, tuple[int, datetime | None]]:
-    """How many contacts wait and when the first of them is due, by reason."""
-    return {row.why: (row.total, row.first_due_at) for row in await connection.execute(_COUNT)}
+    """How many contacts wait and when the first of them is due, by reason; an assigned one was due when it was assigned."""
+    return {row.reason: (row.total, row.first_due_at) for row in await connection.execute(_COUNT)}
 
 
 async def find_waiting_about(connection: AsyncConnection, ids: Sequence[UUID]) -> list[WaitingRow]:

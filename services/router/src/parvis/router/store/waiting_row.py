@@ -12,11 +12,13 @@ from parvis.common.contract.reply import ReplyRequested
 from parvis.router.decide.known_conversations import WaitingContact, waiting_key
 from parvis.router.models.stored_rows import WaitingRow
 
+REQUEST = "request"  # stands for the channel in the row of a department's request
+
 
 def waiting_row_of(waiting: WaitingContact, record: ReceivedRecord, at: datetime) -> WaitingRow:
     """The row of a waiting contact, with its Kafka record."""
     question = waiting.question.model_dump_json(exclude_none=True, by_alias=True) if waiting.question else None
-    row = _queued_row(waiting.contact, record, at)
+    row = contact_row(waiting.contact, record, at)
     return replace(row, why=waiting.why, due_at=waiting.due_at, candidates=waiting.candidates, question=question)
 
 
@@ -24,7 +26,12 @@ def parked_row(
     contact: ContactReceived, record: ReceivedRecord, at: datetime, *, due_at: datetime, reason: str
 ) -> WaitingRow:
     """The row of a contact that took too long; it is retried at `due_at`."""
-    return replace(_queued_row(contact, record, at), why="trouble", due_at=due_at, attempts=1, reason=reason)
+    return replace(contact_row(contact, record, at), why="trouble", due_at=due_at, attempts=1, reason=reason)
+
+
+def request_row(id_: UUID, record: ReceivedRecord, at: datetime) -> WaitingRow:
+    """The row of a department's request that is decided and not published yet; `id_` is its decision's."""
+    return _record_row(id_, None, REQUEST, record, at)
 
 
 def record_of(row: WaitingRow) -> ReceivedRecord:
@@ -52,13 +59,19 @@ def question_of(row: WaitingRow) -> ReplyRequested | None:
         raise Poison(f"the question of the waiting contact {row.contact_id} is unreadable") from error
 
 
-def _queued_row(contact: ContactReceived, record: ReceivedRecord, at: datetime) -> WaitingRow:
+def contact_row(contact: ContactReceived, record: ReceivedRecord, at: datetime) -> WaitingRow:
+    """The row of a contact that waits behind another one, or that is decided and not published yet."""
     key = waiting_key(contact)
+    channel = key[1] if key else contact.channel
+    return _record_row(UUID(contact.contact_id), contact.contact_point_hash, channel, record, at)
+
+
+def _record_row(id_: UUID, sender_hash: str | None, channel: str, record: ReceivedRecord, at: datetime) -> WaitingRow:
     return WaitingRow(
-        contact_id=UUID(contact.contact_id),
+        contact_id=id_,
         why="queued",
-        sender_hash=contact.contact_point_hash,
-        channel=key[1] if key else contact.channel,
+        sender_hash=sender_hash,
+        channel=channel,
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
