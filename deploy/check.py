@@ -4,7 +4,7 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from checks import Skipped, chart, compose, dockerfile
+from checks import Skipped, alerts, chart, compose, dockerfile
 
 Check = Callable[[], Iterator[str]]
 CHECKS: dict[str, Check] = {
@@ -20,6 +20,7 @@ CHECKS: dict[str, Check] = {
     "chart: every service": chart.parts,
     "chart: every public page is forwarded, and nothing else": chart.pages,
     "chart: the example town through its ConfigMap": chart.town,
+    "alerts: every rule reads a metric that exists": alerts.rules,
 }
 
 
