@@ -121,3 +121,22 @@ def test_answers_too_long_together_are_cut_not_dropped() -> None:
 
     assert sorted(answers) == ["a", "b", "c"]
     assert answers["b"] == "short"
+
+
+def test_an_address_with_too_many_lines_is_told_so() -> None:
+    lines = [f"Résidence {n}" for n in range(5)]
+    seven = "\n".join([*lines, "1 rue des Lilas", "65000 Exemple"])
+    assert problems(**{"reply-channel": "post", "reply-post": seven}) == {"reply-post": "post_too_long"}
+
+
+def test_a_name_typed_without_its_accent_is_not_written_twice() -> None:
+    typed = meals(
+        **{
+            "your-name": "Zoé Exemple",
+            "reply-channel": "post",
+            "reply-post": "ZOE EXEMPLE\n1 rue des Lilas\n65000 Exemple",
+        }
+    )
+    filled = parse_form(TOWN_CONFIG.procedures["school-meals"], typed, {}, today=TODAY)
+    assert filled.reply
+    assert len(filled.reply.address.split("\n")) == 3
