@@ -64,3 +64,5 @@ async def test_over_the_budget_of_a_day_notices_wait_and_answers_go(notifier: No
         await notifier.take(*notices, make_reply("3", points=phone("+33639980003")))
         await notifier.until(lambda states: sorted(states) == ["accepted", "accepted", "planned"])
     assert len(notifier.at_twilio) == 2
+    assert "used up" in notifier.parts.clients.health.notes["budget-sms"]
+    assert notifier.parts.clients.health.is_ready

@@ -140,7 +140,9 @@ class NotifierParts:
 
     def reservation(self) -> DeliveryReservation:
         quiet_hours = QuietHoursPolicy(self.town.config.town)
-        return DeliveryReservation(self.ledger, self.chooser, quiet_hours, self.limits, self.worker)
+        return DeliveryReservation(
+            self.ledger, self.chooser, quiet_hours, self.limits, self.worker, self.clients.health
+        )
 
     def outcome_writer(self) -> OutcomeWriter:
         clients = self.clients

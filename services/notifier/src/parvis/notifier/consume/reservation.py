@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.runtime import metrics
+from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.notifier.decide.channel_choice import ChannelChooser, contact_points_of
 from parvis.notifier.decide.delivery_states import Transition
@@ -36,6 +37,7 @@ class DeliveryReservation:
     quiet_hours: QuietHoursPolicy
     limits: SendingLimits
     worker: str
+    health: Health
 
     async def reserve(
         self, connection: AsyncConnection, limit: int, at: datetime, paused: Collection[str]
@@ -158,9 +160,13 @@ class DeliveryReservation:
         self, connection: AsyncConnection, delivery: Delivery, spent: AutomaticCost, at: datetime
     ) -> bool:
         """Hold an automatic SMS or letter that the day's budget does not cover, and alert an operator. Answers and mails go on."""
-        after = spent.plus(delivery)
-        if after == spent or after.is_within(self.limits):
+        after, note = spent.plus(delivery), f"budget-{delivery.channel}"
+        if after == spent:
             return False
+        if after.is_within(self.limits):
+            self.health.notes.pop(note, None)
+            return False
+        self.health.add_note(note, f"the day's budget was used up at {at:%Y-%m-%d %H:%M} UTC: automatic messages wait")
         await hold_deliveries(connection, [delivery.delivery_id], at + _COST_WAITS)
         metrics.messages_over_budget.labels(delivery.channel).inc()
         log.error("send-budget.exhausted", reply_id=delivery.reply_id, channel=delivery.channel)
