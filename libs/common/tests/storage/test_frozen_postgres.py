@@ -70,7 +70,9 @@ async def behind_freezer(database_url: str) -> AsyncGenerator[tuple[Database, Fr
     finally:
         freezer.thaw()
         await database.close()
-        await asyncio.sleep(0.5)  # asyncpg asks for a cancellation on a connection of its own, which nobody can wait for
+        await asyncio.sleep(
+            0.5
+        )  # asyncpg asks for a cancellation on a connection of its own, which nobody can wait for
         server.close()
         await freezer.close()
 
