@@ -8,6 +8,7 @@ from parvis.common.contract.reply import ReplyRequested
 from .parts import MakeReply, Notifier
 
 pytestmark = pytest.mark.stack
+OTHER = (ContactPoint(kind="email", value="noor@citizens.example"),)
 MAIL = (ContactPoint(kind="email", value="camille@citizens.example"),)
 
 
@@ -32,6 +33,24 @@ async def test_a_notice_may_come_in_the_same_batch_and_repeatedly(notifier: Noti
     await notifier.take(registration, notice, notice)
     await notifier.take(notice)
     assert [row.kind for row in await notifier.rows()] == ["registration", "transfer"]
+
+
+@pytest.mark.parametrize("is_one_batch", [True, False])
+async def test_a_notice_never_goes_to_another_person(
+    notifier: Notifier, make_reply: MakeReply, *, is_one_batch: bool
+) -> None:
+    registration = make_reply(kind="registration", channel="email", points=MAIL)
+    other = make_reply(
+        kind="registration", channel="email", points=OTHER, to_other_person=True, reply_id="other-person-s"
+    )
+    notice = moved(make_reply, registration.conversation_id)
+    for batch in [(registration, other, notice)] if is_one_batch else [(registration,), (other,), (notice,)]:
+        await notifier.take(*batch)
+    assert sorted((row.kind, row.address) for row in await notifier.rows()) == [
+        ("registration", MAIL[0].value),
+        ("registration", OTHER[0].value),
+        ("transfer", MAIL[0].value),
+    ]
 
 
 async def test_a_notice_without_any_earlier_recipient_is_not_sent(notifier: Notifier, make_reply: MakeReply) -> None:
