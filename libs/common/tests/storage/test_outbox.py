@@ -126,7 +126,7 @@ async def test_a_row_that_kafka_can_never_take_is_parked_and_holds_no_other(
 ):
     too_large = Record(bench.topic, b"k", b"x" * (3 * 1024 * 1024), (("ce_id", b"large"),))
     await bench.write(1)
-    monkeypatch.setattr("parvis.common.storage.outbox.largest_record_bytes", lambda _: 4 * 1024 * 1024)
+    monkeypatch.setattr("parvis.common.storage.outbox.largest_record_bytes", _takes_four_megabytes)
     async with bench.database.transaction() as connection:
         await bench.outbox.add(connection, too_large)  # the topic took more when this was written
     await bench.write(2)
@@ -194,7 +194,7 @@ async def test_more_rows_of_a_missing_topic_than_one_batch_hold_no_other_and_arr
 async def test_a_row_too_large_for_kafka_and_one_of_a_missing_topic_hold_no_other(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("parvis.common.storage.outbox.largest_record_bytes", lambda _: 4 * 1024 * 1024)
+    monkeypatch.setattr("parvis.common.storage.outbox.largest_record_bytes", _takes_four_megabytes)
     headers = (("ce_id", b"0"),)
     async with bench.database.transaction() as connection:
         await bench.outbox.add(connection, Record("outbox.absent", b"k", b"0", headers))
@@ -216,3 +216,7 @@ async def test_what_a_topic_cannot_take_is_refused_in_the_transaction_that_write
 
     async with bench.database.transaction() as connection:
         assert (await connection.execute(select(bench.outbox.table))).all() == []
+
+
+def _takes_four_megabytes(_: str) -> int:
+    return 4 * 1024 * 1024
