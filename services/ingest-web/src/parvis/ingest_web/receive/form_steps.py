@@ -8,7 +8,7 @@ from dataclasses import replace
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.contract.references import make_reference
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
@@ -149,6 +149,10 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
         log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
         metrics.contacts_refused.labels("web", "unavailable").inc()
         return _form_again(dependencies, submission, status=503, notice="unavailable")
+    except Poison as error:  # the form was shown again for days, and the sweep has deleted its files
+        log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
+        submission.stored.clear()
+        return _form_again(dependencies, submission, status=422, notice="stale", fresh=True)
 
 
 async def _review_or_accept(
