@@ -53,7 +53,7 @@ class TimelinePage:
 
 def cut_page(entries: Sequence[TimelineEntry], until: int | None = None) -> TimelinePage:
     """The entries before the position `until`, the newest without it. Positions count from the oldest, so that new entries move nothing."""
-    end = len(entries) if until is None else max(min(until, len(entries)), min(PAGE_SIZE, len(entries)))
+    end = len(entries) if until is None else min(max(until, 1), len(entries))
     start = max(end - PAGE_SIZE, 0)
     newer = None if end == len(entries) else min(end + PAGE_SIZE, len(entries))
     return TimelinePage(entries[start:end], start or None, newer)
