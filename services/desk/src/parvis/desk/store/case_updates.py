@@ -115,7 +115,7 @@ async def insert_rows(connection: AsyncConnection, rows: Sequence[CaseRow]) -> i
     return added
 
 
-def _values(row: CaseRow) -> dict[str, object]:
+def _values(row: CaseRow) -> Mapping[str, object]:
     return asdict(row) | ({"brief": _without_texts(row.routed)} if isinstance(row, CaseContactRecord) else {})
 
 
