@@ -149,8 +149,7 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
         log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
         metrics.contacts_refused.labels("web", "unavailable").inc()
         return _form_again(dependencies, submission, status=503, notice="unavailable")
-    except Poison as error:  # the form was shown again for days, and the sweep has deleted its files
-        log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
+    except Poison:  # the form was shown again for days, and the sweep has deleted its files
         submission.stored.clear()
         return _form_again(dependencies, submission, status=422, notice="stale", fresh=True)
 
@@ -217,12 +216,9 @@ async def _accept(
         metrics.contacts_received.labels("web").inc()
         metrics.accept_seconds.labels("web").observe(time.monotonic() - began)
         log.info(
-            "contact.received",
-            contact_id=submission.contact_id,
-            channel="web",
-            procedure=row.procedure,
+            "contact.received", contact_id=submission.contact_id, channel="web", procedure=row.procedure,
             size_bytes=len(content),
-        )
+        )  # fmt: skip
     return _answer(dependencies, submission, row, stored)
 
 
