@@ -145,13 +145,12 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
                 filled=None if step == CHANGE else filled,
             )
         return await _review_or_accept(dependencies, submission, filled, began, is_last=step != REVIEW)
-    except Unavailable as error:
+    except (Poison, Unavailable) as error:
+        if isinstance(error, Poison):  # shown again for days: the sweep has deleted its files, to be chosen again
+            submission.stored.clear()
         log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
         metrics.contacts_refused.labels("web", "unavailable").inc()
         return _form_again(dependencies, submission, status=503, notice="unavailable")
-    except Poison:  # the form was shown again for days, and the sweep has deleted its files
-        submission.stored.clear()
-        return _form_again(dependencies, submission, status=422, notice="stale", fresh=True)
 
 
 async def _review_or_accept(
