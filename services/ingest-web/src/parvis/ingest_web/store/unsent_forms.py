@@ -57,5 +57,5 @@ async def sweep_unsent(database: Database, blobs: BlobStore, unused_for: timedel
                 swept += 1
             await forget_unsent(connection, contact)
     if swept:
-        log.info("unsent-forms.swept", forms=swept)
+        log.info("unsent-forms.swept", count=swept)
     return swept
