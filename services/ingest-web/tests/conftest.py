@@ -97,7 +97,7 @@ async def service(database_url: str, environment: pytest.MonkeyPatch) -> AsyncGe
 async def browser(service: Service, database_url: str) -> AsyncGenerator[Browser]:
     database = Database(database_url, service="test")
     async with database.transaction() as connection:
-        await connection.execute(text("truncate ingest_web.submission, ingest_web.outbox"))
+        await connection.execute(text("truncate ingest_web.submission, ingest_web.outbox, ingest_web.unsent_form"))
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://town.example") as http:
         yield Browser(http, database, Path(load_settings(TownSettings).blobs_url.removeprefix("file://")))

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -24,12 +25,14 @@ from parvis.ingest_web.receive import form_steps, form_submission
 from parvis.ingest_web.settings import Settings, keys_of
 from parvis.ingest_web.store import submissions
 from parvis.ingest_web.store.submission_store import SubmissionStore
+from parvis.ingest_web.store.unsent_forms import sweep_unsent
 from parvis.ingest_web.verify.form_tokens import FormTokens
 from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
 from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
 
 _PURGE_EVERY_S = 3600.0
+_SWEEP_MARGIN = timedelta(hours=24)  # after the life of a form: a form shown again keeps its files
 
 
 async def build() -> Service:
@@ -108,6 +111,9 @@ async def build() -> Service:
             run_health_check(health, "blobs", store.blobs.check),
             _inspecting(inspector),
             run_every(_PURGE_EVERY_S, outbox.purge),
+            run_every(
+                _PURGE_EVERY_S, partial(sweep_unsent, database, store.blobs, 2 * tokens.lifetime + _SWEEP_MARGIN)
+            ),
             outbox.relay,
         ],
         closing=[producer.stop, database.close],

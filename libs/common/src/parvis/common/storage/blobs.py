@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,21 @@ class BlobStore:
         if await _digest(content) != claim.sha256:
             raise Poison(f"blob {claim.blob} is not what was stored")
         return content
+
+    async def delete_all(self, contact: ContactId) -> None:
+        """Delete every blob of a contact that nothing refers to. Deleting them twice changes nothing."""
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                listed = await obstore.list(self._store, prefix=contact).collect_async()
+                for row in listed:
+                    await obstore.delete_async(self._store, row["path"])
+        except FileNotFoundError:
+            pass  # another process has deleted it
+        except (OSError, TimeoutError, obstore.exceptions.BaseError) as error:
+            raise Unavailable(f"the blobs of {contact} were not deleted") from error
+        if self._root is not None:
+            with suppress(OSError):  # a file is being written there
+                await asyncio.to_thread((self._root / contact).rmdir)
 
 
 async def _digest(content: bytes) -> str:

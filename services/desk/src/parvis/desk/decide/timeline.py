@@ -18,6 +18,8 @@ from parvis.desk.models.case import (
     TransferRecord,
 )
 
+PAGE_SIZE = 50  # entries
+
 TimelineItem: TypeAlias = (
     CaseContact
     | DepartmentMove
@@ -38,6 +40,23 @@ class TimelineEntry:
     at: datetime
     item: TimelineItem
     deliveries: tuple[DeliveryStatus, ...] = ()
+
+
+@dataclass(frozen=True)
+class TimelinePage:
+    """The part of a timeline that one page shows. `older`, `newer`: where those pages end; None if there is none."""
+
+    entries: Sequence[TimelineEntry]
+    older: int | None
+    newer: int | None
+
+
+def cut_page(entries: Sequence[TimelineEntry], until: int | None = None) -> TimelinePage:
+    """The entries before the position `until`, the newest without it. Positions count from the oldest, so that new entries move nothing."""
+    end = len(entries) if until is None else min(max(until, 1), len(entries))
+    start = max(end - PAGE_SIZE, 0)
+    newer = None if end == len(entries) else min(end + PAGE_SIZE, len(entries))
+    return TimelinePage(entries[start:end], start or None, newer)
 
 
 def build_timeline(file: CaseFile, past: Sequence[PastContact] = ()) -> list[TimelineEntry]:

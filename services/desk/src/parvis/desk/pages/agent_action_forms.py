@@ -17,7 +17,7 @@ from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.render.view_models import build_preview, render_reply
 from parvis.desk.store.case_queries import read_case
 from parvis.desk.store.case_transactions import CaseNotFound
-from parvis.desk.store.case_updates import read_contacts
+from parvis.desk.store.case_updates import read_brief_contacts
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 
@@ -116,7 +116,7 @@ async def _preview(
     """The page with a preview of the reply; nothing is sent or stored."""
     async with dependencies.cases.database.transaction() as connection:
         case = await read_case(connection, conversation)
-        contacts = await read_contacts(connection, conversation)
+        contacts = await read_brief_contacts(connection, conversation)
     if not is_visible(case, session) or case is None:
         raise CaseNotFound("case")
     target = ReplyRecipient(answer.channel, answer.address, "stated") if answer.channel else find_recipient(contacts)

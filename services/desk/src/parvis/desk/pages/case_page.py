@@ -1,6 +1,8 @@
 """Shows one case: its timeline, and the forms to work on it."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +14,12 @@ from parvis.common.contract.routing.history import PastContact
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import Department, TownConfig
 from parvis.desk.decide.reply_recipient import find_case_addressee, find_recipient, reply_language
-from parvis.desk.decide.timeline import build_timeline
+from parvis.desk.decide.timeline import TimelinePage, build_timeline, cut_page
 from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRelation
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.view_models import ReplyPreview, build_contact_view
 from parvis.desk.store.case_queries import read_case, read_case_file, read_linked_case
+from parvis.desk.store.case_updates import read_whole_contacts
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.error_pages import error_page
@@ -52,12 +55,16 @@ async def case_page(
     """Render the page. `draft` has the typed fields, `wrong` the form at fault and the key of its problem."""
     async with dependencies.cases.database.transaction() as connection:
         case = await read_case(connection, conversation)
-        file = await read_case_file(connection, case) if case else None
+        file = await read_case_file(connection, case, is_brief=True) if case else None
         followed = _followed_conversation(file) if file else None
         linked = await read_linked_case(connection, followed) if followed else None
     if file is None or file.case.department != session.agent.department:
         return _moved_page(dependencies, request, session, file)
     language = negotiate_language(request, dependencies.town_config.town)
+    until = request.query_params.get("until", "")
+    wanted = int(until) if re.fullmatch(r"[0-9]{1,9}", until) else None
+    page = cut_page(build_timeline(file, await _earlier_contacts(dependencies, file)), wanted)
+    page, shown, unreadable = await _with_texts(dependencies, page)
     return dependencies.render_page(
         request,
         "case.html",
@@ -66,10 +73,11 @@ async def case_page(
         case=file.case,
         reason=_latest_reason(file),
         linked=linked,
-        entries=build_timeline(file, await _earlier_contacts(dependencies, file)),
+        page=page,
+        entries=page.entries,
         links=_linked_cases(file),
         suggestion=_suggestion(file),
-        shown={o.contact.contact_id: build_contact_view(o, dependencies.town_config, language) for o in file.contacts},
+        shown={o.contact.contact_id: build_contact_view(o, dependencies.town_config, language) for o in shown},
         recipient=find_recipient(file.contacts),
         unconfirmed=find_case_addressee(file.contacts).unconfirmed,
         answer_language=reply_language(file.contacts, dependencies.town_config),
@@ -81,10 +89,30 @@ async def case_page(
         draft=draft or {},
         wrong=wrong,
         preview=preview,
-        damaged=file.damaged,
+        damaged=file.damaged + unreadable,
         no_date=NO_DATE,
         verdict=dependencies.claim_checks.scan_verdict,
     )
+
+
+async def _with_texts(
+    dependencies: DeskDependencies, page: TimelinePage
+) -> tuple[TimelinePage, Sequence[CaseContact], int]:
+    """The page with the texts of its contacts, these contacts, and the number of those that cannot be read."""
+    brief = [entry.item for entry in page.entries if isinstance(entry.item, CaseContact)]
+    async with dependencies.cases.database.transaction() as connection:
+        whole = await read_whole_contacts(connection, [opened.contact.contact_id for opened in brief])
+    shown = {
+        opened.contact.contact_id: replace(opened, contact=whole[opened.contact.contact_id].contact)
+        for opened in brief
+        if opened.contact.contact_id in whole
+    }
+    entries = [
+        replace(entry, item=shown[entry.item.contact.contact_id]) if isinstance(entry.item, CaseContact) else entry
+        for entry in page.entries
+        if not isinstance(entry.item, CaseContact) or entry.item.contact.contact_id in shown
+    ]
+    return replace(page, entries=entries), list(shown.values()), len(brief) - len(shown)
 
 
 def damaged_case_handler(dependencies: DeskDependencies) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -17,7 +17,7 @@ from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.view_models import attachment_name, original_file_name
 from parvis.desk.sandbox.page_preview import DOWNLOAD_WIDTH, SCREEN_WIDTH
 from parvis.desk.store.case_queries import read_case
-from parvis.desk.store.case_updates import read_contacts
+from parvis.desk.store.case_updates import read_brief_contacts
 
 # A download is never rendered, and could do nothing if it were.
 _HEADERS = {
@@ -102,7 +102,7 @@ async def _find_claim_check(
     session = dependencies.require_session(request)
     async with dependencies.cases.database.transaction() as connection:
         case = await read_case(connection, str(conversation))
-        contacts = await read_contacts(connection, str(conversation)) if is_visible(case, session) else ()
+        contacts = await read_brief_contacts(connection, str(conversation)) if is_visible(case, session) else ()
     opened = next((o.contact for o in contacts if o.contact.contact_id == str(contact)), None)
     if opened is None:
         raise HTTPException(404)

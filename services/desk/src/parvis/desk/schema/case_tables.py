@@ -49,6 +49,7 @@ placement = Table(
 contact = Table(
     "contact", METADATA, _id("contact_id", is_key=True), _id("conversation_id"), Column("sequence", Integer),
     *_texts("reference"), _instant("at"), Column("routed", LargeBinary),
+    Column("brief", LargeBinary),  # the event without its texts; null in rows of before this column
 )  # fmt: skip
 move = Table(
     "move", METADATA, _id("conversation_id", is_key=True), Column("sequence", Integer, primary_key=True),

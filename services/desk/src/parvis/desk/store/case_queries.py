@@ -157,10 +157,10 @@ async def read_linked_case(connection: AsyncConnection, conversation: str) -> Ca
         return None
 
 
-async def read_case_file(connection: AsyncConnection, case: Case) -> CaseFile:
-    """A case with all its records; those that cannot be read are counted and left out."""
+async def read_case_file(connection: AsyncConnection, case: Case, *, is_brief: bool = False) -> CaseFile:
+    """A case with all its records, contacts without their texts if `is_brief`; what cannot be read is counted and left out."""
     conversation = case.conversation_id
-    contacts, damaged_contacts = await read_contacts_and_damage(connection, conversation)
+    contacts, damaged_contacts = await read_contacts_and_damage(connection, conversation, is_brief=is_brief)
     moves, damaged_moves = await _records(connection, conversation, move, DepartmentMove)
     relations, damaged_relations = await _records(connection, conversation, step, CaseRelation)
     replies, damaged_replies = await _records(connection, conversation, reply, AgentReply)

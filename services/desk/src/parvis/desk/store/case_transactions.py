@@ -17,7 +17,7 @@ from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact, CounterContact, OutgoingEvent
-from parvis.desk.store.case_updates import insert_rows, lock_cases, read_contacts, update_cases
+from parvis.desk.store.case_updates import insert_rows, lock_cases, read_brief_contacts, update_cases
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
 
@@ -52,7 +52,7 @@ class CaseStore:
             case = (await lock_cases(connection, [conversation])).get(conversation)
             if case is None or case.department != agent.department:
                 raise CaseNotFound("case")
-            changes = work(case, await read_contacts(connection, conversation))
+            changes = work(case, await read_brief_contacts(connection, conversation))
             if changes.rows and not await insert_rows(connection, changes.rows):
                 return case
             changed = changes.case or case

@@ -1,5 +1,6 @@
 """Writes cases and their records; inserts are idempotent, and cases are locked in the order of their ids."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
@@ -48,6 +49,8 @@ TABLE_OF: dict[type[object], Table] = {
     CounterContact: counter_contact,
 }
 
+_TEXTS = ("subject", "text", "quoted", "signature", "answers")  # of a contact's personal data: as long as citizens like
+
 
 async def insert_missing_cases(connection: AsyncConnection, cases: Mapping[str, Case]) -> None:
     """Insert the cases that do not exist yet."""
@@ -87,7 +90,7 @@ async def insert_rows(connection: AsyncConnection, rows: Sequence[CaseRow]) -> i
     """Insert rows, and count those that are new. A delivery status replaces the earlier one."""
     added = 0
     for kind, table in TABLE_OF.items():
-        values = {primary_key(row): asdict(row) for row in rows if type(row) is kind}
+        values = {primary_key(row): _values(row) for row in rows if type(row) is kind}
         if not values:
             continue
         statement = insert(table).values(list(values.values()))
@@ -110,6 +113,21 @@ async def insert_rows(connection: AsyncConnection, rows: Sequence[CaseRow]) -> i
         if isinstance(row, TransferOutcome):
             await _update_transfers(connection, row)
     return added
+
+
+def _values(row: CaseRow) -> Mapping[str, object]:
+    return asdict(row) | ({"brief": _without_texts(row.routed)} if isinstance(row, CaseContactRecord) else {})
+
+
+def _without_texts(routed: bytes) -> bytes | None:
+    """The event of a contact without what the citizen wrote. None if it cannot be read."""
+    try:
+        event = json.loads(routed)
+        personal = event["contact"]["personal"]
+        event["contact"]["personal"] = {name: personal[name] for name in personal if name not in _TEXTS}
+    except (ValueError, LookupError, TypeError):
+        return None
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def primary_key(row: CaseRow) -> tuple[object, ...]:
@@ -174,11 +192,26 @@ async def read_contacts(connection: AsyncConnection, conversation: str) -> tuple
     return contacts
 
 
+async def read_brief_contacts(connection: AsyncConnection, conversation: str) -> tuple[CaseContact, ...]:
+    """The contacts of a conversation without their texts, which PostgreSQL does not even read."""
+    contacts, _ = await read_contacts_and_damage(connection, conversation, is_brief=True)
+    return contacts
+
+
+async def read_whole_contacts(connection: AsyncConnection, contacts: Iterable[str]) -> dict[str, CaseContact]:
+    """These contacts with their texts, by id; damaged ones are logged and left out."""
+    query = select(contact).where(contact.c.contact_id.in_(list(contacts)))
+    whole, _ = decode_all(decode_contact, (await connection.execute(query)).mappings())
+    return {opened.contact.contact_id: opened for opened in whole}
+
+
 async def read_contacts_and_damage(
-    connection: AsyncConnection, conversation: str
+    connection: AsyncConnection, conversation: str, *, is_brief: bool = False
 ) -> tuple[tuple[CaseContact, ...], int]:
     """The contacts of a conversation, and the number of those that cannot be read."""
-    query = select(contact).where(contact.c.conversation_id == conversation).order_by(contact.c.sequence, contact.c.at)
+    event = func.coalesce(contact.c.brief, contact.c.routed) if is_brief else contact.c.routed
+    columns = (contact.c.conversation_id, contact.c.sequence, event.label("routed"))
+    query = select(*columns).where(contact.c.conversation_id == conversation).order_by(contact.c.sequence, contact.c.at)
     contacts, damaged = decode_all(decode_contact, (await connection.execute(query)).mappings())
     is_wish = (act.c.conversation_id == conversation) & (act.c.kind == "wish_confirmed")
     confirmed = set(await connection.scalars(select(act.c.text).where(is_wish)))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.contract.references import make_reference
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
@@ -145,7 +145,9 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
                 filled=None if step == CHANGE else filled,
             )
         return await _review_or_accept(dependencies, submission, filled, began, is_last=step != REVIEW)
-    except Unavailable as error:
+    except (Poison, Unavailable) as error:
+        if isinstance(error, Poison):  # shown again for days: the sweep has deleted its files, to be chosen again
+            submission.stored.clear()
         log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
         metrics.contacts_refused.labels("web", "unavailable").inc()
         return _form_again(dependencies, submission, status=503, notice="unavailable")
@@ -213,12 +215,9 @@ async def _accept(
         metrics.contacts_received.labels("web").inc()
         metrics.accept_seconds.labels("web").observe(time.monotonic() - began)
         log.info(
-            "contact.received",
-            contact_id=submission.contact_id,
-            channel="web",
-            procedure=row.procedure,
+            "contact.received", contact_id=submission.contact_id, channel="web", procedure=row.procedure,
             size_bytes=len(content),
-        )
+        )  # fmt: skip
     return _answer(dependencies, submission, row, stored)
 
 

@@ -19,6 +19,7 @@ from parvis.common.town.models import Procedure
 from parvis.ingest_web.models.form import FilledForm, FormFile, StoredFile, Submission
 from parvis.ingest_web.render import form_to_contact
 from parvis.ingest_web.store.submissions import insert_submission
+from parvis.ingest_web.store.unsent_forms import forget_unsent, remember_unsent
 
 # Across all requests; the largest file has 25 MB.
 _MAX_FILES_IN_MEMORY = 2
@@ -45,6 +46,7 @@ class SubmissionStore:
 
         Raises: Unavailable.
         """
+        await remember_unsent(self.database, contact)
         async with self.memory_slots:
             content = await read_content()
             trouble = await self._archive_trouble(content, file) if is_archive(file.media_type) else None
@@ -62,6 +64,7 @@ class SubmissionStore:
         """Copy the file to a blob of this contact, unless it is one already."""
         if stored.claim.blob.startswith(f"{contact}/"):
             return stored
+        await remember_unsent(self.database, contact)
         async with self.memory_slots:
             claim = await self.blobs.put(contact, await self.blobs.get(stored.claim), stored.claim.media_type)
         return StoredFile(stored.file, stored.claim.model_copy(update={"blob": claim.blob}))
@@ -75,6 +78,7 @@ class SubmissionStore:
         Raises: Unavailable, when the outcome of the commit is unknown.
         """
         contact_id = ContactId(row.contact_id)
+        await remember_unsent(self.database, contact_id)
         full_text = form_to_contact.form_text(filled, source.procedure, source.language)
         fits = form_to_contact.fits_event(full_text)
         accepted = form_to_contact.AcceptedForm(
@@ -97,6 +101,7 @@ class SubmissionStore:
             stored = await insert_submission(connection, row)
             if stored is row:
                 await self.outbox.add(connection, event)
+            await forget_unsent(connection, row.contact_id)
         self.outbox.wake()
         return stored
 

@@ -11,12 +11,12 @@ from parvis.common.storage.outbox import outbox_table
 from parvis.common.storage.postgres import Database, schema_metadata
 from parvis.ingest_web.models.form import Submission
 
-_METADATA = schema_metadata("ingest_web")
+METADATA = schema_metadata("ingest_web")
 
-outbox = outbox_table(_METADATA)
+outbox = outbox_table(METADATA)
 submission = Table(
     "submission",
-    _METADATA,
+    METADATA,
     Column("seed", UUID(as_uuid=False), primary_key=True),
     Column("contact_id", UUID(as_uuid=False), nullable=False),
     Column("reference", Text, nullable=False),

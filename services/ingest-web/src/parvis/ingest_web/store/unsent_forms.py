@@ -1,0 +1,61 @@
+"""Remembers whose files were stored before their form was sent, and sweeps those of forms that never were."""
+
+from datetime import timedelta
+
+from sqlalchemy import Column, DateTime, Table, delete, func, select
+from sqlalchemy.dialects.postgresql import UUID, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common.contract.contact import ContactId
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import BlobStore
+from parvis.common.storage.postgres import Database
+from parvis.ingest_web.store.submissions import METADATA, submission
+
+log = logger()
+unsent_form = Table(
+    "unsent_form",
+    METADATA,
+    Column("contact_id", UUID(as_uuid=False), primary_key=True),
+    Column("stored_at", DateTime(timezone=True), nullable=False),
+)
+
+
+async def remember_unsent(database: Database, contact: ContactId) -> None:
+    """Commit that this contact's blobs are needed from now on; waits for a sweep that is deleting them."""
+    adding = insert(unsent_form).values(contact_id=contact, stored_at=func.now())
+    async with database.transaction() as connection:
+        await connection.execute(
+            adding.on_conflict_do_update(index_elements=["contact_id"], set_={"stored_at": func.now()})
+        )
+
+
+async def forget_unsent(connection: AsyncConnection, contact: str) -> None:
+    """The form is sent, in this transaction: its blobs stay."""
+    await connection.execute(delete(unsent_form).where(unsent_form.c.contact_id == contact))
+
+
+async def sweep_unsent(database: Database, blobs: BlobStore, unused_for: timedelta) -> int:
+    """Delete the blobs of forms that nobody sent, and count these forms. One transaction each, so that one never stops others for long.
+
+    Raises: Unavailable. What was begun is done again at the next sweep.
+    """
+    old = select(unsent_form.c.contact_id).where(unsent_form.c.stored_at < func.now() - unused_for)
+    async with database.transaction() as connection:
+        contacts = list(await connection.scalars(old.order_by(unsent_form.c.stored_at).limit(10_000)))
+    swept = 0
+    for contact in contacts:
+        async with database.transaction() as connection:
+            # The lock comes before the look at submissions: a form that is being sent renews or deletes its row.
+            if not await connection.scalar(
+                old.where(unsent_form.c.contact_id == contact).with_for_update(skip_locked=True)
+            ):
+                continue
+            is_sent = select(submission.c.seed).where(submission.c.contact_id == contact).limit(1)
+            if not await connection.scalar(is_sent):
+                await blobs.delete_all(ContactId(contact))
+                swept += 1
+            await forget_unsent(connection, contact)
+    if swept:
+        log.info("unsent-forms.swept", count=swept)
+    return swept
