@@ -1,6 +1,7 @@
 """Parses telephone numbers into E.164 and formats them for people. Pure; no I/O."""
 
 import re
+import unicodedata
 from functools import cache
 
 import phonenumbers
@@ -31,8 +32,9 @@ def parse_e164(text: str, region: str) -> str:
     """
     if _is_plain_e164(text):
         return text
+    is_one_line = not any(unicodedata.category(character) == "Cc" for character in text)
     text = remove_invisible_characters(text)
-    number = _parse_alone(text, region) or (_parse_beside_note(text, region) if text.isprintable() else None)
+    number = _parse_alone(text, region) or (_parse_beside_note(text, region) if is_one_line else None)
     if number is None:
         raise Rejected("not a possible telephone number")
     return _format_e164(_find_overseas_number(number, region) or number)
