@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from parvis.common.contract.channels import channel, channels
+from parvis.common.contract.channels import channel, channel_for_contact_point
 from parvis.common.contract.contact import ContactId, ContactPoint, ContactReceived, ReplyAddress
 
 OTHER_REPLY_TO = (
@@ -99,12 +99,8 @@ def reply_candidates(
             yield ReplyCandidate(address, is_named=True)
     usual = channel(addressee.channel).reply_channel
     for point in addressee.contact_points:
-        if usual is None or channel(usual).contact_point_kind == point.kind:
-            yield ReplyCandidate(_reply_address(point, usual), is_named=True)
+        if usual and channel(usual).contact_point_kind == point.kind:
+            yield ReplyCandidate(ReplyAddress(channel=usual, address=point.value), is_named=True)
     for point in addressee.contact_points:
-        yield ReplyCandidate(_reply_address(point), is_named=False)
-
-
-def _reply_address(point: ContactPoint, usual: str | None = None) -> ReplyAddress:
-    name = usual or next(row.name for row in channels() if row.is_sent and row.contact_point_kind == point.kind)
-    return ReplyAddress(channel=name, address=point.value)
+        if sending := channel_for_contact_point(point.kind):
+            yield ReplyCandidate(ReplyAddress(channel=sending.name, address=point.value), is_named=usual is None)

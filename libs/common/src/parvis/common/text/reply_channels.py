@@ -187,9 +187,10 @@ def _is_request(folded: str, match: re.Match[str]) -> bool:
     if _quotes_before(folded, start):
         return False
     before = folded[max(0, start - _CLAUSE_WINDOW) : start]
-    clause = _INVITATION.sub("", _CLAUSE_END.split(before)[-1])
-    if _is_reported(before[: len(before) - len(_CLAUSE_END.split(before)[-1])]):
+    last = _CLAUSE_END.split(before)[-1]
+    if _is_reported(before[: len(before) - len(last)]):
         return False
+    clause = _INVITATION.sub("", last)
     is_elliptic = " mais par " in match[0]  # « ne pas me répondre par mail mais par SMS »
     if (not is_elliptic and _NEGATION.search(clause)) or _TOLD.search(clause + match[0].split(" ")[0]):
         return False

@@ -8,7 +8,7 @@ from parvis.ingest_email.parse.bounce.report import parse_report
 from parvis.ingest_email.parse.machine_sent import find_machine_reason
 from parvis.ingest_email.parse.mime.body import parse_body
 from parvis.ingest_email.parse.mime.collected_parts import ParsedBody
-from parvis.ingest_email.parse.mime.headers import list_thread_ids, parse_headers
+from parvis.ingest_email.parse.mime.headers import Headers, list_thread_ids, parse_headers
 from parvis.ingest_email.parse.mime.stand_ins import find_stand_in
 from parvis.ingest_email.parse.quoting.split_reply import SIGNATURE_CHARACTERS, SplitReply, split_reply
 
@@ -110,15 +110,15 @@ def parse_head(content: bytes, *, trouble: str | None = None) -> ParsedMail:
         message_id=next(iter(headers.ids("message-id")), ""),
         in_reply_to=list_thread_ids(headers),
         machine=find_machine_reason(headers),
-        authentication=tuple(_authentication_results(content)),
+        authentication=tuple(_authentication_results(content, headers)),
         trouble=trouble,
     )
 
 
-def _authentication_results(content: bytes) -> list[str]:
+def _authentication_results(content: bytes, headers: Headers) -> list[str]:
     """Of whole lines only: behind a lone CR or LF in a mail of CRLF no mail server sees a field, or removes a forged one."""
     head = content[:MAX_HEADERS_BYTES]
-    if b"\r\n" in head:
-        head = _LONE.sub(b" ", head)
-    headers = parse_headers(head)
+    whole = _LONE.sub(b" ", head) if b"\r\n" in head else head
+    if whole != head:
+        headers = parse_headers(whole)
     return [value[:2000] for value in headers.all_raw("authentication-results")[:10]]

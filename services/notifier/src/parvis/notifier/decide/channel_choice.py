@@ -210,10 +210,8 @@ def contact_points_of(reply: ReplyRequested) -> list[ContactPoint]:
 
 def own_addresses(town_config: TownConfig, *senders: str) -> frozenset[str]:
     """Our own mailboxes and numbers: a message sent there would come back as a contact, in a loop."""
-    town = town_config.town
-    of_departments = {value for d in town_config.departments.values() for value in (d.email, d.phone)}
-    machines = {f"{name}@{town.mail_domain}" for name in _MACHINES}
-    return frozenset({town.mailbox, town.sms_number, town.phone, *senders} | of_departments | machines)
+    machines = (f"{name}@{town_config.town.mail_domain}" for name in _MACHINES)
+    return town_config.own_addresses.union(senders, machines)
 
 
 def is_own_address(point: ContactPoint, own: frozenset[str]) -> bool:

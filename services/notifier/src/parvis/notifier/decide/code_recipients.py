@@ -1,10 +1,10 @@
 """Lists the addresses that may get a one-time code, and masks them for display. Pure; no I/O."""
 
+from parvis.common.contract.channels import channel_for_contact_point
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.reply import ReplyRequested
 from parvis.notifier.decide.channel_choice import ChannelChooser, contact_points_of, is_own_address
 from parvis.notifier.decide.preferences import EffectivePreference, EffectivePreferences
-from parvis.notifier.decide.reply_channels import default_channel_of
 
 _NO_PREFERENCE = EffectivePreference()
 
@@ -19,16 +19,18 @@ def code_recipients(
     """
     recipients: list[tuple[str, ContactPoint]] = []
     for point in contact_points_of(reply):
-        channel = default_channel_of(point.kind)
+        channel = channel_for_contact_point(point.kind)
+        if channel is None:
+            continue
         preference = preferences.get(chooser.hash_of(point), _NO_PREFERENCE)
-        has_stopped = point.kind == "phone" and (channel in preference.opt_outs or preference.is_unreadable)
+        has_stopped = point.kind == "phone" and (channel.name in preference.opt_outs or preference.is_unreadable)
         if (
             point.kind != "post"
             and not preference.is_dead
             and not has_stopped
             and not is_own_address(point, chooser.own)
         ):
-            recipients.append((channel, point))
+            recipients.append((channel.name, point))
     return recipients
 
 

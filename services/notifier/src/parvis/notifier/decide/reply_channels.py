@@ -18,11 +18,6 @@ def contact_point_kind_of(name: str) -> PointKind | None:
     return channel(name).contact_point_kind if reply_channel_of(name) else None
 
 
-def default_channel_of(kind: str) -> str:
-    """The default channel of a kind of address: the first in the table."""
-    return next(row.name for row in channels() if row.is_sent and row.contact_point_kind == kind)
-
-
 def needs_consent(name: str) -> bool:
     """Whether a channel needs the citizen's consent: if it, or the channel that carries its messages, is interruptive. A letter needs none."""
     row = channel(name)

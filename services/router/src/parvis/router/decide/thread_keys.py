@@ -100,15 +100,19 @@ def is_reply_subject(subject: str) -> bool:
     rest = " ".join(subject[:_LONGEST_SUBJECT].split())
     while (shorter := _BRACKETED.sub("", rest).strip()) != rest:
         rest = shorter
-    word, colon, _ = rest.partition(":")
-    return bool(colon) and word.strip().casefold().rstrip("0123456789[]()*^ ") in _REPLY
+    return _split_prefix(rest)[0] in _REPLY
 
 
 def _without_prefix(subject: str) -> str:
     rest = _BRACKETED.sub("", subject).strip()
-    head, colon, tail = rest.partition(":")
-    word = head.strip().casefold().rstrip("0123456789[]()*^ ")
-    return tail.strip() if colon and word in _ANSWER else rest
+    prefix, tail = _split_prefix(rest)
+    return tail if prefix in _ANSWER else rest
+
+
+def _split_prefix(subject: str) -> tuple[str, str]:
+    """What stands before the first colon, without numbers and brackets, and what follows it; no prefix without a colon."""
+    head, colon, tail = subject.partition(":")
+    return (head.strip().casefold().rstrip("0123456789[]()*^ "), tail.strip()) if colon else ("", subject)
 
 
 def _hash(kind: str, text: str, key: bytes) -> bytes:
