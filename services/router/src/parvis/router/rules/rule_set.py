@@ -73,7 +73,9 @@ class RuleSet:
     def _match_any(self, compiled: CompiledRule, facts: Facts) -> RuleMatch | None:
         """Match the text; a hard rule else also what the sender wrote beside it."""
         match = self._match(compiled, facts, facts.matched_terms)
-        return match or (self._match(compiled, facts, facts.beside_terms) if compiled.rule.hard else None)
+        if match or not (compiled.rule.hard and facts.beside_terms):
+            return match
+        return self._match(compiled, facts, facts.beside_terms)
 
     def _match(self, compiled: CompiledRule, facts: Facts, matched: frozenset[int]) -> RuleMatch | None:
         if compiled.checks and not all(check(facts) for check in compiled.checks):
