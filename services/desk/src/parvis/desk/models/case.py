@@ -31,10 +31,11 @@ QUEUE_PAGE_SIZE = 50
 
 @dataclass(frozen=True)
 class Agent:
-    """An agent, and the department that they work for."""
+    """An agent, and the department that they work for. `account_id` is for the audit trail."""
 
     name: str
     department: str
+    account_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     """The page of a case; 404 when it never was in the agent's department, 409 when its row cannot be read."""
     router = APIRouter()
 
-    @router.get("/cases/{conversation}")
+    @router.get("/cases/{conversation}", dependencies=[dependencies.access.allow("case.read")])
     async def show(request: Request, conversation: UUID) -> Response:
         session = dependencies.require_session(request)
         return await case_page(dependencies, request, session, str(conversation))
@@ -59,7 +59,7 @@ async def case_page(
         followed = _followed_conversation(file) if file else None
         linked = await read_linked_case(connection, followed) if followed else None
     if file is None or file.case.department != session.agent.department:
-        return _moved_page(dependencies, request, session, file)
+        return moved_page(dependencies, request, session, file)
     language = negotiate_language(request, dependencies.town_config.town)
     until = request.query_params.get("until", "")
     wanted = int(until) if re.fullmatch(r"[0-9]{1,9}", until) else None
@@ -128,7 +128,7 @@ def damaged_case_handler(dependencies: DeskDependencies) -> Callable[[Request, E
     return answer
 
 
-def _moved_page(
+def moved_page(
     dependencies: DeskDependencies, request: Request, session: AgentSession, file: CaseFile | None
 ) -> Response:
     """The new department of a case that this department had; nothing of its content."""

@@ -14,9 +14,12 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.runtime.clock import now
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
-from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact, CounterContact, OutgoingEvent
+from parvis.desk.models.accounts import AuditRecord
+from parvis.desk.models.case import Agent, Case, CaseAction, CaseChanges, CaseContact, CounterContact, OutgoingEvent
+from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.case_updates import insert_rows, lock_cases, read_brief_contacts, update_cases
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
@@ -58,9 +61,12 @@ class CaseStore:
             changed = changes.case or case
             await update_cases(connection, [changed])
             await self.add_to_outbox(connection, changes.events)
+            await append_audit(connection, _audit_record(agent, changes, conversation))
         return changed
 
-    async def add_counter_contact(self, row: CounterContact, contact: ContactReceived) -> CounterContact | None:
+    async def add_counter_contact(
+        self, row: CounterContact, contact: ContactReceived, account_id: str = ""
+    ) -> CounterContact | None:
         """Store a contact from the counter and publish it. None if its idempotency key was used before."""
         async with self.begin() as connection:
             if not await insert_rows(connection, [row]):
@@ -70,6 +76,8 @@ class CaseStore:
                 event_id=contact.contact_id, source="desk", subject=contact.contact_id,
             )  # fmt: skip
             await self.outbox.add(connection, event)
+            written = AuditRecord(now(), account_id, row.agent, "contact.register", row.department, row.contact_id)
+            await append_audit(connection, written)
         return row
 
     async def add_to_outbox(self, connection: AsyncConnection, events: Sequence[OutgoingEvent]) -> None:
@@ -91,3 +99,11 @@ class CaseStore:
             event, topic=topic.full_name(self.topic_prefix), key=event.conversation_id,
             event_id=event_id, source="desk", subject=event.conversation_id,
         )  # fmt: skip
+
+
+def _audit_record(agent: Agent, changes: CaseChanges, conversation: str) -> AuditRecord:
+    """Who changed which case, and the kinds of what was added to it: `taken`, `AgentReply`, never its text."""
+    kinds = [row.kind if isinstance(row, CaseAction) else type(row).__name__ for row in changes.rows]
+    return AuditRecord(
+        now(), agent.account_id, agent.name, "case.change", agent.department, conversation, " ".join(kinds)
+    )

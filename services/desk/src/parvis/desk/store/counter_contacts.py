@@ -42,7 +42,7 @@ class CounterContacts:
             town_config=self.town_config, hashing_key=self.hashing_key, at=at,
         )  # fmt: skip
         row = CounterContact(seed, contact_id, contact.reference, agent.department, agent.name, at)
-        registered = await self.cases.add_counter_contact(row, contact)
+        registered = await self.cases.add_counter_contact(row, contact, agent.account_id)
         if registered is None:
             return await self._earlier(agent.department, seed) or row
         metrics.contacts_received.labels(contact.channel).inc()
