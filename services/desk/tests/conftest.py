@@ -54,7 +54,15 @@ def town_config() -> TownConfig:
 
 
 @pytest.fixture(scope="module")
-def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[pytest.MonkeyPatch]:
+def login_settings() -> dict[str, str]:
+    """How agents log in; a module with another login than the development one overrides it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def environment(
+    database_url: str, tmp_path_factory: pytest.TempPathFactory, login_settings: dict[str, str]
+) -> Generator[pytest.MonkeyPatch]:
     settings = {
         "PARVIS_DATABASE_URL": database_url,
         "PARVIS_KAFKA_BOOTSTRAP": "127.0.0.1:1",
@@ -63,7 +71,7 @@ def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
         "PARVIS_SECRET_KEY": "a secret for tests only",
         "PARVIS_CONTACT_POINT_KEY": "another secret for tests only",
         "PARVIS_DESK_API_TOKEN": "a token for tests only",
-    }
+    } | login_settings
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)

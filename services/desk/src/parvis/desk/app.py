@@ -1,5 +1,6 @@
 """Builds the desk from its settings; the only place that constructs its clients."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,6 +41,8 @@ from parvis.desk.store import case_queries, case_transactions, counter_contacts
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSessions
 from parvis.desk.verify.own_hosts import OwnHosts
+from parvis.web.oidc.provider import OidcProvider, for_proconnect
+from parvis.web.oidc.relying_party import RelyingParty
 from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
 
@@ -74,6 +77,7 @@ async def build() -> Service:
             database, _sessions(town, settings), load_access_rules(town.config_dir, town_config), town_config
         ),
         logins=settings.logins,
+        provider=build_provider(settings),
     )
     consumer = Consumer(
         Subscription.from_settings(town, service=NAME, topics=_topics(town_config), types=EVENT_TYPES),
@@ -98,7 +102,34 @@ async def build() -> Service:
             consumer.run,
             consumer.watch,
         ],
-        closing=[producer.stop, database.close],
+        closing=[producer.stop, database.close, *([dependencies.provider.close] if dependencies.provider else [])],
+    )
+
+
+def build_provider(settings: Settings) -> RelyingParty | None:
+    """The identity provider of the settings. None if agents do not log in there."""
+    if "oidc" not in settings.logins:
+        return None
+    provider = OidcProvider(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else "",
+        redirect_uri=f"{settings.public_url}/login/oidc/return",
+        post_logout_redirect_uri=f"{settings.public_url}/login",
+    )
+    if settings.oidc_preset == "proconnect":
+        provider = for_proconnect(provider)
+    required = {"roles": settings.oidc_roles.split(), "siret": settings.oidc_siret.split()}
+    return RelyingParty(
+        replace(
+            provider,
+            scopes=tuple(settings.oidc_scopes.split()) or provider.scopes,
+            algorithms=tuple(settings.oidc_algorithms.split()) or provider.algorithms,
+            acr=tuple(settings.oidc_acr.split()) or provider.acr,
+            amr=tuple(settings.oidc_amr.split()),
+            required={claim: frozenset(values) for claim, values in required.items() if values},
+            pkce=provider.pkce if settings.oidc_pkce is None else settings.oidc_pkce,
+        )
     )
 
 

@@ -3,7 +3,7 @@
 import uuid
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import HTMLResponse, Response
 
 from parvis.desk.models.accounts import CONFIDENTIALITIES, EVERY_DEPARTMENT, ROLES, AuditRecord, RoleGrant
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
@@ -53,8 +53,11 @@ async def _end(dependencies: DeskDependencies, session: AgentSession) -> Respons
     async with access.database.transaction() as connection:
         await end_session(connection, session.session_id, at=dependencies.clock())
         await append_audit(connection, access.record(session, "session.end"))
+    response = redirect("/login?notice=logged_out")
     leaving = dependencies.provider.logout_url(session.id_token) if dependencies.provider and session.id_token else None
-    response = redirect(leaving or "/login?notice=logged_out")
+    if leaving:
+        # Not a redirect: browsers hold one that follows a form to form-action, which lets a form go to us only.
+        response = HTMLResponse(headers={"refresh": f"0; url={leaving}"})
     dependencies.sessions.delete_cookie(response)
     return response
 

@@ -9,7 +9,9 @@ from parvis.desk.pages import (
     break_glass,
     case_page,
     counter_form,
+    identities_page,
     login,
+    oidc_login,
     original_files,
     own_account,
     queue_page,
@@ -17,7 +19,7 @@ from parvis.desk.pages import (
 from parvis.desk.pages.dependencies import DeskDependencies
 
 _MODULES = (
-    login, queue_page, case_page, agent_action_forms, counter_form, original_files, own_account, accounts_page, audit_page, break_glass,
+    login, oidc_login, queue_page, case_page, agent_action_forms, counter_form, original_files, own_account, accounts_page, audit_page, break_glass, identities_page,
 )  # fmt: skip
 
 
