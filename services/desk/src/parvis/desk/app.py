@@ -20,7 +20,7 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
-from parvis.common.town.models import TownConfig
+from parvis.common.town.models import TownConfig, localized
 from parvis.common.town.templates import load_templates
 from parvis.desk.api.build_api import application
 from parvis.desk.api.dependencies import ApiDependencies
@@ -41,6 +41,7 @@ from parvis.desk.store import case_queries, case_transactions, counter_contacts
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSessions
 from parvis.desk.verify.own_hosts import OwnHosts
+from parvis.desk.verify.passkeys import PasskeyVerifier
 from parvis.web.oidc.provider import OidcProvider, for_proconnect
 from parvis.web.oidc.relying_party import RelyingParty
 from parvis.web.page_setup import install_pages
@@ -77,6 +78,7 @@ async def build() -> Service:
             database, _sessions(town, settings), load_access_rules(town.config_dir, town_config), town_config
         ),
         logins=settings.logins,
+        passkeys=PasskeyVerifier(settings.public_url, localized(town_config.town.name, None)),
         provider=build_provider(settings),
     )
     consumer = Consumer(

@@ -67,7 +67,7 @@ class DeskAccess:
             return None
         idle_since = at - self.sessions.idle
         stored = await session_store.find_session(connection, token_hash, at=at, idle_since=idle_since)
-        if stored is None:
+        if stored is None or stored.user.kind == "program":
             return None
         departments = working_departments(stored.user, self.town_config.departments)
         department = stored.department if stored.department in departments else next(iter(departments), "")

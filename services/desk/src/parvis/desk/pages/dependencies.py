@@ -18,6 +18,7 @@ from parvis.desk.sandbox.page_preview import PagePreviews
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
 from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions
+from parvis.desk.verify.passkeys import PasskeyVerifier
 from parvis.web.form_parsing import SubmittedForm, read_form
 from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
 from parvis.web.oidc.relying_party import RelyingParty
@@ -39,6 +40,7 @@ class DeskDependencies:
     page_previews: PagePreviews
     access: DeskAccess
     logins: frozenset[str]
+    passkeys: PasskeyVerifier
     provider: RelyingParty | None = None
     clock: Clock = now
 
@@ -120,6 +122,7 @@ NOTICES = frozenset(
         "written_down",
         "logged_out",
         "unknown_reference",
+        "enrolled",
         "granted",
         "revoked",
         "reviewed",

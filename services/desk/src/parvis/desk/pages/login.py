@@ -11,6 +11,7 @@ from parvis.desk.store.accounts import add_account, add_grant
 from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.sessions import choose_department, end_session
 from parvis.desk.verify.agent_sessions import AgentSession
+from parvis.web.security_headers import allow_scripts
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
@@ -120,7 +121,10 @@ def login_page(
 ) -> Response:
     """The page with every login that the settings allow. `problem` is the key of what went wrong."""
     departments = [d for d in dependencies.town_config.departments.values() if not d.successor]
-    return dependencies.render_page(
+    page = dependencies.render_page(
         request, "login.html", None, status=status, departments=departments, name=name, chosen=chosen, roles=ROLES,
         logins=dependencies.logins, problem=problem or ("wrong" if status == 422 else ""),
     )  # fmt: skip
+    if "local" in dependencies.logins:
+        page.headers.update(allow_scripts({}))
+    return page

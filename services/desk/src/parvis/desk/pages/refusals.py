@@ -6,7 +6,7 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from parvis.desk.decide.access_rights import working_departments
+from parvis.desk.decide.access_rights import CASE_ACTIONS, working_departments
 from parvis.desk.pages.access import NotAllowed
 from parvis.desk.pages.case_page import moved_page
 from parvis.desk.pages.dependencies import DeskDependencies
@@ -34,14 +34,13 @@ def not_allowed_handler(dependencies: DeskDependencies) -> Callable[[Request, Ex
             )
             async with dependencies.access.database.transaction() as connection:
                 await append_audit(connection, tried)
-        if error.scope is None and error.action.startswith(("case.", "file.")):
+        if error.action not in CASE_ACTIONS:
+            return dependencies.render_page(request, "not_allowed.html", session, status=403, scope=None)
+        if error.scope is None:
             return error_page(dependencies.pages, request, 404)
-        is_own = error.scope is None or error.scope.department in working_departments(
-            session.user, dependencies.town_config.departments
-        )
-        if is_own:
+        if error.scope.department in working_departments(session.user, dependencies.town_config.departments):
             return dependencies.render_page(request, "not_allowed.html", session, status=403, scope=error.scope)
-        return await _elsewhere(dependencies, request, session, error.scope.conversation_id if error.scope else "")
+        return await _elsewhere(dependencies, request, session, error.scope.conversation_id)
 
     return answer
 

@@ -9,7 +9,9 @@ from parvis.desk.pages import (
     break_glass,
     case_page,
     counter_form,
+    enrolment,
     identities_page,
+    local_login,
     login,
     oidc_login,
     original_files,
@@ -19,7 +21,8 @@ from parvis.desk.pages import (
 from parvis.desk.pages.dependencies import DeskDependencies
 
 _MODULES = (
-    login, oidc_login, queue_page, case_page, agent_action_forms, counter_form, original_files, own_account, accounts_page, audit_page, break_glass, identities_page,
+    login, oidc_login, local_login, enrolment, queue_page, case_page, agent_action_forms, counter_form, original_files, own_account,
+    accounts_page, identities_page, break_glass, audit_page,
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.desk.models.accounts import AuditEntry, AuditRecord
@@ -82,7 +82,6 @@ async def verify_audit(connection: AsyncConnection) -> AuditVerdict:
 
 
 async def _every_entry(connection: AsyncConnection) -> AsyncGenerator[AuditEntry]:
-    await connection.execute(text("set transaction isolation level repeatable read"))
     after = 0
     while True:
         query = select(audit_entry).where(audit_entry.c.number > after).order_by(audit_entry.c.number).limit(_BATCH)
@@ -106,3 +105,8 @@ def compute_hash(entry: AuditEntry) -> bytes:
         content = value.encode()
         digest.update(f"{len(content)}:".encode() + content)
     return digest.digest()
+
+
+async def read_hash(connection: AsyncConnection, number: int) -> bytes | None:
+    """The hash of one entry. None if there is none."""
+    return await connection.scalar(select(audit_entry.c.hash).where(audit_entry.c.number == number))
