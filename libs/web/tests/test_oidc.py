@@ -162,7 +162,7 @@ async def test_another_state_and_an_error_of_the_provider_are_refused_before_any
         ({"error": "server_error"}, "provider"),
     ):
         with pytest.raises(LoginRefused, match=f"^{code}$"):
-            await log_in(provider, **answer)
+            await log_in(provider, PROVIDER, **answer)
 
     assert provider.forms == []
 

@@ -16,6 +16,7 @@ import pyotp
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from pyotp.totp import TOTP
 
 from parvis.common.cli import parser
 from parvis.common.contract.errors import Misconfigured
@@ -55,7 +56,7 @@ async def enrol(browser: httpx.AsyncClient, capsys: pytest.CaptureFixture[str], 
     page = link.removeprefix(DESK)
     secret = re.search(r'<span class="mono">([A-Z2-7]{32})</span>', (await browser.get(page)).text)
     assert secret
-    code = pyotp.TOTP(secret[1]).at(now() - timedelta(seconds=30))
+    code = TOTP(secret[1]).at(now() - timedelta(seconds=30))
     done = await post(browser, page, page, password=PASSWORD, code=code)
     assert done.headers["location"] == "/login?notice=enrolled"
     assert (await browser.get(page)).status_code == 404
@@ -70,7 +71,7 @@ async def test_the_first_account_is_an_administrator_with_a_password_and_a_code(
     browser: httpx.AsyncClient, capsys: pytest.CaptureFixture[str], database: Database
 ) -> None:
     secret = await enrol(browser, capsys, "camille")
-    entered = await log_in(browser, "Camille", PASSWORD, pyotp.TOTP(secret).now())
+    entered = await log_in(browser, "Camille", PASSWORD, TOTP(secret).now())
 
     assert entered.status_code == 303
     assert "Camille Exemple" in (await browser.get("/accounts")).text
@@ -83,14 +84,14 @@ async def test_a_password_alone_a_used_code_and_a_wrong_password_are_refused_ali
     browser: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     secret = await enrol(browser, capsys, "sacha")
-    code = pyotp.TOTP(secret).now()
+    code = TOTP(secret).now()
     assert (await log_in(browser, "sacha", PASSWORD, code)).status_code == 303
     browser.cookies.clear()
     sentences = set[str]()
     for name, password, typed in (
         ("sacha", PASSWORD, ""),
         ("sacha", PASSWORD, code),
-        ("sacha", "another password", pyotp.TOTP(secret).at(now() + timedelta(seconds=30))),
+        ("sacha", "another password", TOTP(secret).at(now() + timedelta(seconds=30))),
         ("nobody", PASSWORD, code),
     ):
         refused = await log_in(browser, name, password, typed)
@@ -109,7 +110,7 @@ async def test_five_wrong_guesses_block_the_right_password_for_a_while(
     for _ in range(5):
         await log_in(browser, "andree", "a wrong password", "000000")
 
-    assert (await log_in(browser, "andree", PASSWORD, pyotp.TOTP(secret).now())).status_code == 403
+    assert (await log_in(browser, "andree", PASSWORD, TOTP(secret).now())).status_code == 403
 
 
 async def test_a_short_password_or_a_wrong_code_does_not_use_the_link_up(
@@ -129,7 +130,7 @@ async def test_a_short_password_or_a_wrong_code_does_not_use_the_link_up(
 async def test_a_code_is_accepted_once_and_next_to_its_time() -> None:
     secret, at = pyotp.random_base32(), now()
     step = int(at.timestamp()) // 30
-    codes = {shift: pyotp.TOTP(secret).at(at + timedelta(seconds=30 * shift)) for shift in (-2, -1, 0, 1, 2)}
+    codes = {shift: TOTP(secret).at(at + timedelta(seconds=30 * shift)) for shift in (-2, -1, 0, 1, 2)}
 
     assert {matching_step(codes[shift], secret, at, after=0) for shift in (-1, 0, 1)} == {step - 1, step, step + 1}
     assert matching_step(codes[0], secret, at, after=step) is None

@@ -50,7 +50,7 @@ def guards(route: APIRoute) -> list[RouteGuard | ApiGuard]:
 
 
 async def test_no_route_lacks_a_check(service: Service) -> None:
-    found = {(method, route.path): guards(route) for route in api_routes(service.app) for method in route.methods}
+    found = {(method, route.path): guards(route) for route in api_routes(service.app) for method in route.methods or ()}
 
     assert len(found) > 30
     assert {name for name, checks in found.items() if len(checks) != 1} <= PUBLIC
@@ -122,7 +122,7 @@ async def test_each_role_gets_through_exactly_where_it_has_the_right(
         for guard in guards(route):
             if not isinstance(guard, RouteGuard) or route.path in ("/logout", "/me/sessions"):
                 continue
-            (method,) = route.methods
+            (method,) = route.methods or ("",)
             for key, scope in CASES.items() if "{conversation}" in route.path else [(("voirie", "road-report"), None)]:
                 event = events[key]
                 for form in FORMS if "{action}" in route.path else ("",):

@@ -52,9 +52,9 @@ async def post(browser: httpx.AsyncClient, page: str, path: str, **fields: str) 
     return await browser.post(path, data=fields | {"_csrf": await token_of(browser, page)})
 
 
-async def entries(database: Database, **wanted: str) -> list[tuple[str, str, str]]:
+async def entries(database: Database, subject: str) -> list[tuple[str, str, str]]:
     async with database.transaction() as connection:
-        found = await read_audit(connection, AuditFilter(**wanted), 100)
+        found = await read_audit(connection, AuditFilter(subject=subject), 100)
     return [(entry.actor, entry.action, entry.detail) for entry in reversed(found)]
 
 

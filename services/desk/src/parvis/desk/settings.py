@@ -18,6 +18,7 @@ class Settings(ServiceSettings):
 
     login: str = Field(
         default="development",
+        validate_default=True,
         description="how agents log in, comma-separated: `oidc`, `local` (accounts of the desk), or `development` alone, "
         "which lets anybody act as any agent and therefore listens on loopback only",
     )
@@ -41,7 +42,9 @@ class Settings(ServiceSettings):
         default=60, ge=1, le=720, description="minutes without a request after which a session ends"
     )
     oidc_issuer: str = Field(
-        default="", description="issuer of the identity provider, as its discovery document states it"
+        default="",
+        validate_default=True,
+        description="issuer of the identity provider, as its discovery document states it",
     )
     oidc_client_id: str = Field(default="", description="client id that the provider gave the town")
     oidc_client_secret: SecretStr | None = Field(
@@ -72,12 +75,16 @@ class Settings(ServiceSettings):
 
     @field_validator("login")
     @classmethod
-    def _known_logins(cls, text: str) -> str:
+    def _known_logins(cls, text: str, info: ValidationInfo) -> str:
         chosen = [name.strip() for name in text.split(",") if name.strip()]
         if not chosen or not set(chosen) <= set(LOGINS):
             raise ValueError(f"one or more of {', '.join(LOGINS)}")
         if "development" in chosen and len(chosen) > 1:
             raise ValueError("the development login lets anybody in and stands alone")
+        if "development" in chosen and not is_loopback(info.data.get("host", "")):
+            raise ValueError(
+                "the development login listens on loopback alone: PARVIS_DESK_HOST is not 127.0.0.1 or ::1"
+            )
         return ",".join(chosen)
 
     @field_validator("public_url")
@@ -91,13 +98,6 @@ class Settings(ServiceSettings):
         if info.data.get("login") == "development" and not is_loopback(parts.hostname):
             raise ValueError("the development login is reached by loopback only")
         return url.rstrip("/")
-
-    @field_validator("host")
-    @classmethod
-    def _only_loopback(cls, host: str, info: ValidationInfo) -> str:
-        if not host or (info.data.get("login", "development") == "development" and not is_loopback(host)):
-            raise ValueError("the development login listens on loopback alone: 127.0.0.1 or ::1; see PARVIS_DESK_LOGIN")
-        return host
 
     @field_validator("api_token")
     @classmethod

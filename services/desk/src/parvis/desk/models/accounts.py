@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 Role = Literal["agent", "supervisor", "counter", "auditor", "administrator"]
 ROLES: tuple[Role, ...] = get_args(Role)
+ROLE_BY_NAME: dict[str, Role] = {role: role for role in ROLES}
 Confidentiality = Literal["social", "minors", "police"]
 CONFIDENTIALITIES: tuple[Confidentiality, ...] = get_args(Confidentiality)
 EVERY_DEPARTMENT = "*"
@@ -71,7 +72,7 @@ class DeskUser:
 
 
 @dataclass(frozen=True)
-class Account:
+class DeskAccount:
     """An account as the administrator sees it."""
 
     account_id: str

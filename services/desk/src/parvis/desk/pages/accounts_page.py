@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.desk.models.accounts import CONFIDENTIALITIES, EVERY_DEPARTMENT, ROLES, RoleGrant
+from parvis.desk.models.accounts import CONFIDENTIALITIES, EVERY_DEPARTMENT, ROLE_BY_NAME, ROLES, RoleGrant
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.store import accounts as account_store
 from parvis.desk.store.audit_trail import append_audit
@@ -58,7 +58,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
 
 def read_grant(dependencies: DeskDependencies, form: SubmittedForm) -> RoleGrant | None:
     """The grant that a form describes. None if there is no such role, department or kind of case."""
-    role = next((role for role in ROLES if role == form.first("role")), None)
+    role = ROLE_BY_NAME.get(form.first("role"))
     department, kinds = form.first("department"), frozenset(form.fields.get("confidential", ()))
     is_known = department == EVERY_DEPARTMENT or department in dependencies.town_config.departments
     if role is None or not is_known or not kinds <= set(CONFIDENTIALITIES):

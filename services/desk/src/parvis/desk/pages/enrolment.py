@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.town.models import localized
-from parvis.desk.models.accounts import Account, AuditRecord
+from parvis.desk.models.accounts import AuditRecord, DeskAccount
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.local_login import remember_challenge
 from parvis.desk.store import accounts as account_store
@@ -74,7 +74,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     return router
 
 
-async def _link(dependencies: DeskDependencies, token: str) -> tuple[str, Account]:
+async def _link(dependencies: DeskDependencies, token: str) -> tuple[str, DeskAccount]:
     """The one-time-code secret and the account of a link. Raises: HTTPException 404."""
     async with dependencies.access.database.transaction() as connection:
         found = await identities.peek_login(connection, hash_token(token), "enrolment", dependencies.clock())

@@ -5,7 +5,7 @@ import uuid
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from parvis.desk.models.accounts import CONFIDENTIALITIES, EVERY_DEPARTMENT, ROLES, AuditRecord, RoleGrant
+from parvis.desk.models.accounts import CONFIDENTIALITIES, EVERY_DEPARTMENT, ROLE_BY_NAME, ROLES, AuditRecord, RoleGrant
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.store.accounts import add_account, add_grant
 from parvis.desk.store.audit_trail import append_audit
@@ -91,7 +91,7 @@ async def _log_in_for_development(dependencies: DeskDependencies, request: Reque
     """
     form = await dependencies.read_own_form(request, None)
     name, department = " ".join(form.first("name").split()), form.first("department")
-    role = next((role for role in ROLES if role == (form.first("role") or "agent")), None)
+    role = ROLE_BY_NAME.get(form.first("role") or "agent")
     if not 1 <= len(name) <= 80 or department not in dependencies.town_config.departments or role is None:
         return login_page(dependencies, request, status=422, name=name, chosen=department)
     is_cleared = form.first("confidential") != "none"

@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.desk.models.accounts import Account, AccountKind, RoleGrant
+from parvis.desk.models.accounts import AccountKind, DeskAccount, RoleGrant
 from parvis.desk.schema.account_tables import account, break_glass, role_grant
 from parvis.desk.schema.case_tables import case_file
 from parvis.desk.store.sessions import decode_grant
@@ -81,19 +81,19 @@ async def set_disabled(connection: AsyncConnection, account_id: str, at: datetim
     return changed.rowcount == 1
 
 
-async def find_account(connection: AsyncConnection, account_id: str) -> Account | None:
+async def find_account(connection: AsyncConnection, account_id: str) -> DeskAccount | None:
     row = (await connection.execute(select(account).where(account.c.account_id == account_id))).mappings().one_or_none()
     return _account(dict(row), ()) if row else None
 
 
-async def find_account_by_mail(connection: AsyncConnection, mail: str) -> Account | None:
+async def find_account_by_mail(connection: AsyncConnection, mail: str) -> DeskAccount | None:
     """The account with this mail address, in whatever case it is written."""
     query = select(account).where(func.lower(account.c.mail) == mail.lower(), account.c.kind != "development")
     row = (await connection.execute(query)).mappings().one_or_none()
     return _account(dict(row), ()) if row else None
 
 
-async def list_accounts(connection: AsyncConnection, *, at: datetime, limit: int = 500) -> Sequence[Account]:
+async def list_accounts(connection: AsyncConnection, *, at: datetime, limit: int = 500) -> Sequence[DeskAccount]:
     """All accounts with their grants in force, by name."""
     rows = (
         (await connection.execute(select(account).order_by(account.c.name, account.c.account_id).limit(limit)))
@@ -113,8 +113,8 @@ async def list_accounts(connection: AsyncConnection, *, at: datetime, limit: int
     return [_account(dict(row), tuple(grants.get(row["account_id"], ()))) for row in rows]
 
 
-def _account(row: dict[str, Any], grants: tuple[RoleGrant, ...]) -> Account:
-    return Account(
+def _account(row: dict[str, Any], grants: tuple[RoleGrant, ...]) -> DeskAccount:
+    return DeskAccount(
         account_id=row["account_id"], name=row["name"], mail=row["mail"], kind=row["kind"], created_at=row["created_at"],
         disabled_at=row["disabled_at"], grants=grants,
     )  # fmt: skip

@@ -6,6 +6,7 @@ from functools import cache
 import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from pyotp.totp import TOTP
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 200
 _HASHER = PasswordHasher()  # RFC 9106, second recommended option: 64 MiB, 3 passes
@@ -36,7 +37,7 @@ def new_totp_secret() -> str:
 
 def totp_address(secret: str, name: str, town: str) -> str:
     """The address that an authenticator app reads from a QR code."""
-    return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=town)
+    return TOTP(secret).provisioning_uri(name=name, issuer_name=town)
 
 
 def matching_step(code: str, secret: str, at: datetime, *, after: int) -> int | None:
@@ -45,7 +46,7 @@ def matching_step(code: str, secret: str, at: datetime, *, after: int) -> int | 
     Source: RFC 6238, section 5.2: a code is accepted once.
     """
     now = int(at.timestamp()) // _STEP_S
-    totp = pyotp.TOTP(secret)
+    totp = TOTP(secret)
     digits = "".join(code.split())
     found = None
     for step in (now - 1, now, now + 1):
