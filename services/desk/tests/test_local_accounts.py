@@ -54,7 +54,7 @@ async def enrol(browser: httpx.AsyncClient, capsys: pytest.CaptureFixture[str], 
     browser.base_url = httpx.URL(DESK)
     link = await operate(capsys, "desk", "user", "add", f"{name.title()} Exemple", f"{name}@town.example")
     page = link.removeprefix(DESK)
-    secret = re.search(r'<span class="mono">([A-Z2-7]{32})</span>', (await browser.get(page)).text)
+    secret = re.search(r'<span class="words">([A-Z2-7]{32})</span>', (await browser.get(page)).text)
     assert secret
     code = TOTP(secret[1]).at(now() - timedelta(seconds=30))
     done = await post(browser, page, page, password=PASSWORD, code=code)
