@@ -25,7 +25,7 @@ from parvis.router.models.stored_rows import Conversation
 CLEAR = 0.6  # confidence from which words speak for a department: one term of a rule that no other rule contests
 _UNCLEAR_RULES = frozenset({"default", "place", "model", "mailbox", "machine-sent"})
 
-MatchedBy = Literal["token", "reference", "mail thread", "subject", "sender", "answer"]
+MatchedBy = Literal["staff", "token", "reference", "mail thread", "subject", "sender", "answer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def find_conversation(
 ) -> ConversationMatch:
     """The conversation that the contact continues, or why it opens one.
 
-    Order: our signed token; a quoted reference or an answered mail, if the sender participates in that conversation; the same
+    Order: the conversation that an agent names who wrote the contact down; our signed token; a quoted reference or an answered mail, if the sender participates in that conversation; the same
            sender within the channel's window (for mails, a reply with the same subject). The first match decides.
     Danger: a clear rule for an immediate danger beats the weak ties, which are the sender and the subject.
     Closed: a contact that names it within the grace period reopens it; otherwise a new one follows it, or its open follower goes on.
@@ -91,11 +91,18 @@ def quoted_reference(contact: ContactReceived) -> str | None:
 
 
 def find_by_quoted_reference(contact: ContactReceived, known: KnownConversations) -> Conversation | None:
-    """The conversation whose reference is quoted; None unless the sender participates in it."""
+    """The conversation whose reference is quoted; None unless the sender participates in it, or an agent wrote it down."""
     quoted = quoted_reference(contact)
+    if quoted and is_by_staff(contact):
+        return known.conversations.get(known.by_reference[quoted]) if quoted in known.by_reference else None
     if OTHER_REPLY_TO in contact.remarks:  # everybody who fills in a website's form shares its From
         return None
     return _if_sender_participates(contact, known.by_reference.get(quoted) if quoted else None, known)
+
+
+def is_by_staff(contact: ContactReceived) -> bool:
+    """Whether an agent wrote the contact down; no citizen's door can say so."""
+    return contact.sender.level == "staff"
 
 
 def _named_conversations(
@@ -103,10 +110,10 @@ def _named_conversations(
 ) -> Iterator[tuple[MatchedBy, Conversation]]:
     token = parse_uuid(contact.thread.conversation_id)
     if token and token in known.conversations:
-        yield "token", known.conversations[token]
+        yield "staff" if is_by_staff(contact) else "token", known.conversations[token]
     quoted = find_by_quoted_reference(contact, known)
     if quoted:
-        yield "reference", quoted
+        yield "staff" if is_by_staff(contact) else "reference", quoted
     for mark in marks.answered_ids:
         for bearing in reversed(known.by_thread_key.get(mark, ())):
             answered = _if_sender_participates(contact, bearing, known)
@@ -135,7 +142,7 @@ def _is_other_person(
     known: KnownConversations,
 ) -> bool:
     sender = contact.contact_point_hash
-    if match.by != "token" or sender is None or contact.sender.level == "staff":
+    if match.by != "token" or sender is None:
         return False
     joined = match.continues or match.follows or named
     is_recipient = marks.claimed is not None and named.id in known.by_thread_key.get(marks.claimed, ())
