@@ -19,6 +19,7 @@ from parvis.router.decide.known_conversations import (
     parse_uuid,
     waiting_key,
 )
+from parvis.router.decide.thanks import asks_nothing
 from parvis.router.decide.thread_keys import ThreadKeys, is_reply_subject
 from parvis.router.models.stored_rows import Conversation
 
@@ -56,6 +57,7 @@ def find_conversation(
     Order: the conversation that an agent names who wrote the contact down; our signed token; a quoted reference or an answered mail, if the sender participates in that conversation; the same
            sender within the channel's window (for mails, a reply with the same subject). The first match decides.
     Danger: a clear rule for an immediate danger beats the weak ties, which are the sender and the subject.
+    Thanks: a contact that says nothing else continues the sender's latest conversation, on whatever channel, and closed ones too.
     Closed: a contact that names it within the grace period reopens it; otherwise a new one follows it, or its open follower goes on.
     Trust: our token proves that its holder read our message, not who they are: another person joins and is marked so. An address
            that fails DMARC identifies nobody; the From of a mail with another Reply-To may be a website's, and names nobody. A reference alone proves nothing: anybody may have seen it.
@@ -68,6 +70,8 @@ def find_conversation(
         return replace(match, is_other_person=True) if match.continues else ConversationMatch()
     if not _is_credible(contact):
         return ConversationMatch()
+    if asks_nothing(contact, decision) and (thanked := _latest(contact, known, windows)):
+        return ConversationMatch(by="sender", continues=thanked)
     if channel(contact.channel).has_thread_headers:
         return _by_subject(contact, decision, marks, known, windows)
     return _by_sender(contact, decision, known, windows)
@@ -181,6 +185,19 @@ def _by_subject(
                 return ConversationMatch(by="subject", continues=conversation)
             return ConversationMatch(by="subject", follows=conversation)
     return ConversationMatch()
+
+
+def _latest(contact: ContactReceived, known: KnownConversations, windows: ConversationWindows) -> Conversation | None:
+    """The sender's conversation in which something happened last: the one that they thank for."""
+    if OTHER_REPLY_TO in contact.remarks:
+        return None
+    recent = known.recent.get(contact.contact_point_hash or "", {})
+    near = [
+        (activity.active_at, str(id_), conversation)
+        for id_, activity in recent.items()
+        if contact.received_at - activity.active_at <= windows.thanks and (conversation := known.conversations.get(id_))
+    ]
+    return max(near)[2] if near else None
 
 
 def _by_sender(

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import ContactReceived
 from parvis.router.decide.find_conversation import is_by_staff, quoted_reference
 from parvis.router.decide.known_conversations import ConversationWindows, parse_uuid
+from parvis.router.decide.thanks import is_only_thanks
 from parvis.router.decide.thread_keys import thread_keys_of
 
 
@@ -43,7 +44,10 @@ class LookupKeys:
         if channel(contact.channel).has_thread_headers:
             if window and keys.subject:
                 self.thread_keys.add(keys.subject)
-        elif window:
+            window = timedelta(0)
+        if is_only_thanks(contact):
+            window = max(window, windows.thanks)
+        if window:
             begins = contact.received_at - window
             self.since[sender] = min(begins, self.since.get(sender, begins))
 
