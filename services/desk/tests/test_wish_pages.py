@@ -1,7 +1,6 @@
 """Tests the page of a case with an unconfirmed wish: the citizen's sentence, and the button by which an agent confirms it."""
 
 import re
-from typing import Any
 
 import httpx
 import pytest
@@ -22,11 +21,11 @@ ASKS = "Répondez-moi par SMS\nau 06 39 98 00 77, s’il vous plaît."
 TEXT = f"Bonjour, merci pour la lettre.\n\nLe trou grandit. {ASKS} Je suis absente le 3."
 
 
-def mail(key: str, text: str, **changes: Any) -> ContactReceived:
+def mail(key: str, text: str) -> ContactReceived:
     point = ContactPoint(kind="email", value=INES)
     stated = find_stated_reply_channels(text, sender=point)
     personal = PersonalContact.model_validate({"from": point, "text": text, "reply_channels": stated})
-    return a_contact(**({"key": key, "channel": "email", "personal": personal} | changes))
+    return a_contact(key=key, channel="email", personal=personal)
 
 
 FIRST = mail("wish-1", "Un trou rue Haute.")
