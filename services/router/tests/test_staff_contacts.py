@@ -14,7 +14,7 @@ from parvis.router.decide.lookup_keys import lookup_keys
 
 from .conftest import Town
 from .makers import sms
-from .test_other_persons import GAS, assign, close, mailed
+from .test_other_persons import GAS, assign, close, mailed, with_token
 
 NOISE = "Elle rappelle à propos du bruit du bar, la nuit."
 
@@ -55,6 +55,14 @@ def test_a_note_about_a_conversation_closed_long_ago_stays_in_its_department() -
     close(known, first, days=-90)
     note = assign(known, noted(first.reference))
     assert (note.department, note.linked_to) == (first.department, first.conversation_id)
+
+
+def test_the_reference_that_an_agent_types_beats_the_case_whose_page_they_came_from() -> None:
+    known = KnownConversations()
+    first, second = assign(known, mailed("1")), assign(known, mailed("2", subject="Autre objet"))
+    assert first.conversation_id != second.conversation_id
+    note = with_token(noted(second.reference), first.conversation_id)
+    assert assign(known, note).conversation_id == second.conversation_id
 
 
 def test_nobody_else_joins_by_a_reference() -> None:

@@ -112,12 +112,13 @@ def is_by_staff(contact: ContactReceived) -> bool:
 def _named_conversations(
     contact: ContactReceived, marks: ThreadKeys, known: KnownConversations
 ) -> Iterator[tuple[MatchedBy, Conversation]]:
-    token = parse_uuid(contact.thread.conversation_id)
+    token, quoted = parse_uuid(contact.thread.conversation_id), find_by_quoted_reference(contact, known)
+    if quoted and is_by_staff(contact):  # on a case's own page the agent may have typed another reference
+        yield "staff", quoted
     if token and token in known.conversations:
         yield "staff" if is_by_staff(contact) else "token", known.conversations[token]
-    quoted = find_by_quoted_reference(contact, known)
     if quoted:
-        yield "staff" if is_by_staff(contact) else "reference", quoted
+        yield "reference", quoted
     for mark in marks.answered_ids:
         for bearing in reversed(known.by_thread_key.get(mark, ())):
             answered = _if_sender_participates(contact, bearing, known)
