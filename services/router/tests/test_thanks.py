@@ -29,6 +29,7 @@ THANKS = "Merci beaucoup !!"
         "Bonjour, merci pour votre réponse rapide.\nCordialement,\nInès Martin", "C'est parfait, merci et bon week-end :)",
         "Merci Madame Durand", "Je vous remercie pour votre aide. Bien à vous", f"Merci. {make_reference(ContactId('1'))}", "Mille mercis ❤️",
         "Thanks a lot!", "Thank you so much for your help, have a nice day", "Many thanks. Kind regards, John Smith",
+        "Merci à toute l'équipe de la mairie", "Merci de votre aide", "Merci, c’est réparé 👍", "Cheers", "D'accord merci, bonne fin de journée",
         "That's great, thanks again", "Merci à vous, je vous souhaite une très bonne soirée",
     ],
 )  # fmt: skip
@@ -43,6 +44,7 @@ def test_thanks_are_recognised(text: str) -> None:
         "Merci d'une réponse rapide", "Merci mais le trou est toujours là", "Merci. Et la poubelle ?", "Merci pour rien",
         "Oui merci", "Merci :(", "Merci 😡", "Merci, quand passe le camion", "Merci. Il y a encore du bruit", "merci pas de réponse",
         "Merci de bien vouloir répondre", "Merci. Appelez le 06 39 98 00 01", "Merci beaucoup\nVoisin bruyant la nuit",
+        "Merci répare", "merci fait le", "Merci STOP", "Thank you for nothing", "Merci pour le rendez-vous du 3", "no thanks",
         "Thanks in advance", "Thanks but no", "Thank you to have it done quickly", "Thank you for calling me back", "Thanks, when will it be done", "please, thanks",
         "Merci " * 200,
     ],

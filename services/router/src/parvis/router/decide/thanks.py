@@ -10,9 +10,9 @@ from parvis.router.decide.department import Decision, quoted_of_others
 from parvis.router.decide.thread_keys import is_reply_subject
 
 _LONGEST = 400  # characters: a longer text is read by a person
-_MOST_NAMES = 3  # words of a name after « Cordialement »
+_MOST_NAMES = 3  # words of a name after « Cordialement » or « Madame »
 _THANKS = frozenset(
-    "merci mercis remercie remercions remerciement remerciements mrc thanks thank thankyou thx appreciated grateful 🙏".split()  # noqa: SIM905
+    "merci mercis remercie remercions remerciement remerciements mrc thanks thank thankyou thx cheers appreciated grateful 🙏".split()  # noqa: SIM905
 )
 _SIGN_OFFS = frozenset(
     "cordialement cdt cdlt sincerement respectueusement amicalement salutations distinguees sentiments regards sincerely".split()  # noqa: SIM905
@@ -30,21 +30,26 @@ _COURTESY = frozenset(
         "bonjour bonsoir bjr bsr salut coucou messieurs mesdames equipe equipes "
         "service services mairie agent agents bonne bon belle excellente journee soiree fin semaine weekend week end "
         "apres midi fete fetes continuation souhaite souhaitons ok okay c est cest ce parfait parfaite super genial excellent "
-        "nickel impeccable top formidable recu note regle repare resolu fait entendu "
-        "s for your you so very much many lots lot to all team help reply response answer quick quickly prompt fast kind "
+        "nickel impeccable top formidable recu note entendu ville "
+        "s u for your you so very much many lots lot to all team help reply response answer quick quickly prompt fast kind "
         "kindly kindness great good perfect wonderful lovely brilliant nice day evening weekend best "
         "yours again and i we are am really truly appreciate that it is was the this hello hi dear sir madam everyone council "
         "town hall staff work job well support assistance time efficient helpful everything sorted received noted "
         "👍 👏 👌 🙂 😊 😀 😃 😄 ☺ 🤗 💐 🎉 🙌 ✨ ❤ 💙"
     ).split()
 )
-# What thanks or greets with a word that may ask elsewhere: « merci d'une réponse » asks, « d'accord » does not.
+# What thanks or greets with a word that may ask elsewhere: « merci d'une réponse » and « merci répare » ask, « d'accord » does not.
 _FIXED_PHRASES = re.compile(
-    r"\bun (?=(?:tres )?(?:grand|immense|enorme) merci)|\bd['’ ]accord\b|\b(?:au revoir|a bientot|bien a vous|de tout coeur)\b"
-    r"|\bune (?=(?:tres )?(?:bonne|belle|excellente)\b)|\bwith (?=(?:kind|best)\b)|\bhave (?=an? (?:very )?(?:nice|good|great|lovely|wonderful)\b)|\bwell done\b|[:;]-?\)",
+    r"\bun (?=(?:tres )?(?:grand|immense|enorme|bon|excellent)\b)|\bune (?=(?:tres )?(?:bonne|belle|excellente)\b)"
+    r"|\bd['’ ]accord\b|\b(?:au revoir|a bientot|bien a vous|de tout coeur)\b"
+    r"|\bde (?=votre (?:aide|accueil|gentillesse|ecoute)\b)|\b(?:equipes?|fin) de (?=(?:(?:la|l['’]) ?)?(?:mairie|ville|journee|soiree|semaine)\b)"
+    r"|\b(?:c['’ ]|tout |probleme )est (?:bien )?(?:fait|regle|repare|resolu)\b"
+    r"|\bwith (?=(?:kind|best)\b)|\bhave (?=an? (?:very )?(?:nice|good|great|lovely|wonderful)\b)|\bwell done\b|[:;]-?\)",
     re.IGNORECASE,
 )
-_HINT = re.compile("mer+ci|mrc|thank|thx|appreciated|grateful|🙏", re.IGNORECASE)  # a text without thanks costs no more
+_HINT = re.compile(
+    "mer+ci|mrc|thank|thx|cheers|appreciated|grateful|🙏", re.IGNORECASE
+)  # a text without thanks costs no more
 _REPEATED = re.compile(r"([a-z])\1{2,}", re.IGNORECASE)  # « merciiii »
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _MEANINGLESS = frozenset(".,;:!…-–—'’\"«»*_~/\ufe0f\u200d🏻🏼🏽🏾🏿")
