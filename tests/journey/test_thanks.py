@@ -29,7 +29,9 @@ async def test_thanks_after_an_answer_stay_in_the_closed_case_and_a_visit_reopen
     visit = await agents.receive_at_the_counter(
         "etat-civil", "Elle demande un acte de naissance.", reference=case["reference"]
     )
-    noted = await until(lambda: (found := watch.journeys.get(str(visit["contact_id"]))) and found.department and found)
+    made = str(visit["contact_id"])
+    await until(lambda: made in watch.journeys and watch.journeys[made].department)
+    noted = watch.journeys[made]
     assert (noted.conversation_id, noted.department) == (first.conversation_id, "voirie")
     async with asyncio.timeout(PATIENCE_S):  # the desk's queue follows the topic
         while len((case := await agents.case(first.conversation_id, "voirie"))["contacts"]) < 3:
