@@ -127,6 +127,8 @@ async def _send_code(site: PageDependencies, reply: ReplyRequested, to: int) -> 
         channel, point = recipients[to]
         address_hash = site.chooser.hash_of(point)
         await lock_addresses(connection, [address_hash])
+        if await store.is_code_under_way(connection, reply.reply_id, at):
+            return "sent"
         code = store.OneTimeCode(reply.reply_id, address_hash, _digest(site, reply, digits), at, at + CODE_LIFETIME)
         if not await store.record_code(connection, code):
             log.warning(

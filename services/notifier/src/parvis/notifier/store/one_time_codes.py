@@ -54,6 +54,13 @@ async def record_code(connection: AsyncConnection, code: OneTimeCode) -> bool:
     return True
 
 
+async def is_code_under_way(connection: AsyncConnection, reply_id: str, now: datetime) -> bool:
+    """Say whether the newest code of a reply can still be used: a further request then sends and counts nothing."""
+    newest = select(_c.expires_at, _c.used_at, _c.tries).where(_c.reply_id == reply_id).order_by(_c.id.desc()).limit(1)
+    row = (await connection.execute(newest)).one_or_none()
+    return row is not None and row.used_at is None and row.tries < TRIES and row.expires_at > now
+
+
 async def use_code(connection: AsyncConnection, reply_id: str, digest: str, now: datetime) -> bool:
     """Check a code against the newest one of a reply. Every try is counted."""
     newest = select(_c.id).where(_c.reply_id == reply_id).order_by(_c.id.desc()).limit(1).scalar_subquery()
