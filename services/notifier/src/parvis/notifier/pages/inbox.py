@@ -151,7 +151,11 @@ async def _send_code(site: PageDependencies, reply: ReplyRequested, to: int) -> 
         outcome=outcome.state,
         code=outcome.detail,
     )
-    return "sent" if outcome.state in {"accepted", "unknown"} else "not_sent"
+    if outcome.state in {"accepted", "unknown"}:
+        return "sent"
+    async with site.database.transaction() as connection:
+        await store.end_code(connection, code)
+    return "not_sent"
 
 
 def _digest(site: PageDependencies, reply: ReplyRequested, digits: str) -> str:

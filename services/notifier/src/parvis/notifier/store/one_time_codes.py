@@ -61,6 +61,12 @@ async def is_code_under_way(connection: AsyncConnection, reply_id: str, now: dat
     return row is not None and row.used_at is None and row.tries < TRIES and row.expires_at > now
 
 
+async def end_code(connection: AsyncConnection, code: OneTimeCode) -> None:
+    """End a code that could not be sent, so that another can be asked for at once. It stays counted."""
+    ended = update(schema.code).where(_c.reply_id == code.reply_id, _c.digest == code.digest)
+    await connection.execute(ended.values(expires_at=code.asked_at))
+
+
 async def use_code(connection: AsyncConnection, reply_id: str, digest: str, now: datetime) -> bool:
     """Check a code against the newest one of a reply. Every try is counted."""
     newest = select(_c.id).where(_c.reply_id == reply_id).order_by(_c.id.desc()).limit(1).scalar_subquery()
