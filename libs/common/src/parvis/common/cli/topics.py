@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from parvis.common.bus import admin
+from parvis.common.bus.connection import KafkaConnection
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract import topics
 from parvis.common.contract.errors import Rejected
@@ -72,7 +73,9 @@ def _plan(arguments: argparse.Namespace) -> int:
     town = load_settings(TownSettings)
     rows = with_more_partitions(town_topics(town), dict(arguments.partitions))
     changes = asyncio.run(
-        admin.plan_topics(town.kafka_bootstrap, rows, prefix=town.topic_prefix, replication=town.replication)
+        admin.plan_topics(
+            KafkaConnection.from_settings(town), rows, prefix=town.topic_prefix, replication=town.replication
+        )
     )
     return _print_changes(changes)
 
@@ -81,7 +84,9 @@ def _apply(arguments: argparse.Namespace) -> int:
     town = load_settings(TownSettings)
     rows = with_more_partitions(town_topics(town), dict(arguments.partitions))
     changes = asyncio.run(
-        admin.apply_topics(town.kafka_bootstrap, rows, prefix=town.topic_prefix, replication=town.replication)
+        admin.apply_topics(
+            KafkaConnection.from_settings(town), rows, prefix=town.topic_prefix, replication=town.replication
+        )
     )
     return _print_changes(changes)
 

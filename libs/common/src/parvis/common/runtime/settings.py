@@ -19,6 +19,28 @@ class TownSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PARVIS_", extra="ignore")
 
     kafka_bootstrap: str = Field(default="127.0.0.1:19092", description="host:port of the brokers, comma-separated")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT",
+        description="SASL_SSL in production: encrypted, and each service logs in; PLAINTEXT only on one machine",
+    )
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        default="SCRAM-SHA-512", description="how a user logs in, with SASL"
+    )
+    kafka_username: str = Field(
+        default="", validate_default=True, description="Kafka user, with SASL; one for each service, see `topics acls`"
+    )
+    kafka_password: SecretStr = Field(
+        default=SecretStr(""), validate_default=True, description="password of the Kafka user, with SASL"
+    )
+    kafka_ca_file: Path | None = Field(
+        default=None, description="certificates that sign the brokers', as PEM; none: those of the system"
+    )
+    kafka_certificate_file: Path | None = Field(
+        default=None, description="client certificate as PEM, where brokers want one"
+    )
+    kafka_key_file: Path | None = Field(
+        default=None, description="key of the client certificate as PEM; none: it stands in the certificate's file"
+    )
     database_url: SecretStr = Field(description="postgresql+asyncpg://user:password@host:port/database")
     blobs_url: str = Field(default="file://var/blobs", description="file://folder, s3://, gs:// or az://")
     config_dir: Path = Field(default=Path("config/example-town"), description="the town's configuration")
@@ -56,6 +78,17 @@ class TownSettings(BaseSettings):
         description="addresses and networks, comma-separated, that may hold all of them: proxies, and the town's own",
     )
     var: Path = Field(default=Path("var"), description="where a laptop keeps its data")
+
+    @field_validator("kafka_username", "kafka_password")
+    @classmethod
+    def _fits_the_protocol(cls, given: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
+        protocol = info.data.get("kafka_security_protocol", "")
+        is_given = bool(given.get_secret_value() if isinstance(given, SecretStr) else given)
+        if protocol.startswith("SASL") and not is_given:
+            raise ValueError(f"is needed with PARVIS_KAFKA_SECURITY_PROTOCOL={protocol}")
+        if is_given and protocol and not protocol.startswith("SASL"):
+            raise ValueError(f"is not used with PARVIS_KAFKA_SECURITY_PROTOCOL={protocol}: set SASL_SSL")
+        return given
 
     @field_validator("secret_key", "contact_point_key")
     @classmethod
