@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from parvis.common.bus.admin import AdminClient
 from parvis.common.bus.cloudevents import ReceivedRecord
@@ -111,9 +111,18 @@ async def _end_offsets(consumer: Any, topics: Sequence[str]) -> dict[TopicPartit
     return await consumer.end_offsets(partitions) if partitions else {}
 
 
+async def _raise_if_hidden(client: Any, topics: set[str]) -> None:
+    """Raise TopicAuthorizationFailedError for topics that are there, and not for this user: they must not look empty."""
+    for topic in topics:
+        client.add_topic(topic)
+    if topics and await client.force_metadata_update() and (hidden := topics & client.cluster.unauthorized_topics):
+        raise TopicAuthorizationFailedError(", ".join(sorted(hidden)))
+
+
 async def _partitions_of(consumer: Any, topics: Sequence[str]) -> list[TopicPartition]:
     partitions: list[TopicPartition] = []
     existing = await consumer.topics()
+    await _raise_if_hidden(consumer._client, set(topics) - set(existing))
     for topic in topics:
         if topic in existing:
             await consumer._client._wait_on_metadata(topic)  # loads the partitions of a topic without a subscription
