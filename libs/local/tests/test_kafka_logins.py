@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -136,7 +136,7 @@ def is_granted(user: str, operation: str, topic: str) -> bool:
     )
 
 
-async def is_allowed(work: Coroutine[Any, Any, None]) -> bool:
+async def is_allowed(work: Awaitable[None]) -> bool:
     """Whether Kafka lets a client do something. Any other failure than a missing right fails the test."""
     try:
         await work
