@@ -226,7 +226,7 @@ class Stack:
                 self.start_again(name)
             if then:
                 command = [*stack_environment.parvis_command(), *then]
-                run_command.run_parvis_command(self._parts.program(then[0], command), self.stopping)
+                run_command.run_parvis_command(self._parts.command(then[0], command), self.stopping)
         except BaseException:
             self.stopping.set()  # the other components need not start
             raise
