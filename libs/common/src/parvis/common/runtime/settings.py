@@ -10,7 +10,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.runtime.rate_limits import parse_networks
 
+_MIN_KEY_LENGTH = 16
 _MIN_DIFFERENT_CHARACTERS = 8  # 32 random hexadecimal digits have fewer less than once in a million
+
+
+def is_hard_to_guess(key: str) -> bool:
+    """Whether a key is long enough, and not one character over and over."""
+    return len(key) >= _MIN_KEY_LENGTH and len(set(key.strip())) >= _MIN_DIFFERENT_CHARACTERS
 
 
 class TownSettings(BaseSettings):
@@ -48,9 +54,9 @@ class TownSettings(BaseSettings):
         default="", description="host:port or socket path of ClamAV's daemon; empty: files are not scanned"
     )
     public_url: str = Field(default="http://127.0.0.1:8103", description="where citizens find the town's pages")
-    secret_key: SecretStr = Field(min_length=16, description="signs tokens in pages, mails and letters")
+    secret_key: SecretStr = Field(min_length=_MIN_KEY_LENGTH, description="signs tokens in pages, mails and letters")
     contact_point_key: SecretStr = Field(
-        min_length=16, description="makes pseudonyms of contact points; rotated with care"
+        min_length=_MIN_KEY_LENGTH, description="makes pseudonyms of contact points; rotated with care"
     )
     topic_prefix: str = Field(default="parvis", pattern=r"^[a-z][a-z0-9-]{0,40}$", description="one town per prefix")
     replication: int = Field(default=1, ge=1, le=5, description="copies of each topic; 3 in production")
@@ -92,8 +98,8 @@ class TownSettings(BaseSettings):
 
     @field_validator("secret_key", "contact_point_key")
     @classmethod
-    def _is_hard_to_guess(cls, key: SecretStr) -> SecretStr:
-        if len(set(key.get_secret_value().strip())) < _MIN_DIFFERENT_CHARACTERS:
+    def _check_key(cls, key: SecretStr) -> SecretStr:
+        if not is_hard_to_guess(key.get_secret_value()):
             raise ValueError(f"has fewer than {_MIN_DIFFERENT_CHARACTERS} different characters: it can be guessed")
         return key
 
