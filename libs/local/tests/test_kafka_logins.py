@@ -18,12 +18,7 @@ from parvis.common.bus.subscription import Subscription
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.topics import all_topics
-from parvis.local import stack_environment
-from parvis.local.console import quiet_console
-from parvis.local.free_ports import FreePorts
-from parvis.local.kafka.broker import KafkaBroker
-from parvis.local.kafka.properties import BrokerLogins
-from parvis.local.process_registry import ProcessRegistry
+from parvis.local.testing import kafka_with_logins
 
 pytestmark = pytest.mark.stack
 PREFIX = "parvis"
@@ -36,26 +31,12 @@ SERVICES = sorted(set(USERS) - {"parvis-operator"})
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """A broker with the topics of a town. Gives its address for the super user, and the one for users with passwords."""
-    folder, ports = tmp_path_factory.mktemp("kafka"), FreePorts()
-    logins = BrokerLogins(ports.take(), plain_users=USERS, scram_users={"parvis-router": USERS["parvis-router"]})
-    broker = KafkaBroker(
-        folder=folder / "kafka",
-        cache=stack_environment.cache_folder(stack_environment.current_environment()),
-        port=ports.take(),
-        ports=ports,
-        ledger=ProcessRegistry(folder / "processes.jsonl"),
-        log=folder / "log" / "kafka.log",
-        logins=logins,
-    )
-    broker.start(report=quiet_console)
-    try:
-        asyncio.run(apply_topics(broker.bootstrap, ROWS, prefix=PREFIX, replication=1))
-        asyncio.run(grant_rights(broker.bootstrap, RIGHTS))
-        asyncio.run(write_to_every_topic(broker.bootstrap))
-        yield broker.bootstrap, f"127.0.0.1:{logins.port}"
-    finally:
-        broker.process.stop(10)
-        ports.release()
+    scram_users = {"parvis-router": USERS["parvis-router"]}
+    with kafka_with_logins(tmp_path_factory.mktemp("guarded"), USERS, scram_users=scram_users) as (super_user, address):
+        asyncio.run(apply_topics(super_user, ROWS, prefix=PREFIX, replication=1))
+        asyncio.run(grant_rights(super_user, RIGHTS))
+        asyncio.run(write_to_every_topic(super_user))
+        yield super_user, address
 
 
 async def write_to_every_topic(address: str) -> None:
