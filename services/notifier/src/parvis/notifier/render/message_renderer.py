@@ -62,7 +62,7 @@ class MessageRenderer:
         return self.links.inbox(reply.reply_id, reply.requested_at + self.inbox_lifetime)
 
     def render_code(
-        self, reply: ReplyRequested, channel_name: str, address: str, digits: str, at: datetime, *, minutes: int
+        self, reply: ReplyRequested, channel_name: str, address: str, digits: str, at: datetime, *, lifetime: timedelta
     ) -> RenderedMessage:
         """Render the message with a one-time code. It is not in the ledger: if it is lost, the citizen requests another."""
         delivery = Delivery(
@@ -78,7 +78,12 @@ class MessageRenderer:
             attempt=1,
             send_at=at,
         )
-        return self._notice(reply, delivery, "code", {"code": digits, "minutes": str(minutes)}, at)
+        variables = {
+            "code": " ".join(digits[start : start + 4] for start in range(0, len(digits), 4)),
+            "minutes": str(lifetime // timedelta(minutes=1)),
+            "hours": str(lifetime // timedelta(hours=1)),
+        }
+        return self._notice(reply, delivery, "code", variables, at)
 
     def _notice(
         self, reply: ReplyRequested, delivery: Delivery, template: str, variables: dict[str, str], at: datetime
