@@ -45,6 +45,42 @@ def test_a_listed_country_gets_automatic_sms(addressing: ChannelChooser, make_re
     assert chooser.choose(reply, {}).channel == "sms"
 
 
+ADDRESS = ContactPoint(kind="post", value="Anna Muster\n1 rue des Lilas\n65000 Exemple")
+MAIL = ContactPoint(kind="email", value="anna@exemple.example")
+BY_LETTER = {"channel": "post", "address": ADDRESS.value}
+
+
+@pytest.mark.parametrize(
+    ("kind", "contact", "wishes", "points", "channel"),
+    [
+        ("registration", "web", [BY_LETTER], (ADDRESS, MAIL), "email"),
+        ("registration", "web", [BY_LETTER], (ADDRESS, *phone("+33639980001")), "sms"),
+        ("registration", "web", [BY_LETTER, {"channel": "phone", "address": "+33536490001"}], (ADDRESS, MAIL), "email"),
+        ("registration", "web", [BY_LETTER, {"channel": "phone", "address": "+33536490001"}], (ADDRESS,), "post"),
+        ("registration", "web", [BY_LETTER], (ADDRESS, *phone("+33536490001")), "post"),
+        ("registration", "web", [BY_LETTER], (ADDRESS,), "post"),
+        ("registration", "post", [], (ADDRESS, MAIL), "post"),
+        ("answer", "web", [BY_LETTER], (ADDRESS, MAIL), "post"),
+    ],
+)
+def test_a_registration_is_printed_only_for_those_who_wrote_by_letter_or_have_no_other_way(
+    addressing: ChannelChooser,
+    make_reply: MakeReply,
+    kind: str,
+    contact: str,
+    wishes: list[dict[str, str]],
+    points: tuple[ContactPoint, ...],
+    channel: str,
+) -> None:
+    reply = make_reply(kind=kind, channel=contact, points=points, personal={"stated": wishes})
+    assert addressing.choose(reply, {}).channel == channel
+
+
+def test_a_registration_whose_mail_did_not_arrive_is_printed(addressing: ChannelChooser, make_reply: MakeReply) -> None:
+    reply = make_reply(kind="registration", channel="web", points=(ADDRESS, MAIL), personal={"stated": [BY_LETTER]})
+    assert addressing.choose(reply, {}, {"email"}).channel == "post"
+
+
 def test_money_bounds_sms_and_letters_together() -> None:
     limits = SendingLimits(sms_cents=10, letter_cents=100, automatic_cents_per_day=200)
     assert AutomaticCost(10, 1).is_within(limits)
