@@ -39,6 +39,7 @@ class FormSubmission:
     once: OneTimeToken | None
     chosen: dict[str, list[tuple[FormFile, Upload]]]
     stored: dict[str, list[StoredFile]]
+    client: str | None = None  # its network
 
     @property
     def contact_id(self) -> ContactId:
