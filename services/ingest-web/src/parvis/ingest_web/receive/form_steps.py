@@ -10,7 +10,6 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 
 from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.contract.references import make_reference
-from parvis.common.contract.sources import network_sources
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.town.form_fields import FileField
@@ -211,8 +210,7 @@ async def _accept(
         for file in files
         for stored_file in [next(known for known in submission.stored[name] if known.file == file)]
     ]
-    sources = network_sources(submission.client) if submission.client else ()
-    source = SubmissionSource(submission.procedure, submission.language, content, sources=sources)
+    source = SubmissionSource(submission.procedure, submission.language, content, sources=submission.sources)
     stored = await dependencies.store.record_submission(row, filled, claims, source)
     if stored is row:
         metrics.contacts_received.labels("web").inc()
