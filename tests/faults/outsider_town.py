@@ -21,7 +21,7 @@ from tests.patience import PATIENCE_S
 
 Read = TypeVar("Read")
 
-SOURCE_SEGMENTS, SOURCE_LETTERS = 8, 2  # what one source may cost: two or three notices by SMS
+SOURCE_SEGMENTS, SOURCE_LETTERS = 6, 2  # what one source may cost: two or three notices by SMS
 _SERVICES = ("ingest-sms", "ingest-email", "ingest-web", "router", "desk", "notifier")
 _SETTINGS = {
     "PARVIS_INGEST_WEB_QUICKEST_S": "0",
