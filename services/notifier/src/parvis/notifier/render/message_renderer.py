@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 from parvis.common.contract.channels import channel
 from parvis.common.contract.delivery import make_delivery_id
+from parvis.common.contract.errors import Poison, Rejected
 from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.text.sms_encoding import count_segments
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
 from parvis.notifier.models.delivery import Delivery
@@ -56,6 +58,13 @@ class MessageRenderer:
             case _:
                 content = render_sms(text)
         return RenderedMessage(delivery, content, row.media_type or "application/octet-stream")
+
+    def count_segments(self, reply: ReplyRequested, delivery: Delivery, at: datetime) -> int:
+        """The segments of an SMS that are paid for; one if it cannot be rendered, and will fail."""
+        try:
+            return count_segments(self.render(reply, delivery, at).content.decode())[1]
+        except (Rejected, Poison, ValueError, LookupError):
+            return 1
 
     def inbox_link(self, reply: ReplyRequested) -> str:
         """The URL where a reply is read with a code: the same at every attempt, until it expires."""
