@@ -44,7 +44,11 @@ async def test_a_deputy_named_on_the_page_has_the_same_rights_until_that_day(
     assert token
     until = (now() + timedelta(days=10)).date().isoformat()
 
-    for mail, day in (("nobody@town.example", until), ("sacha@town.example", "2020-01-01"), ("sacha@town.example", "9999-12-31")):
+    for mail, day in (
+        ("nobody@town.example", until),
+        ("sacha@town.example", "2020-01-01"),
+        ("sacha@town.example", "9999-12-31"),
+    ):
         refused = await browser.post("/me/deputy", data={"_csrf": token[1], "mail": mail, "until": day})
         assert refused.status_code == 422
     named = await browser.post("/me/deputy", data={"_csrf": token[1], "mail": "Sacha@town.example", "until": until})

@@ -67,6 +67,13 @@ async def log_in(browser: httpx.AsyncClient, name: str, password: str, code: str
     return await post(browser, "/login", "/login/password", mail=f"{name}@town.example", password=password, code=code)
 
 
+async def test_only_the_ways_in_ask_for_no_right(unguarded: set[tuple[str, str]]) -> None:
+    enrolment = {(method, path) for method in ("GET", "POST") for path in ("/enrol/{token}", "/enrol/{token}/passkey")}
+    login = {("GET", "/login"), ("POST", "/login/password"), ("GET", "/login/passkey"), ("POST", "/login/passkey")}
+
+    assert unguarded <= enrolment | login | {("GET", "/static/{name}"), ("GET", "/openapi.json")}
+
+
 async def test_the_first_account_is_an_administrator_with_a_password_and_a_code(
     browser: httpx.AsyncClient, capsys: pytest.CaptureFixture[str], database: Database
 ) -> None:

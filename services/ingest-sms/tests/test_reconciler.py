@@ -74,7 +74,7 @@ async def missed(citizens: httpx.AsyncClient, body: str, **more: Any) -> str:
 
 async def read(reconciling: Reconciler, topic: str = "contact.received") -> list[ReceivedRecord]:
     name = f"{reconciling.topic_prefix}.{topic}"
-    return [received async for received in read_all_records(reconciling.kafka_bootstrap, [name])]
+    return [received async for received in read_all_records(reconciling.brokers, [name])]
 
 
 def contacts(records: list[ReceivedRecord]) -> list[ContactReceived]:

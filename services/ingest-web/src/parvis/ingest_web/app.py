@@ -41,7 +41,7 @@ async def build() -> Service:
     pages = PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
     health = Health({"database": "not reached yet"})
     database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10, statement_timeout_s=5)
-    producer = Producer(town.kafka_bootstrap, service="ingest-web", metadata_age_s=town.metadata_age_s)
+    producer = Producer.from_settings(town, service="ingest-web")
     # A Health of its own: forms are accepted while Kafka is down, so its state must not take the service out of the load balancer.
     outbox = Outbox(submissions.outbox, database, producer, Health(), "ingest-web")
     tokens = FormTokens(

@@ -66,7 +66,7 @@ def routes(dependencies: FormDependencies) -> APIRouter:
         procedure = _procedure(dependencies, request, slug)
         form = await _form(dependencies, request, procedure)
         try:
-            return await _receive(dependencies, request, await _read_submission(dependencies, request, procedure, form))
+            return await _receive(dependencies, await _read_submission(dependencies, request, procedure, form))
         finally:
             await form.close()
 
@@ -76,7 +76,7 @@ def routes(dependencies: FormDependencies) -> APIRouter:
         procedure = _procedure(dependencies, request, slug)
         form = await _form(dependencies, request, procedure)
         try:
-            return await _upload(dependencies, request, await _read_submission(dependencies, request, procedure, form))
+            return await _upload(dependencies, await _read_submission(dependencies, request, procedure, form))
         finally:
             await form.close()
 
@@ -115,10 +115,11 @@ async def _read_submission(
         once=dependencies.tokens.read_one_time_token(form.first(TOKEN), procedure.slug),
         chosen=await read_chosen_files(fields, form),
         stored=read_stored_files(dependencies, fields, form),
+        client=client_network(request, dependencies.trusted_proxies),
     )
 
 
-async def _receive(dependencies: FormDependencies, request: Request, submission: FormSubmission) -> Response:
+async def _receive(dependencies: FormDependencies, submission: FormSubmission) -> Response:
     began, now = time.monotonic(), dependencies.pages.clock()
     filled = parse_form(
         submission.procedure, submission.form.fields, submission.files(), today=dependencies.pages.dates.today(now)
@@ -130,7 +131,7 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
         status, notice = (413, "too_heavy") if submission.form.is_too_heavy else (503, "unavailable")
         return _form_again(dependencies, submission, status=status, notice=notice)
     step = submission.form.first(STEP)
-    wait_s = seconds_until_allowed(dependencies, request, submission, is_sent=step != CHANGE)
+    wait_s = seconds_until_allowed(dependencies, submission, is_sent=step != CHANGE)
     if wait_s:
         metrics.contacts_refused.labels("web", "too-many").inc()
         log.warning("sender.rate_limited", channel="web", procedure=submission.procedure.slug, wait_s=round(wait_s))
@@ -209,7 +210,7 @@ async def _accept(
         for file in files
         for stored_file in [next(known for known in submission.stored[name] if known.file == file)]
     ]
-    source = SubmissionSource(submission.procedure, submission.language, content)
+    source = SubmissionSource(submission.procedure, submission.language, content, sources=submission.sources)
     stored = await dependencies.store.record_submission(row, filled, claims, source)
     if stored is row:
         metrics.contacts_received.labels("web").inc()
@@ -277,13 +278,13 @@ def _form_again(
     return HTMLResponse(form_html.form_page(dependencies.pages, view), status_code=status, headers=headers)
 
 
-async def _upload(dependencies: FormDependencies, request: Request, submission: FormSubmission) -> Response:
+async def _upload(dependencies: FormDependencies, submission: FormSubmission) -> Response:
     """Store the files of an unsent form, and answer with their seals, or with a sentence for each problem."""
     if not has_valid_tokens(dependencies, submission) or submission.form.is_too_heavy:
         raise HTTPException(413 if submission.form.is_too_heavy else 403)
     if submission.form.has_no_room:
         raise HTTPException(503)
-    if seconds_until_files_allowed(dependencies, submission, client_network(request, dependencies.trusted_proxies)):
+    if seconds_until_files_allowed(dependencies, submission):
         raise HTTPException(429)
     today = dependencies.pages.dates.today(dependencies.pages.clock())
     filled = parse_form(submission.procedure, submission.form.fields, submission.files(), today=today)
