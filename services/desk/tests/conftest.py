@@ -105,8 +105,8 @@ def api_routes(app: Any) -> Iterator[APIRoute]:
             yield route
         elif isinstance(route, Mount) and isinstance(route.app, FastAPI):
             yield from api_routes(route.app)
-        elif hasattr(route, "original_router"):
-            yield from api_routes(route.original_router)
+        elif router := getattr(route, "original_router", None):
+            yield from api_routes(router)
 
 
 Guarded = list[tuple[str, APIRoute, list[RouteGuard | ApiGuard]]]

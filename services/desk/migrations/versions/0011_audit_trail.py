@@ -22,7 +22,7 @@ STATEMENTS = (
     """,
     "create index audit_subject on desk.audit_entry (subject, number)",
     "create index audit_account on desk.audit_entry (account_id, number)",
-    "create index audit_at on desk.audit_entry (at)",
+    "create index audit_action on desk.audit_entry (action, number)",
     # One transaction at a time appends: the lock is held until it commits, so numbers have no gap and the chain has no fork.
     """
     create function desk.chain_audit_entry() returns trigger language plpgsql as $$

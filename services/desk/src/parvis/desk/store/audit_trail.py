@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,7 +23,6 @@ class AuditFilter:
     account_id: str = ""
     action: str = ""
     subject: str = ""
-    since: datetime | None = None
     before: int | None = None
 
 
@@ -49,8 +48,6 @@ async def read_audit(connection: AsyncConnection, wanted: AuditFilter, limit: in
     ):
         if value:
             query = query.where(column == value)
-    if wanted.since:
-        query = query.where(table.at >= wanted.since)
     if wanted.before:
         query = query.where(table.number < wanted.before)
     return [AuditEntry(**row) for row in (await connection.execute(query)).mappings()]
