@@ -3,51 +3,20 @@
 import asyncio
 import base64
 import itertools
-import smtplib
 import time
-from collections import Counter
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.measure import percentile
 from tests.faults.oracle import Verdict, read_state
 from tests.faults.scenario import OwnTownScenario, Workspace, start_town
-from tests.faults.smtp_client import RECIPIENT, build_mail
+from tests.faults.smtp_client import SmtpAnswers, build_mail, connect
 from tests.patience import PATIENCE_S
 
 _LONGEST_P99_S = 5.0
 _MOST_MB = 700  # of the service's main process: its size at rest, the memory budget for large mails, and their copies
 _NUMBERS = itertools.count()
 _FLOODER, _BULKY = "robot@flood.example", "photos@citizens.example"
-
-
-@dataclass
-class SmtpAnswers:
-    """The SMTP replies that one kind of sender got, and how long each waited."""
-
-    codes: Counter[int] = field(default_factory=Counter[int])
-    ids: set[str] = field(default_factory=set[str])
-    waits_s: list[float] = field(default_factory=list[float])
-
-    def send(self, client: smtplib.SMTP, sender: str, content: bytes, *, is_declared: bool = True) -> int:
-        began = time.monotonic()
-        code, reply = client.mail(sender, [f"SIZE={len(content)}"] if is_declared else [])
-        if code == 250:
-            client.rcpt(RECIPIENT)
-            try:
-                code, reply = client.data(content)
-            except smtplib.SMTPDataError as error:
-                code = error.smtp_code
-        if code != 250:
-            client.rset()
-        self.waits_s.append(time.monotonic() - began)
-        self.codes[code] += 1
-        if code == 250:
-            self.ids.add(reply.decode().rpartition(" ")[2])
-        return code
 
 
 async def run(workspace: Workspace, full: bool) -> Verdict:
@@ -94,7 +63,7 @@ def _check_expectations(
 
 def _send_flood(port: int, answers: SmtpAnswers, ends_at: float) -> None:
     """Send as fast as possible over one connection, whatever the replies."""
-    with _client(port) as client:
+    with connect(port) as client:
         while time.monotonic() < ends_at:
             answers.send(client, _FLOODER, build_mail(next(_NUMBERS)))
 
@@ -102,14 +71,14 @@ def _send_flood(port: int, answers: SmtpAnswers, ends_at: float) -> None:
 def _send_as_citizen(port: int, answers: SmtpAnswers, number: int, ends_at: float) -> None:
     """Send as an ordinary citizen, with a new connection for each mail."""
     while time.monotonic() < ends_at:
-        with _client(port) as client:
+        with connect(port) as client:
             answers.send(client, f"une.personne@citizens-{number}.example", build_mail(next(_NUMBERS)))
         time.sleep(0.2)
 
 
 def _send_large(port: int, answers: SmtpAnswers, size_bytes: int, count: int) -> None:
     """Send large mails in turn, each again until it is accepted."""
-    with _client(port) as client:
+    with connect(port) as client:
         for _ in range(count):
             content = _with_photo(next(_NUMBERS), size_bytes)
             ends_at = time.monotonic() + PATIENCE_S
@@ -126,19 +95,9 @@ def _with_photo(number: int, size_bytes: int) -> bytes:
 def _send_too_large(port: int, answers: SmtpAnswers, count: int) -> None:
     """Send mails of 50 MB. Every tenth declares no size and is refused only at its end."""
     content = build_mail(next(_NUMBERS)) + (b"x" * 998 + b"\r\n") * 50_000
-    with _client(port) as client:
+    with connect(port) as client:
         for number in range(count):
             answers.send(client, _BULKY, content, is_declared=bool(number % 10))
-
-
-@contextmanager
-def _client(port: int) -> Generator[smtplib.SMTP]:
-    client = smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S)
-    try:
-        client.ehlo("mx.example")
-        yield client
-    finally:
-        client.close()
 
 
 def _peak_mb(pid: int) -> int:
