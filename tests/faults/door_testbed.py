@@ -29,7 +29,6 @@ SERVICES = ("ingest-sms", "ingest-email", "ingest-web", "router", "notifier", "d
 HTTP_DOORS = ("ingest-sms", "ingest-email", "ingest-web", "notifier", "desk")
 FORM = {"problem": "pothole", "place": "12 rue de l’Église", "reply-channel": "none"}
 LONGEST_WAIT_S = 1.0
-PAUSE_S = 0.3
 _NUMBERS = itertools.count()
 
 
@@ -69,6 +68,8 @@ class DoorTestbed:
 
     stack: Stack
     log: ClientLog
+    pause_s: float
+    """How long a citizen waits between two messages."""
     disk: SmallDisk | None
     """The disk of the services' temporary files; None where none can be mounted."""
     mail_ids: set[str] = field(default_factory=set[str])
@@ -85,10 +86,10 @@ class DoorTestbed:
         self._forget_peaks()
         async with http_client() as client, Citizens(self.stack) as citizens, asyncio.TaskGroup() as group:
             messages = SmsLoad(self.stack, self.log, senders=40, run=f"doors-{next(_NUMBERS)}-")
-            group.create_task(_repeat(done, lambda: self._text(served, messages, client)))
-            group.create_task(_repeat(done, lambda: self._fill_in(served, citizens)))
+            group.create_task(self._repeat(done, lambda: self._text(served, messages, client)))
+            group.create_task(self._repeat(done, lambda: self._fill_in(served, citizens)))
             if with_mail:
-                group.create_task(_repeat(done, lambda: asyncio.to_thread(self._mail, served)))
+                group.create_task(self._repeat(done, lambda: asyncio.to_thread(self._mail, served)))
             try:
                 yield served
             finally:
@@ -110,6 +111,14 @@ class DoorTestbed:
         number = next(_NUMBERS)
         with connect(self.port("ingest-email.smtp")) as client:
             served.mails.send(client, f"une.personne@citizens-{number % 40}.example", build_mail(number))
+
+    async def _repeat(self, done: asyncio.Event, send: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await send()
+            if done.is_set():
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(done.wait(), self.pause_s)
 
     def _forget_peaks(self) -> None:
         for name in SERVICES:
@@ -150,15 +159,6 @@ class DoorTestbed:
         verdict.expect(not unknown, f"{len(unknown)} contacts were never accepted by an answer")
 
 
-async def _repeat(done: asyncio.Event, send: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await send()
-        if done.is_set():
-            return
-        with suppress(TimeoutError):
-            await asyncio.wait_for(done.wait(), PAUSE_S)
-
-
 @asynccontextmanager
 async def start_door_testbed(workspace: Workspace, *, full: bool) -> AsyncGenerator[DoorTestbed]:
     """Start a town on a machine whose other addresses are clients: only 127.0.0.1 is a proxy and the town's mail server."""
@@ -174,7 +174,7 @@ async def start_door_testbed(workspace: Workspace, *, full: bool) -> AsyncGenera
         mount_small_disk(temporary, megabytes=256) as disk,  # as /tmp of the shipped containers
         start_town(workspace, SERVICES, **limits) as (stack, log),
     ):
-        yield DoorTestbed(stack, log, disk)
+        yield DoorTestbed(stack, log, 0.3 if full else 2.0, disk)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -70,17 +70,27 @@ def _status_of(answer: bytes) -> int:
 
 @dataclass
 class HeldConnections:
-    """Many connections that stay open, and the first answers of those that were answered."""
+    """Many connections that stay open, their first answers, and what those that were greeted heard later."""
 
     statuses: Counter[int] = field(default_factory=Counter[int])
+    later: Counter[int] = field(default_factory=Counter[int])
+    ended: int = 0
     writers: list[asyncio.StreamWriter] = field(default_factory=list[asyncio.StreamWriter])
 
     async def wait_for_answers(self, count: int) -> None:
         """Wait until so many are answered, or until patience ends."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_S):
-                while self.statuses.total() < count:
-                    await asyncio.sleep(0.02)
+        await _wait_until(lambda: self.statuses.total() >= count)
+
+    async def wait_for_ends(self, count: int) -> None:
+        """Wait until the other side has ended so many, or until patience ends."""
+        await _wait_until(lambda: self.ended >= count)
+
+
+async def _wait_until(is_so: Callable[[], bool]) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            while not is_so():
+                await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
@@ -93,6 +103,9 @@ async def hold_connections(
     async def note_answer(reader: asyncio.StreamReader) -> None:
         with suppress(ConnectionError):
             held.statuses[_status_of(await reader.readline())] += 1
+            while line := await reader.readline():
+                held.later[_status_of(line)] += 1
+        held.ended += 1
 
     try:
         for address in addresses:

@@ -63,10 +63,14 @@ class SmtpAnswers:
         if code != 250:
             client.rset()
         self.waits_s.append(time.monotonic() - began)
+        self.note(code, reply)
+        return code
+
+    def note(self, code: int, reply: bytes) -> None:
+        """Count a reply to the end of a mail; 250 names the contact."""
         self.codes[code] += 1
         if code == 250:
             self.ids.add(reply.decode().rpartition(" ")[2])
-        return code
 
 
 @contextmanager
