@@ -93,6 +93,15 @@ async def test_a_head_of_64_kib_passes_and_one_byte_more_is_431():
         assert b" 431 " in await exchange(port, head_of(MAX_HEAD_BYTES + 1))
 
 
+async def test_a_head_that_comes_in_many_small_pieces_passes():
+    async with serving() as port, connected(port) as (reader, writer):
+        for letter in GET + b"connection: close\r\n\r\n":
+            writer.write(bytes([letter]))
+            await asyncio.sleep(0.001)
+
+        assert b" 200 OK" in await reader.read()
+
+
 @pytest.mark.parametrize(
     "endless",
     [

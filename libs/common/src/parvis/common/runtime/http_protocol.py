@@ -113,7 +113,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._arm(self.limits.head_s, self._head_timed_out)
         view = memoryview(data)
         while view and not self.transport.is_closing():
-            size = min(_PIECE_BYTES, MAX_HEAD_BYTES - self._bytes_without_body)
+            size = min(len(view), _PIECE_BYTES, MAX_HEAD_BYTES - self._bytes_without_body)
             if size <= 0:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-bytes")
                 return
