@@ -181,6 +181,19 @@ async def test_a_body_that_goes_on_after_the_answer_ends_with_the_connection():
         assert b" 200 OK" in answer
 
 
+async def test_a_body_that_ends_after_its_answer_is_followed_by_the_time_of_a_head():
+    async with (
+        asyncio.timeout(60),
+        serving(replace(PATIENT, head_s=0.05)) as port,
+        connected(port) as (reader, writer),
+    ):
+        writer.write(b"POST /mute HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc")
+        assert b" 200 OK" in await reader.readuntil(b"headers")
+        writer.write(b"a" * 7 + b"GET")
+
+        assert b" 408 " in await reader.read()
+
+
 async def test_a_client_has_a_limit_of_connections_that_a_proxy_has_not():
     async with serving(replace(PATIENT, client_connections=2)) as port, connected(port), connected(port):
         assert (await exchange(port)).startswith(b"HTTP/1.1 503 ")
