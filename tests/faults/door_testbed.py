@@ -70,6 +70,8 @@ class DoorTestbed:
     log: ClientLog
     pause_s: float
     """How long a citizen waits between two messages."""
+    files_budget_bytes: int
+    """Of the files that one address may upload at once."""
     disk: SmallDisk | None
     """The disk of the services' temporary files; None where none can be mounted."""
     mail_ids: set[str] = field(default_factory=set[str])
@@ -164,17 +166,18 @@ async def start_door_testbed(workspace: Workspace, *, full: bool) -> AsyncGenera
     """Start a town on a machine whose other addresses are clients: only 127.0.0.1 is a proxy and the town's mail server."""
     temporary = workspace.folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
+    files_mb = 20 if full else 1
     limits = {
         "TMPDIR": str(temporary),
         "PARVIS_HTTP_PROXIES": "127.0.0.1/32",
         "PARVIS_INGEST_EMAIL_TRUSTED_NETWORKS": "127.0.0.1/32",
-        "PARVIS_INGEST_WEB_FILES_MB_PER_MINUTE": "20" if full else "1",
+        "PARVIS_INGEST_WEB_FILES_MB_PER_MINUTE": str(files_mb),
     }
     with (
         mount_small_disk(temporary, megabytes=256) as disk,  # as /tmp of the shipped containers
         start_town(workspace, SERVICES, **limits) as (stack, log),
     ):
-        yield DoorTestbed(stack, log, 0.3 if full else 2.0, disk)
+        yield DoorTestbed(stack, log, 0.3 if full else 2.0, files_mb * 10_000_000, disk)
 
 
 @dataclass(frozen=True)
