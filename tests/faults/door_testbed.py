@@ -171,6 +171,7 @@ async def start_door_testbed(workspace: Workspace, *, full: bool) -> AsyncGenera
         "TMPDIR": str(temporary),
         "PARVIS_HTTP_PROXIES": "127.0.0.1/32",
         "PARVIS_INGEST_EMAIL_TRUSTED_NETWORKS": "127.0.0.1/32",
+        "PARVIS_INGEST_SMS_SENDER_BURST": "1000",
         "PARVIS_INGEST_WEB_FILES_MB_PER_MINUTE": str(files_mb),
     }
     with (

@@ -88,7 +88,7 @@ class WebForm:
     def __init__(self, http: httpx.AsyncClient, url: str, html: str) -> None:
         self._http = http
         self._url = url
-        reader = _Inputs()
+        reader = HiddenInputs()
         reader.feed(html)
         self.hidden = reader.hidden
 
@@ -109,7 +109,9 @@ class WebForm:
         return await self._http.post(url, files=[*fields, *files], headers=origin | dict(headers))
 
 
-class _Inputs(HTMLParser):
+class HiddenInputs(HTMLParser):
+    """Collects the hidden fields of a page's forms."""
+
     def __init__(self) -> None:
         super().__init__()
         self.hidden: dict[str, str] = {}
