@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
@@ -64,11 +65,21 @@ class RouterScenario:
 
 @contextmanager
 def start_town(
-    workspace: Workspace, services: Sequence[str], *, outside: bool = False, **environment: str
+    workspace: Workspace,
+    services: Sequence[str],
+    *,
+    outside: bool = False,
+    has_own_database: bool = False,
+    **environment: str,
 ) -> Generator[tuple[Stack, ClientLog]]:
-    """Start a town and its senders' log. The session time-out is 2 s instead of 10 s, so that a killed consumer is noticed sooner."""
+    """Start a town and its senders' log. The session time-out is 2 s instead of 10 s, so that a killed consumer is noticed sooner.
+
+    has_own_database: only Kafka is shared, so that the scenario may freeze PostgreSQL.
+    """
     quick = {"PARVIS_SESSION_TIMEOUT_S": "2", "PARVIS_LOG_FORMAT": "json"}
-    start = workspace.towns.start if workspace.towns else Stack.start
+    start = workspace.towns.start if workspace.towns and not has_own_database else Stack.start
+    if workspace.towns and has_own_database:
+        quick |= {"PARVIS_KAFKA_BOOTSTRAP": workspace.towns.kafka, "PARVIS_TOPIC_PREFIX": f"own-{uuid4().hex[:8]}"}
     workspace.folder.mkdir(parents=True, exist_ok=True)
     log = ClientLog(workspace.folder / "client.jsonl")
     try:
