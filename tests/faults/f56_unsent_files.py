@@ -29,8 +29,8 @@ async def run(testbed: DoorTestbed, full: bool) -> Verdict:
     verdict.expect(sent == 303, f"a form with a file got {sent}")
     testbed.references.append(kept)
     served.check(verdict, full=full)
-    held_bytes = _blob_bytes(testbed) - before
     await testbed.settle_and_check(verdict)
+    held_bytes = _blob_bytes(testbed) - before
     await _sweep(testbed)
     left_bytes = _blob_bytes(testbed) - before
     is_swept = _PHOTO_BYTES < left_bytes <= held_bytes - stored
