@@ -31,9 +31,11 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
         "PARVIS_INGEST_WEB_FILES_MB_PER_MINUTE": "20" if full else "1",
     }
     with start_town(workspace, ["ingest-email", "ingest-web"], outside=False, **limits) as (stack, _log):
-        port, ends_at = stack.port("ingest-email.smtp"), time.monotonic() + seconds
+        port = stack.port("ingest-email.smtp")
         # The flooders have a process of their own: in one with the citizens, Python's lock would be what these wait for.
         with ProcessPoolExecutor(1, get_context("spawn")) as flooders, ThreadPoolExecutor(4) as citizens:
+            await asyncio.wrap_future(flooders.submit(_with_photo, 0, 0))  # the process is up
+            ends_at = time.monotonic() + seconds
             floods = flooders.submit(_send_floods, port, ends_at, large_bytes, large, too_large=200 if full else 2)
             jobs = [citizens.submit(_send_as_citizen, port, others, number, ends_at) for number in range(4)]
             http = flood_http(stack, verdict, ends_at, full=full)
