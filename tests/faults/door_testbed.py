@@ -176,7 +176,7 @@ async def start_door_testbed(workspace: Workspace, *, full: bool) -> AsyncGenera
     }
     with (
         mount_small_disk(temporary, megabytes=256) as disk,  # as /tmp of the shipped containers
-        start_town(workspace, SERVICES, **limits) as (stack, log),
+        start_town(workspace, SERVICES, outside=False, **limits) as (stack, log),
     ):
         yield DoorTestbed(stack, log, 0.3 if full else 2.0, files_mb * 10_000_000, disk)
 

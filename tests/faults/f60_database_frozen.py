@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psutil
 
@@ -22,7 +23,7 @@ _TYPED = "Un trou profond devant l’école."
 async def run(workspace: Workspace, full: bool) -> Verdict:
     rounds, at_once = (5, 10) if full else (1, 3)
     verdict, waits_s, references = Verdict(), list[float](), set[str]()
-    with start_town(workspace, ["ingest-web"], has_own_database=True) as (stack, _log):
+    with start_town(replace(workspace, has_own_database=True), ["ingest-web"]) as (stack, _log):
         async with Citizens(stack) as citizens:
             forms = [await citizens.open_form("road-report") for _ in range(at_once)]
 
