@@ -8,6 +8,7 @@ from tests.faults.outsider import hold_connections, pour
 
 _GET = b"GET / HTTP/1.1\r\nhost: town.example\r\n"
 _LINES, _VALUE = b"x-a: b\r\n" * 8192, b"a" * 65536
+_MOST_HEAD_BYTES = 64 * 1024
 _OF_A_CLIENT = 100  # the setting's default
 _POSTED = {
     "ingest-web": "/demarches/road-report",
@@ -25,10 +26,13 @@ async def run(testbed: DoorTestbed, full: bool) -> Verdict:
         endless += [pour(port, _GET + b"x-a: ", _VALUE, most_bytes=megabytes << 20) for port in ports]
         slow = [pour(port, _GET, b"x-a: b\r\n", most_bytes=1000, pause_s=2) for port in ports]
         all_poured = await asyncio.gather(*endless, *slow)
+        one_too_many = [pour(port, _GET + b"x-a: " + b"a" * (_MOST_HEAD_BYTES - len(_GET) - 4)) for port in ports]
+        exact = [one.status for one in await asyncio.gather(*one_too_many)]
+        verdict.expect(set(exact) == {431}, f"heads with one byte too many got {exact}")
         for name in _POSTED:
             await _send_halves(testbed, verdict, name, half_sent)
     statuses = {one.status for one in all_poured[: len(endless)]}
-    verdict.expect(431 in statuses and statuses <= {431, 0}, f"heads without end got {statuses}")
+    verdict.expect(statuses <= {431, 0}, f"heads without end got {statuses}")
     statuses = {one.status for one in all_poured[len(endless) :]}
     verdict.expect(statuses == {408}, f"slow heads got {statuses}")
     verdict.figures["MB sent"] = sum(one.sent_bytes for one in all_poured) >> 20

@@ -17,6 +17,8 @@ from tests.faults.outsider import hold_connections, pour
 from tests.patience import PATIENCE_S
 
 _NUMBERS = itertools.count()
+_MOST_FILES = 40  # more than the budget
+_OF_A_CLIENT = 100  # the setting's default
 _ADDRESS = "203.0.113.66"
 _GET = b"GET / HTTP/1.1\r\nhost: town.example\r\n"
 _HALF = (
@@ -77,6 +79,7 @@ async def flood_http(stack: Stack, verdict: Verdict, ends_at: float, *, full: bo
     async def hold_half_sent_forms() -> None:
         while time.monotonic() < ends_at:
             async with hold_connections(port, half_sent, _HALF) as held:
+                await held.wait_for_answers(half_sent - _OF_A_CLIENT)
                 await asyncio.sleep(1)
             statuses.update(held.statuses)
 
@@ -94,11 +97,11 @@ async def flood_http(stack: Stack, verdict: Verdict, ends_at: float, *, full: bo
 
 
 async def _upload_files(stack: Stack, ends_at: float, *, full: bool) -> Counter[int]:
-    """Upload files of one address with a form that is never sent. Gives the statuses."""
+    """Upload files of one address with a form that is never sent, at least until one is refused. Gives the statuses."""
     statuses, size_bytes = Counter[int](), 9_000_000 if full else 900_000
     async with Citizens(stack) as outsider:
         form = await outsider.open_form("road-report")
-        while time.monotonic() < ends_at:
+        while time.monotonic() < ends_at or not (statuses[429] or statuses.total() > _MOST_FILES):
             number = next(_NUMBERS).to_bytes(4, "big")
             photo: FormFile = ("photo", ("a.jpeg", b"\xff\xd8\xff\xe0" + number * (size_bytes // 4), "image/jpeg"))
             statuses[(await form.upload([photo], client=_ADDRESS)).status_code] += 1
