@@ -13,7 +13,8 @@ _LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]+"
 )
-_DIVIDED = re.compile(r"(?<=[^\W\d_])[-\u2010\u2011\u00ac][ \t\r]*\n[ \t]*(?=[^\W\d_])")
+# A mark of division at the end of a line: found from the mark, which is rare, and only then the letters around it are looked at.
+_DIVIDED = re.compile(r"[-\u2010\xac][ \t\r]*\n[ \t]*(?=[^\W\d_])")
 
 
 def fold(text: str) -> str:
@@ -37,11 +38,21 @@ def fold_for_matching(text: str) -> str:
     Invisible characters are left out. Where words are divided at the end of a line, the text follows once more with these joined.
     """
     if not text.isascii():
-        text = _INVISIBLE.sub("", text)
+        text = _drop_invisible(text)
     folded = fold(text)
-    if "-" in folded and _DIVIDED.search(folded):
+    if "\n" in folded and _DIVIDED.search(folded):
         folded = f"{folded}\n{_DIVIDED.sub('', folded)}"
     return folded if folded.isascii() else folded.encode("utf-8", "replace").decode("utf-8")
+
+
+def _drop_invisible(text: str) -> str:
+    """Without invisible characters. In a text of Latin-1 and typographic quotes only the soft hyphen can be one."""
+    plain = text.replace("’", "'").replace("œ", "oe")
+    try:
+        plain.encode("latin-1")
+    except UnicodeEncodeError:
+        return _INVISIBLE.sub("", text)
+    return plain.replace("\xad", "")
 
 
 def _fold_any(text: str) -> str:
