@@ -53,10 +53,12 @@ class NearMatcher:
          part of one is looked at closely.
     """
 
-    def __init__(self, terms: Sequence[tuple[int, NearTerm]]) -> None:
+    def __init__(self, terms: Sequence[tuple[int, NearTerm]], ordinary: Iterable[str] = ()) -> None:
+        """`ordinary` words fit only as they are written: none of them is another word with an error."""
         parts = dict.fromkeys(part for _, term in terms for part in term.parts)
         bit_of_part = {part: 1 << number for number, part in enumerate(parts)}
         known = [phrase for part in parts for phrase in part] + [each for _, term in terms for each in term.unless]
+        known += [_phrase(word, {}) for word in ordinary]
         keys = list(dict.fromkeys(key for phrase in known for word in phrase for key in sorted(word)))
         ids = {key: number for number, key in enumerate(keys)}
         bits = [0] * len(keys)
@@ -171,11 +173,16 @@ class _Text:
         after = self._walk(at, phrase[anchor + 1 :], 1)
         return after is not None and self._walk(at, phrase[:anchor][::-1], -1) is not None
 
+    def _are_close(self, one: int, other: int, most: int) -> bool:
+        """Whether two counted words are at most so many apart; a word without meaning is close to its neighbour only."""
+        are_counted = self._fits[one].is_counted and self._fits[other].is_counted
+        return are_counted and abs(self._places[one] - self._places[other]) <= most
+
     def _walk(self, at: int, words: Sequence[frozenset[int]], step: int, most: int = _PHRASE_STEP) -> int | None:
         """Where the last of these words stands, each at most so many counted words on from the one before it."""
         for word in words:
             ahead = range(at + step, max(-1, min(len(self._fits), at + step * _PHRASE_TOKENS)), step)
-            near = (to for to in ahead if abs(self._places[to] - self._places[at]) <= most)
+            near = (to for to in ahead if abs(to - at) == 1 or self._are_close(at, to, most))
             found = next((to for to in near if not word.isdisjoint(self._fits[to].keys)), None)
             if found is None:
                 return None
@@ -216,9 +223,9 @@ def _named(name: str, lexicon: Lexicon) -> Sequence[str]:
 def _phrase(written: str, lexicon: Lexicon) -> Phrase:
     """The words of a phrase, each with those that may take its place. Words without meaning are left out where two others stay."""
     words = [_alternatives(word, lexicon) for word in re.split(r"[^\w*@/-]+|(?<!@)\b-", fold(written))]
-    long = [word for word in words if word and not all(len(key) == 1 and key != "a" for key in word)]
-    counted = [word for word in long if not word <= UNCOUNTED]
-    return tuple(counted if len(counted) > 1 or len(long) == 1 else long)
+    words = [word for word in words if word]
+    counted = [word for word in words if not word <= UNCOUNTED]
+    return tuple(counted if len(counted) > 1 or len(words) == 1 else words)
 
 
 def _alternatives(word: str, lexicon: Lexicon) -> frozenset[str]:

@@ -17,6 +17,8 @@ from parvis.router.rules.term_patterns import compile_term, normalize_pattern, s
 _AUTOMATON_BYTES = 64 * 1024 * 1024
 _TRIE_FROM_PHRASES = 300  # with more phrases than this the trie is faster than RE2
 
+_ORDINARY = "ordinary"  # in the lexicon: words that are nobody's typing error
+
 
 class PatternError(ValueError):
     """A pattern that RE2 does not accept."""
@@ -53,7 +55,7 @@ def compile_rules(
         _set=_compile_set(list(in_set)),
         _set_numbers=tuple(in_set.values()),
         _phrases=PhraseTrie(phrases) if phrases else None,
-        _near=NearMatcher(terms.near) if terms.near else None,
+        _near=NearMatcher(terms.near, terms.lexicon.get(_ORDINARY, ())) if terms.near else None,
         used_facts=frozenset(name for rule in rules for name in list_conditions(rule)),
     )
 
