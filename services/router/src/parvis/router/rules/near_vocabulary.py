@@ -19,8 +19,8 @@ UNCOUNTED = frozenset(
 # « jai », « lescalier », « quelle » without their apostrophe.
 _ELIDED = re.compile(r"(?:qu|[cdjlmnst])(?=[aeiouyh]\w{2})")
 # French letters that sound alike, as in « électrik », « fotre » or « boufé »; what is silent at the end of a word.
-_SOUNDS = (("ph", "f"), ("qu", "k"), ("ck", "k"), ("eau", "o"), ("au", "o"), ("ai", "e"), ("ei", "e"), ("y", "i"))
-_SOUNDS_LIKE = re.compile(r"c(?=[aou])|c$|h")
+_SOUNDS = (("ph", "f"), ("qu", "k"), ("ck", "k"), ("eau", "o"), ("au", "o"), ("ai", "e"), ("ei", "e"), ("y", "i"), ("z", "s"))
+_SOUNDS_LIKE = re.compile(r"c(?=[aoeui])|c$|h")
 _SILENT = re.compile(r"(?:ent|er|ez|ait|es|e|s|t|x|d)$")
 
 
@@ -124,7 +124,12 @@ def squeeze(word: str) -> str:
 def _sound(word: str) -> str:
     for written, spoken in _SOUNDS:
         word = word.replace(written, spoken)
-    return squeeze(_SOUNDS_LIKE.sub(lambda match: "" if match[0] == "h" else "k", word))
+    return squeeze(_SOUNDS_LIKE.sub(_letter_of_sound, word))
+
+
+def _letter_of_sound(match: re.Match[str]) -> str:
+    following = match.string[match.end() : match.end() + 1]
+    return "" if match[0] == "h" else "s" if following in ("e", "i") else "k"
 
 
 def _variants(word: str) -> set[str]:
