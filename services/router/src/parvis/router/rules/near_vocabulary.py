@@ -19,7 +19,17 @@ UNCOUNTED = frozenset(
 # « jai », « lescalier », « quelle » without their apostrophe.
 _ELIDED = re.compile(r"(?:qu|[cdjlmnst])(?=[aeiouyh]\w{2})")
 # French letters that sound alike, as in « électrik », « fotre » or « boufé »; what is silent at the end of a word.
-_SOUNDS = (("ph", "f"), ("qu", "k"), ("ck", "k"), ("eau", "o"), ("au", "o"), ("ai", "e"), ("ei", "e"), ("y", "i"), ("z", "s"))
+_SOUNDS = (
+    ("ph", "f"),
+    ("qu", "k"),
+    ("ck", "k"),
+    ("eau", "o"),
+    ("au", "o"),
+    ("ai", "e"),
+    ("ei", "e"),
+    ("y", "i"),
+    ("z", "s"),
+)
 _SOUNDS_LIKE = re.compile(r"c(?=[aoeui])|c$|h")
 _SILENT = re.compile(r"(?:ent|er|ez|ait|es|e|s|t|x|d)$")
 

@@ -68,20 +68,22 @@ class NearMatcher:
                 if len(phrase) > 1:
                     means[phrase] = means.get(phrase, 0) | bit
                     continue
-                for key in phrase[0]:
+                for key in frozenset().union(*phrase):
                     bits[ids[key]] |= bit
-        self._phrases: dict[int, list[tuple[int, _Numbered, int]]] = {}  # by a bit for the longest word of each
-        anchor_bits: dict[frozenset[str], int] = {}
+        self._phrases: dict[int, list[_Anchored]] = {}  # by a bit for the longest word of each
+        word_bits: dict[frozenset[str], int] = {}
         for phrase, meant in means.items():
             anchor = max(range(len(phrase)), key=[min(map(len, word)) for word in phrase].__getitem__)
-            bit = anchor_bits.setdefault(phrase[anchor], 1 << (len(parts) + len(anchor_bits)))
-            self._phrases.setdefault(bit, []).append((anchor, _number(phrase, ids), meant))
-        for word, bit in anchor_bits.items():
+            bit = word_bits.setdefault(phrase[anchor], 1 << (len(parts) + len(word_bits)))
+            needs = sum({word_bits.setdefault(word, 1 << (len(parts) + len(word_bits))) for word in phrase})
+            self._phrases.setdefault(bit, []).append((anchor, _number(phrase, ids), meant, needs))
+        for word, bit in word_bits.items():
             for key in word:
                 bits[ids[key]] |= bit
+        by_unless: dict[tuple[Phrase, ...], _Excuses] = {}
         self._conditions: dict[int, list[_Condition]] = {}  # by the bit of the part with the fewest words
         for number, term in terms:
-            excuses = tuple(_number(each, ids) for each in term.unless)
+            excuses = by_unless.get(term.unless) or by_unless.setdefault(term.unless, _index(term.unless, ids))
             part_bits = tuple(bit_of_part[part] for part in term.parts)
             condition = _Condition(number, part_bits, sum(set(part_bits)), excuses)
             self._conditions.setdefault(bit_of_part[min(term.parts, key=len)], []).append(condition)
@@ -95,8 +97,13 @@ class NearMatcher:
         for each in set(fits):
             present |= each.bits
         text = _Text(fits)
-        for bit in _each_bit(present & self._anchors):
-            present |= text.add_phrases(bit, self._phrases[bit])
+        possible = {
+            bit: phrases
+            for bit in _each_bit(present & self._anchors)
+            if (phrases := [each for each in self._phrases[bit] if each[3] & present == each[3]])
+        }
+        if possible:
+            present |= text.add_phrases(possible)
         return {
             condition.number
             for bit in _each_bit(present & self._gates)
@@ -107,13 +114,24 @@ class NearMatcher:
 
 _Numbered = tuple[frozenset[int], ...]  # a phrase: for each word the numbers of its keys
 
+# A phrase: the number of its longest word, the phrase, the bits of the parts in which it stands, those of its words.
+_Anchored = tuple[int, _Numbered, int, int]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
+class _Excuses:
+    """The `unless` phrases of a rule, by each key of their first word."""
+
+    by_first: Mapping[int, Sequence[_Numbered]]
+    firsts: frozenset[int]
+
+
+@dataclass(frozen=True, eq=False)
 class _Condition:
     number: int
     parts: tuple[int, ...]  # a bit each
     bits: int  # all of them
-    unless: tuple[_Numbered, ...]
+    unless: _Excuses
 
 
 class _Text:
@@ -124,22 +142,23 @@ class _Text:
         self._places: list[int] = []  # of each word its number among the counted ones, when first asked for
         self._added: dict[int, list[int]] = {}  # a part's bit → the words at which a phrase of it stands
         self._by_part: dict[int, list[int]] = {}
-        self._excused: dict[tuple[_Numbered, ...], frozenset[int]] = {}
+        self._excused: dict[_Excuses, frozenset[int]] = {}
 
     def _number_words(self) -> None:
         if not self._places:
             self._places.extend(accumulate(each.is_counted for each in self._fits))
 
-    def add_phrases(self, bit: int, phrases: Sequence[tuple[int, _Numbered, int]]) -> int:
-        """Look for the phrases at each word with this bit; gives the bits of the parts that were found."""
+    def add_phrases(self, phrases: Mapping[int, Sequence[_Anchored]]) -> int:
+        """Look for the phrases around each word that anchors some; gives the bits of the parts that were found."""
         self._number_words()
-        found = 0
+        found, anchors = 0, sum(phrases)
         for at, each in enumerate(self._fits):
-            if each.bits & bit:
-                for anchor, phrase, meant in phrases:
-                    if self._stands_at(at, phrase, anchor):
-                        found |= meant
-                        self._added.setdefault(meant, []).append(at)
+            if each.bits & anchors:
+                for bit in _each_bit(each.bits & anchors):
+                    for anchor, phrase, meant, _ in phrases[bit]:
+                        if self._stands_at(at, phrase, anchor):
+                            found |= meant
+                            self._added.setdefault(meant, []).append(at)
         return found
 
     def holds(self, condition: _Condition) -> bool:
@@ -156,18 +175,17 @@ class _Text:
             self._by_part[part] = sorted(words)
         return self._by_part[part]
 
-    def _excused_by(self, unless: tuple[_Numbered, ...]) -> frozenset[int]:
-        if unless not in self._excused:
-            present = frozenset().union(*(each.keys for each in set(self._fits)))
-            phrases = [phrase for phrase in unless if all(not word.isdisjoint(present) for word in phrase)]
-            self._excused[unless] = frozenset(
+    def _excused_by(self, excuses: "_Excuses") -> frozenset[int]:
+        if excuses not in self._excused:
+            self._excused[excuses] = frozenset(
                 covered
-                for phrase in phrases
                 for at, each in enumerate(self._fits)
-                if not phrase[0].isdisjoint(each.keys) and (end := self._walk(at, phrase[1:], 1, most=1)) is not None
+                for key in each.keys & excuses.firsts
+                for phrase in excuses.by_first[key]
+                if (end := self._walk(at, phrase[1:], 1, most=1)) is not None
                 for covered in range(at, end + 1)
             )
-        return self._excused[unless]
+        return self._excused[excuses]
 
     def _stands_at(self, at: int, phrase: _Numbered, anchor: int) -> bool:
         after = self._walk(at, phrase[anchor + 1 :], 1)
@@ -181,12 +199,13 @@ class _Text:
     def _walk(self, at: int, words: Sequence[frozenset[int]], step: int, most: int = _PHRASE_STEP) -> int | None:
         """Where the last of these words stands, each at most so many counted words on from the one before it."""
         for word in words:
-            ahead = range(at + step, max(-1, min(len(self._fits), at + step * _PHRASE_TOKENS)), step)
-            near = (to for to in ahead if abs(to - at) == 1 or self._are_close(at, to, most))
-            found = next((to for to in near if not word.isdisjoint(self._fits[to].keys)), None)
-            if found is None:
+            stop = min(len(self._fits), at + _PHRASE_TOKENS) if step > 0 else max(-1, at - _PHRASE_TOKENS)
+            for to in range(at + step, stop, step):
+                if not word.isdisjoint(self._fits[to].keys) and (to == at + step or self._are_close(at, to, most)):
+                    break
+            else:
                 return None
-            at = found
+            at = to
         return at
 
 
@@ -232,6 +251,14 @@ def _alternatives(word: str, lexicon: Lexicon) -> frozenset[str]:
     if word.startswith("@"):
         return frozenset(squeeze(fold(each)) for each in _named(word, lexicon) if re.fullmatch(r"\w+\*?", each))
     return frozenset(squeeze(each) for each in re.findall(r"[^\W_]+\*?", word))
+
+
+def _index(unless: Iterable[Phrase], ids: Mapping[str, int]) -> _Excuses:
+    by_first: dict[int, list[_Numbered]] = {}
+    for phrase in unless:
+        for key in phrase[0]:
+            by_first.setdefault(ids[key], []).append(_number(phrase, ids))
+    return _Excuses(by_first, frozenset(by_first))
 
 
 def _number(phrase: Phrase, ids: Mapping[str, int]) -> _Numbered:
