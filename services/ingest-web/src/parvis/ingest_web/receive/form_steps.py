@@ -8,7 +8,7 @@ from dataclasses import replace
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.contract.errors import Poison, Rejected, Unavailable
 from parvis.common.contract.references import make_reference
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
@@ -145,6 +145,9 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
                 filled=None if step == CHANGE else filled,
             )
         return await _review_or_accept(dependencies, submission, filled, began, is_last=step != REVIEW)
+    except Rejected:  # more than the contact's topic can ever take: waiting does not help, shortening does
+        metrics.contacts_refused.labels("web", "too-large").inc()
+        return _form_again(dependencies, submission, status=413, notice="too_much")
     except (Poison, Unavailable) as error:
         if isinstance(error, Poison):  # shown again for days: the sweep has deleted its files, to be chosen again
             submission.stored.clear()
