@@ -84,8 +84,9 @@ async def test_a_key_belongs_to_one_body(browser: Browser, environment: pytest.M
 
 async def test_a_contact_too_large_for_its_topic_is_413(browser: Browser, environment: pytest.MonkeyPatch) -> None:
     async with caller(environment) as http:
-        environment.setattr(outbox, "largest_record_bytes", lambda _topic: 100)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-        answer = await send(http, LAMP)
+        with environment.context() as smaller:
+            smaller.setattr(outbox, "largest_record_bytes", lambda _topic: 100)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+            answer = await send(http, LAMP)
 
     assert (answer.status_code, answer.json()["type"]) == (413, "urn:parvis:problem:too-large")
     assert not await browser.events()

@@ -145,15 +145,20 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
                 filled=None if step == CHANGE else filled,
             )
         return await _review_or_accept(dependencies, submission, filled, began, is_last=step != REVIEW)
-    except Rejected:  # more than the contact's topic can ever take: waiting does not help, shortening does
+    except (Poison, Rejected, Unavailable) as error:
+        return _refuse(dependencies, submission, error)
+
+
+def _refuse(dependencies: FormDependencies, submission: FormSubmission, error: Exception) -> Response:
+    """Show the form again, with its text: it could not be stored now, or is more than its topic can ever take."""
+    if isinstance(error, Rejected):
         metrics.contacts_refused.labels("web", "too-large").inc()
         return _form_again(dependencies, submission, status=413, notice="too_much")
-    except (Poison, Unavailable) as error:
-        if isinstance(error, Poison):  # shown again for days: the sweep has deleted its files, to be chosen again
-            submission.stored.clear()
-        log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
-        metrics.contacts_refused.labels("web", "unavailable").inc()
-        return _form_again(dependencies, submission, status=503, notice="unavailable")
+    if isinstance(error, Poison):  # shown again for days: the sweep has deleted its files, to be chosen again
+        submission.stored.clear()
+    log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
+    metrics.contacts_refused.labels("web", "unavailable").inc()
+    return _form_again(dependencies, submission, status=503, notice="unavailable")
 
 
 async def _review_or_accept(
