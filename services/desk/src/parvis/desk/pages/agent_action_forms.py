@@ -9,10 +9,11 @@ from fastapi.responses import Response
 from parvis.common.contract.errors import Rejected
 from parvis.desk.decide import agent_actions, request_split_and_link
 from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
+from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.case import STATES, Case, CaseChanges, CaseContact, ReplyRecipient, State
-from parvis.desk.pages.case_page import case_page, is_visible
+from parvis.desk.pages.case_page import SentForm, case_page, is_visible
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.render.view_models import build_preview, render_reply
 from parvis.desk.store.case_queries import read_case
@@ -34,7 +35,8 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     """The forms of a case's page.
 
     Gives: 303 back to the case, once the change is committed; 422 with the page, the typed text and the problem; 403 for a form
-           without our tokens; 404 when the agent's department does not have the case.
+           without our tokens; 404 when the agent's department does not have the case, 410 with the typed text when it had it; 409
+           with the typed text and the change, when the case changed since the page was made.
     Retry: the same form sent twice makes one reply, one transfer, one note.
     """
     router = APIRouter()
@@ -43,28 +45,35 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     async def act(request: Request, conversation: UUID, action: str) -> Response:
         session = dependencies.require_session(request)
         form = await dependencies.read_own_form(request, session)
-        conversation_id = str(conversation)
         try:
-            if action in _STATE_CHANGES:
-                return await _change_state(dependencies, session, conversation_id, action)
-            if action == "reply":
-                return await _reply(dependencies, request, session, conversation_id, form)
-            if action == "call":
-                return await _call(dependencies, session, conversation_id, form)
-            if action in _REQUESTS:
-                return await _REQUESTS[action](dependencies, session, conversation_id, form)
+            return await _act(dependencies, request, session, str(conversation), action, form)
         except CaseNotFound:
-            raise HTTPException(404) from None
+            sent = SentForm(_typed(form))
+        except CaseChanged:
+            sent = SentForm(_typed(form), seen=_seen(form), status=409)
         except Rejected as error:
-            draft = {name: values[0] for name, values in form.fields.items()}
-            draft |= {"messages": ",".join(form.fields.get("messages", ()))}
-            return await case_page(
-                dependencies, request, session, conversation_id, status=422, draft=draft, wrong=(action, str(error))
-            )
-        raise HTTPException(404)
+            sent = SentForm(_typed(form), wrong=(action, str(error)), status=422)
+        return await case_page(dependencies, request, session, str(conversation), sent)
 
     _ = act
     return router
+
+
+async def _act(
+    dependencies: DeskDependencies,
+    request: Request,
+    session: AgentSession,
+    conversation: str,
+    action: str,
+    form: SubmittedForm,
+) -> Response:
+    if action in _STATE_CHANGES:
+        return await _change_state(dependencies, session, conversation, action)
+    if action == "reply":
+        return await _reply(dependencies, request, session, conversation, form)
+    if action in _REQUESTS:
+        return await _REQUESTS[action](dependencies, session, conversation, form)
+    raise HTTPException(404)
 
 
 async def _change_state(
@@ -101,8 +110,8 @@ async def _reply(
             case, ActionContext(session.agent, dependencies.town_config, at), contacts, answer
         )
 
-    await dependencies.cases.change_case(conversation, session.agent, work)
-    return redirect(f"/cases/{conversation}?notice=replied#end")
+    await dependencies.cases.change_case(conversation, session.agent, work, seen=_seen(form))
+    return redirect(f"/cases/{conversation}?notice=replied#notice")
 
 
 async def _preview(
@@ -122,9 +131,8 @@ async def _preview(
     target = ReplyRecipient(answer.channel, answer.address, "stated") if answer.channel else find_recipient(contacts)
     language = reply_language(contacts, dependencies.town_config)
     rendered = render_reply(case, target, answer.text, dependencies.town_config, dependencies.templates, language)
-    draft = {name: values[0] for name, values in form.fields.items()}
     preview = build_preview(target, rendered) if rendered else None
-    return await case_page(dependencies, request, session, conversation, draft=draft, preview=preview)
+    return await case_page(dependencies, request, session, conversation, SentForm(_typed(form), preview=preview))
 
 
 async def _call(
@@ -207,7 +215,7 @@ async def _confirm_wish(
     return redirect(f"/cases/{conversation}?notice=wish_confirmed#end")
 
 
-_REQUESTS = {"wish": _confirm_wish, "transfer": _transfer, "split": _split, "link": _link}
+_REQUESTS = {"call": _call, "wish": _confirm_wish, "transfer": _transfer, "split": _split, "link": _link}
 
 
 def _one_time_seed(dependencies: DeskDependencies, session: AgentSession, form: SubmittedForm) -> str:
@@ -215,6 +223,15 @@ def _one_time_seed(dependencies: DeskDependencies, session: AgentSession, form: 
     if seed is None:
         raise HTTPException(403)
     return seed
+
+
+def _typed(form: SubmittedForm) -> dict[str, str]:
+    typed = {name: values[0] for name, values in form.fields.items()}
+    return typed | {"messages": ",".join(form.fields["messages"])} if "messages" in form.fields else typed
+
+
+def _seen(form: SubmittedForm) -> CaseVersion:
+    return CaseVersion.parse(form.first("version")) or CaseVersion()
 
 
 def _next_state(form: SubmittedForm) -> State:

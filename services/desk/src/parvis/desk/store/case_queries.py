@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parvis.common.contract.errors import Poison
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
+from parvis.desk.decide.case_version import CaseVersion
 from parvis.desk.models.case import (
     QUEUE_PAGE_SIZE,
     Agent,
@@ -146,6 +147,27 @@ async def read_case(connection: AsyncConnection, conversation: str) -> Case | No
     query = select(case_file).where(case_file.c.conversation_id == conversation)
     row = (await connection.execute(query)).mappings().one_or_none()
     return decode_case(row) if row else None
+
+
+async def read_case_version(connection: AsyncConnection, conversation: str) -> CaseVersion:
+    """The version of a case; read before its records, so that it is never newer than what is shown."""
+    tables = {
+        "contacts": contact,
+        "moves": move,
+        "relations": step,
+        "replies": reply,
+        "transfers": transfer,
+        "actions": act,
+    }
+    counts = [
+        select(func.count())
+        .select_from(table)
+        .where(table.c.conversation_id == conversation)
+        .scalar_subquery()
+        .label(name)
+        for name, table in tables.items()
+    ]
+    return CaseVersion(**(await connection.execute(select(*counts))).mappings().one())
 
 
 async def read_linked_case(connection: AsyncConnection, conversation: str) -> Case | None:

@@ -16,7 +16,9 @@ from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRe
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
+from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact, CounterContact, OutgoingEvent
+from parvis.desk.store.case_queries import read_case_version
 from parvis.desk.store.case_updates import insert_rows, lock_cases, read_brief_contacts, update_cases
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
@@ -41,20 +43,26 @@ class CaseStore:
             yield connection
         self.outbox.wake()
 
-    async def change_case(self, conversation: str, agent: Agent, work: CaseWork) -> Case:
+    async def change_case(
+        self, conversation: str, agent: Agent, work: CaseWork, *, seen: CaseVersion | None = None
+    ) -> Case:
         """Apply one action to a case of the agent's department.
 
+        Shape:  seen, the version of the case that the agent acts on; None for an action that is right whatever came since.
         Gives:  the case after the action, once it is committed.
-        Raises: CaseNotFound, when another department has it; Rejected, when `work` refuses; DamagedCase.
+        Raises: CaseNotFound, when another department has it; CaseChanged; Rejected, when `work` refuses; DamagedCase.
         Retry:  idempotent: if all rows of the action exist already, nothing is written or published.
         """
         async with self.begin() as connection:
             case = (await lock_cases(connection, [conversation])).get(conversation)
             if case is None or case.department != agent.department:
                 raise CaseNotFound("case")
+            version = await read_case_version(connection, conversation) if seen else None
             changes = work(case, await read_brief_contacts(connection, conversation))
             if changes.rows and not await insert_rows(connection, changes.rows):
                 return case
+            if seen and version != seen:
+                raise CaseChanged("case_changed")
             changed = changes.case or case
             await update_cases(connection, [changed])
             await self.add_to_outbox(connection, changes.events)
