@@ -41,6 +41,7 @@ TABLES = [
     "transfer",
     "act",
     "counter_contact",
+    "draft",
     "outbox",
 ]
 Project = Callable[..., Awaitable[None]]

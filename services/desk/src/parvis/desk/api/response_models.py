@@ -91,6 +91,7 @@ class DeliveryDetail(ApiModel):
     kind: str
     channel: str
     state: str
+    stage: str | None = Field(description="how far a letter has come: to-print, handed-over, posted, returned")
     failure_class: str | None
     at: datetime
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from parvis.common.contract.contact import ContactReceived
-from parvis.common.contract.delivery import DeliveryUpdated, is_late_bounce, outranks
+from parvis.common.contract.delivery import DeliveryUpdated, is_late_bounce, is_later_stage, outranks
 from parvis.common.contract.routing.decisions import ContactRouted, DueDates, Routing
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
 from parvis.common.town.models import TownConfig
@@ -130,6 +130,7 @@ def apply_delivery(
         failure_class=event.failure_class,
         detail=event.detail,
         at=event.at,
+        stage=event.stage,
     )
     if case is None or event.kind not in ANSWER_KINDS:
         return CaseChanges(rows=[row])
@@ -142,6 +143,8 @@ def apply_delivery(
 
 
 def _supersedes(event: DeliveryUpdated, known: DeliveryStatus) -> bool:
+    if event.state == known.state:
+        return is_later_stage(event.stage, known.stage)
     failed = event if event.state == "undelivered" else known
     return outranks(event.state, known.state, came_back=is_late_bounce(failed.channel, failed.failure_class))
 

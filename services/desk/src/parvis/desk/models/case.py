@@ -164,6 +164,7 @@ class DeliveryStatus:
     failure_class: str | None
     detail: str
     at: datetime
+    stage: str | None = None  # of a letter
 
 
 @dataclass(frozen=True)
