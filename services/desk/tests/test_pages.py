@@ -306,6 +306,7 @@ async def test_a_visit_becomes_a_contact_once(
 
     assert {answer.headers.get("location") for answer in answers} == {f"/counter/{contact.reference}"}
     assert (contact.channel, contact.sender.level, contact.procedure) == ("counter", "staff", "road-report")
+    assert contact.to == "voirie"
     assert contact.contact_point_hash is None
     assert [w.address for w in contact.personal.reply_channels] == ["Andrée Exemple\n3 rue Haute\n00100 Val-Exemple"]
     assert contact.reference in (await agent.get(f"/counter/{contact.reference}")).text

@@ -1,4 +1,4 @@
-"""Adds how far a letter has come, and the agents' drafts."""
+"""Adds how far a letter has come, the agents' drafts, and what the receipt of a visit says."""
 
 from alembic import op
 
@@ -18,6 +18,8 @@ STATEMENTS = (
     )
     """,
     "create index draft_by_age on desk.draft (saved_at)",
+    "alter table desk.counter_contact add column to_department text, add column case_reference text",
+    "create index counter_contact_reference on desk.counter_contact (reference)",
 )
 
 
@@ -27,5 +29,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("drop index desk.counter_contact_reference")
+    op.execute("alter table desk.counter_contact drop column to_department, drop column case_reference")
     op.execute("drop table desk.draft")
     op.execute("alter table desk.delivery drop column stage")

@@ -184,6 +184,10 @@ class CounterContactBody(ActionBody):
     email: CleanText = Field(default="", max_length=254)
     reply_channel: Literal["", "sms", "email", "post", "phone"] = ""
     reply_address: CleanText = Field(default="", max_length=1000)
+    to_department: CleanText = Field(
+        default="",
+        description="department that deals with it; empty: the agent's own, or for reception the one that the rules choose",
+    )
     reference: CleanText = Field(
         default="", max_length=40, description="reference of an earlier contact, as the person quotes it"
     )

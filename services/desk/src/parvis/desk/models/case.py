@@ -193,6 +193,16 @@ class CaseAction:
 
 
 @dataclass(frozen=True)
+class VisitedCase:
+    """The case that a person came back for."""
+
+    conversation_id: str
+    reference: str
+    department: str
+    citizen: str = ""
+
+
+@dataclass(frozen=True)
 class CounterContact:
     """A contact that an agent registered, identified by department and idempotency key."""
 
@@ -202,6 +212,8 @@ class CounterContact:
     department: str
     agent: str
     at: datetime
+    to_department: str | None = None
+    case_reference: str | None = None  # of the case that the person came back for
 
 
 @dataclass(frozen=True)

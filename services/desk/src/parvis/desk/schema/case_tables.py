@@ -83,5 +83,5 @@ draft = Table(
 )  # fmt: skip
 counter_contact = Table(
     "counter_contact", METADATA, Column("department", Text, primary_key=True), _id("seed", is_key=True), _id("contact_id"),
-    *_texts("reference", "agent"), _instant("at"),
+    *_texts("reference", "agent", "to_department", "case_reference"), _instant("at"),
 )  # fmt: skip

@@ -222,6 +222,15 @@ async def read_counter_contact(connection: AsyncConnection, department: str, see
     return CounterContact(**row) if row else None
 
 
+async def read_receipt(connection: AsyncConnection, department: str, reference: str) -> CounterContact | None:
+    """The contact that this department registered under a reference. None if there is none."""
+    query = select(counter_contact).where(
+        counter_contact.c.reference == reference, counter_contact.c.department == department
+    )
+    row = (await connection.execute(query)).mappings().first()
+    return CounterContact(**row) if row else None
+
+
 async def check_database(database: Database) -> None:
     """Raise Unavailable when PostgreSQL does not answer, or our tables do not exist yet."""
     async with asyncio.timeout(5), database.transaction() as connection:
