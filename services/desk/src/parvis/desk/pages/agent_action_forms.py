@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
-from parvis.common.contract.errors import Rejected
+from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.desk.decide import agent_actions, request_split_and_link
 from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
 from parvis.desk.decide.case_version import CaseChanged, CaseVersion
@@ -28,6 +28,7 @@ _STATE_CHANGES = {
     "close": agent_actions.close_case,
     "reopen": agent_actions.reopen_case,
 }
+_DRAFT_FIELDS = ("text", "note", "channel", "address-sms", "address-email", "address-post", "then")
 _STATE_NOTICES = {"take": "taken", "release": "released", "close": "closed", "reopen": "reopened"}
 
 
@@ -46,13 +47,18 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         session = dependencies.require_session(request)
         form = await dependencies.read_own_form(request, session)
         try:
+            if action != "reply" or form.first("do") == "preview":
+                await _keep_draft(dependencies, session, str(conversation), form)
             return await _act(dependencies, request, session, str(conversation), action, form)
+        except Unavailable:
+            return _unsent_page(dependencies, request, session, form)
         except CaseNotFound:
             sent = SentForm(_typed(form))
         except CaseChanged:
             sent = SentForm(_typed(form), seen=_seen(form), status=409)
         except Rejected as error:
             sent = SentForm(_typed(form), wrong=(action, str(error)), status=422)
+        await _keep_draft(dependencies, session, str(conversation), form)
         return await case_page(dependencies, request, session, str(conversation), sent)
 
     _ = act
@@ -67,8 +73,11 @@ async def _act(
     action: str,
     form: SubmittedForm,
 ) -> Response:
+    if action == "draft":
+        return redirect(f"/cases/{conversation}?notice=draft_kept#end")
     if action in _STATE_CHANGES:
-        return await _change_state(dependencies, session, conversation, action)
+        answer = await _change_state(dependencies, session, conversation, action)
+        return redirect(f"{answer}#end") if form.first("text").strip() and action != "release" else redirect(answer)
     if action == "reply":
         return await _reply(dependencies, request, session, conversation, form)
     if action in _REQUESTS:
@@ -76,9 +85,8 @@ async def _act(
     raise HTTPException(404)
 
 
-async def _change_state(
-    dependencies: DeskDependencies, session: AgentSession, conversation: str, action: str
-) -> Response:
+async def _change_state(dependencies: DeskDependencies, session: AgentSession, conversation: str, action: str) -> str:
+    """Change the state. Gives the page that then shows it."""
     at = dependencies.clock()
     do = _STATE_CHANGES[action]
     await dependencies.cases.change_case(
@@ -86,9 +94,7 @@ async def _change_state(
         session.agent,
         lambda case, _: do(case, ActionContext(session.agent, dependencies.town_config, at)),
     )
-    return redirect(
-        "/queue?notice=released" if action == "release" else f"/cases/{conversation}?notice={_STATE_NOTICES[action]}"
-    )
+    return "/queue?notice=released" if action == "release" else f"/cases/{conversation}?notice={_STATE_NOTICES[action]}"
 
 
 async def _reply(
@@ -147,7 +153,7 @@ async def _call(
             case, ActionContext(session.agent, dependencies.town_config, at), note
         ),
     )
-    return redirect(f"/cases/{conversation}?notice=called#end")
+    return redirect(f"/cases/{conversation}?notice=called#notice")
 
 
 async def _transfer(
@@ -190,9 +196,11 @@ async def _link(
     dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> Response:
     at = dependencies.clock()
-    is_undone = form.first("wanted") == "unlinked"
+    is_undone = bool(form.first("unlink"))
     link_input = LinkInput(
-        form.first("other"), _one_time_seed(dependencies, session, form), "unlinked" if is_undone else "linked"
+        form.first("unlink") or form.first("other"),
+        _one_time_seed(dependencies, session, form),
+        "unlinked" if is_undone else "linked",
     )
     await dependencies.cases.change_case(
         conversation,
@@ -212,7 +220,7 @@ async def _confirm_wish(
         return agent_actions.confirm_wish(case, context, contacts, form.first("contact"))
 
     await dependencies.cases.change_case(conversation, session.agent, work)
-    return redirect(f"/cases/{conversation}?notice=wish_confirmed#end")
+    return redirect(f"/cases/{conversation}?notice=wish_confirmed#notice")
 
 
 _REQUESTS = {"call": _call, "wish": _confirm_wish, "transfer": _transfer, "split": _split, "link": _link}
@@ -223,6 +231,25 @@ def _one_time_seed(dependencies: DeskDependencies, session: AgentSession, form: 
     if seed is None:
         raise HTTPException(403)
     return seed
+
+
+async def _keep_draft(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> None:
+    """Every button of the page sends the answer along, so that none loses it."""
+    if "text" in form.fields or "note" in form.fields:
+        fields = {name: form.first(name) for name in _DRAFT_FIELDS if name in form.fields}
+        await dependencies.cases.keep_draft(conversation, session.agent, fields, dependencies.clock())
+
+
+def _unsent_page(
+    dependencies: DeskDependencies, request: Request, session: AgentSession, form: SubmittedForm
+) -> Response:
+    """The page for an outage: it has everything that was typed, and sends the same form again."""
+    sent = [(name, value) for name, values in form.fields.items() for value in values if name != "_csrf"]
+    return dependencies.render_page(
+        request, "unsent.html", session, status=503, sent=sent, text=form.first("text") or form.first("note")
+    )
 
 
 def _typed(form: SubmittedForm) -> dict[str, str]:

@@ -21,6 +21,7 @@ from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.view_models import ReplyPreview, build_contact_view
 from parvis.desk.store.case_queries import read_case, read_case_file, read_case_version, read_linked_case
 from parvis.desk.store.case_updates import read_whole_contacts
+from parvis.desk.store.reply_drafts import read_draft
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.error_pages import error_page
@@ -65,13 +66,14 @@ async def case_page(
     sent: SentForm | None = None,
 ) -> Response:
     """Render the page, with the form that was sent where it comes back."""
-    sent = sent or SentForm()
     async with dependencies.cases.database.transaction() as connection:
         version = await read_case_version(connection, conversation)
         case = await read_case(connection, conversation)
         file = await read_case_file(connection, case, is_brief=True) if case else None
         followed = _followed_conversation(file) if file else None
         linked = await read_linked_case(connection, followed) if followed else None
+        kept = await read_draft(connection, conversation, session.agent)
+    sent = sent or SentForm(kept.fields if kept else {})
     if file is None or file.case.department != session.agent.department:
         return _moved_page(dependencies, request, session, file, unsent=sent.fields.get("text", ""))
     language = negotiate_language(request, dependencies.town_config.town)
@@ -104,6 +106,7 @@ async def case_page(
         ),
         departments=_transfer_destinations(file, dependencies.town_config),
         draft=sent.fields,
+        draft_saved_at=kept.saved_at if kept else None,
         wrong=sent.wrong,
         preview=sent.preview,
         damaged=file.damaged + unreadable,

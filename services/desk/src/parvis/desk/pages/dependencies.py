@@ -103,6 +103,7 @@ NOTICES = frozenset(
     [
         "taken",
         "released",
+        "draft_kept",
         "closed",
         "reopened",
         "replied",
