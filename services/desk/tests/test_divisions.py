@@ -1,10 +1,8 @@
 """Tests splits and links: applied in any order, requested from the page, undone."""
 
 import itertools
-import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from html import unescape
 from typing import Any
 
 import httpx
@@ -176,11 +174,6 @@ async def test_a_link_is_asked_for_shown_and_undone(
     ]
     await project(a_link(ConversationUnlinked, 3))
     assert 'name="unlink"' not in (await agent.get(CASE)).text
-
-
-def _hidden(form: str) -> list[tuple[str, str]]:
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.split("</form>", maxsplit=1)[0])
-    return [(name, unescape(value)) for name, value in found]
 
 
 @pytest.mark.parametrize("typed", ["", "P-0000", FIRST.reference])

@@ -108,6 +108,8 @@ async def _reply(
         channel=form.first("channel"),
         address=form.first(f"address-{form.first('channel')}"),
     )
+    if not answer.channel and form.first("must-choose"):
+        raise Rejected("no_channel")
     if form.first("do") == "preview":
         return await _preview(dependencies, request, session, conversation, form, answer)
 

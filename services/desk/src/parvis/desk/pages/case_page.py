@@ -14,7 +14,7 @@ from parvis.common.contract.routing.history import PastContact
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import Department, TownConfig
 from parvis.desk.decide.case_version import CaseVersion, mark_new
-from parvis.desk.decide.reply_recipient import find_case_addressee, find_recipient, reply_language
+from parvis.desk.decide.reply_recipient import find_case_addressee, find_dead_addresses, find_recipient, reply_language
 from parvis.desk.decide.timeline import TimelinePage, build_timeline, cut_page
 from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRelation
 from parvis.desk.pages.dependencies import DeskDependencies
@@ -76,6 +76,7 @@ async def case_page(
     sent = sent or SentForm(kept.fields if kept else {})
     if file is None or file.case.department != session.agent.department:
         return _moved_page(dependencies, request, session, file, unsent=sent.fields.get("text", ""))
+    dead = find_dead_addresses(file)
     language = negotiate_language(request, dependencies.town_config.town)
     until = request.query_params.get("until", "")
     wanted = int(until) if re.fullmatch(r"[0-9]{1,9}", until) else None
@@ -97,7 +98,8 @@ async def case_page(
         links=_linked_cases(file),
         suggestion=_suggestion(file),
         shown={o.contact.contact_id: build_contact_view(o, dependencies.town_config, language) for o in shown},
-        recipient=find_recipient(file.contacts),
+        recipient=find_recipient(file.contacts, dead),
+        dead=dead,
         unconfirmed=find_case_addressee(file.contacts).unconfirmed,
         answer_language=reply_language(file.contacts, dependencies.town_config),
         leaving=next((t for t in file.transfers if t.outcome == "pending"), None),
