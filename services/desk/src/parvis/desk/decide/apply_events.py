@@ -63,7 +63,7 @@ def _describe_by_first_contact(case: Case, event: ContactRouted) -> Case:
     routing, contact = event.routing, event.contact
     described = replace(
         case,
-        subject=shorten(contact.personal.subject or contact.personal.text) or case.subject,
+        subject=make_title(contact) or case.subject,
         channel=contact.channel,
         received_at=routing.received_at,
     )
@@ -75,6 +75,15 @@ def _describe_by_first_contact(case: Case, event: ContactRouted) -> Case:
         silence_at=routing.silence_at,
         silence_means=routing.silence_means,
     )
+
+
+def make_title(contact: ContactReceived) -> str:
+    """The subject of a contact or the beginning of its text; nothing for what the machine could not read."""
+    return "" if _is_noise(contact) else shorten(contact.personal.subject or contact.personal.text)
+
+
+def _is_noise(contact: ContactReceived) -> bool:
+    return contact.channel == "post" and contact.unreadable is not None
 
 
 def _bring_due_dates_forward(case: Case, routing: Routing) -> Case:
@@ -173,7 +182,7 @@ def adopt_due_dates(case: Case, due: DueDates) -> Case:
 def make_snippet(contact: ContactReceived, town_config: TownConfig) -> str:
     """The contact's text for the queue: a form's answers without their questions; nothing for a scan with a subject."""
     personal = contact.personal
-    if contact.channel == "post" and personal.subject:
+    if _is_noise(contact) or (contact.channel == "post" and personal.subject):
         return ""
     answers = format_answers(
         town_config, contact.procedure, personal.answers, town_config.town.supported_language(contact.language)

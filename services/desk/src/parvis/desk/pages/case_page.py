@@ -28,6 +28,7 @@ from parvis.web.error_pages import error_page
 from parvis.web.language_negotiation import negotiate_language
 
 log = logger()
+_CONTINUED = "conversation"  # the rule of a contact that continues one
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
@@ -87,9 +88,10 @@ async def case_page(
         request,
         "case.html",
         session,
+        path=f"/cases/{conversation}",
         status=sent.status,
         case=file.case,
-        reason=_latest_reason(file),
+        reason=_reason_for_department(file),
         linked=linked,
         page=page,
         entries=page.entries,
@@ -188,9 +190,11 @@ def _suggestion(file: CaseFile) -> CaseContact | None:
     return next((opened for opened in reversed(file.contacts) if opened.routing.suggestion), None)
 
 
-def _latest_reason(file: CaseFile) -> Mapping[str, Any]:
-    latest: CaseContact | None = max(file.contacts, key=lambda o: o.routing.sequence, default=None)
-    return latest.routing.reason if latest else {}
+def _reason_for_department(file: CaseFile) -> Mapping[str, Any]:
+    """Why the case is here: what opened it says so, not what continued it."""
+    opening = [opened for opened in file.contacts if opened.routing.rule != _CONTINUED] or file.contacts
+    first: CaseContact | None = min(opening, key=lambda o: o.routing.sequence, default=None)
+    return first.routing.reason if first else {}
 
 
 def _followed_conversation(file: CaseFile) -> str | None:
