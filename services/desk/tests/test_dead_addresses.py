@@ -10,7 +10,7 @@ from services.desk.tests.test_pages import CASE, CONTACT, personal, routed
 
 from parvis.common.contract.contact import ReplyAddress
 from parvis.common.contract.delivery import DeliveryUpdated, make_delivery_id
-from parvis.common.contract.reply import ReplyRequested, make_reply_id
+from parvis.common.contract.reply import ReplyId, ReplyRequested, make_reply_id
 from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.testing import AN_INSTANT, a_contact
 
@@ -25,8 +25,8 @@ WITH_MAIL = a_contact(
 )
 
 
-def not_delivered(reply_id: str | None = None, **changes: Any) -> DeliveryUpdated:
-    reply = make_reply_id("receipt", "1") if reply_id is None else reply_id
+def not_delivered(reply_id: ReplyId | None = None, **changes: Any) -> DeliveryUpdated:
+    reply = reply_id or make_reply_id("receipt", "1")
     values: dict[str, Any] = {
         "delivery_id": make_delivery_id(reply, "sms"), "reply_id": reply, "reference": CONTACT.reference,
         "conversation_id": CONVERSATION, "kind": "receipt", "channel": "sms", "attempt": 1, "state": "undelivered",
