@@ -45,7 +45,7 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
 async def _act(
     access: ApiDependencies, conversation_id: UUID, body: ActionBody, work: Work, *, seen: CaseVersion | None = None
 ) -> CaseDetail:
-    agent = Agent(body.agent, body.department)
+    agent = Agent(body.agent, body.department, body.quality)
     try:
         await access.cases.change_case(
             str(conversation_id), agent, lambda case, contacts: work(case, agent, contacts), seen=seen
@@ -185,8 +185,8 @@ def _counter(app: FastAPI, access: ApiDependencies) -> None:
         """Register a visit or a call; it becomes a case when the router has routed it."""
         if access.town_config.department(body.department) is None:
             raise HTTPException(409, "no_department")
-        form = CounterForm(**body.model_dump(exclude={"agent", "department"}))
-        agent = Agent(body.agent, body.department)
+        form = CounterForm(**body.model_dump(exclude={"agent", "department", "quality"}))
+        agent = Agent(body.agent, body.department, body.quality)
         try:
             registered = await access.counter.register(form, agent, seed=scoped_key(body.department, key), at=now())
         except Rejected as error:

@@ -138,6 +138,9 @@ class CaseDetail(CaseSummary):
 class ActionBody(ApiModel):
     agent: AgentName
     department: CleanText = Field(description="the agent's department", examples=["voirie"])
+    quality: CleanText = Field(
+        default="", max_length=80, description="the agent's function, beside their name on what the citizen gets"
+    )
 
 
 class ReplyBody(ActionBody):

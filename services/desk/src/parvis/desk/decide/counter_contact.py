@@ -52,6 +52,16 @@ class CounterForm:
     language: str = "fr"
 
 
+@dataclass(frozen=True)
+class VisitedCase:
+    """The case that a person came back for."""
+
+    conversation_id: str
+    reference: str
+    department: str
+    citizen: str = ""
+
+
 def make_counter_contact(
     form: CounterForm,
     *,

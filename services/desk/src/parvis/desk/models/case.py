@@ -31,10 +31,16 @@ QUEUE_PAGE_SIZE = 50
 
 @dataclass(frozen=True)
 class Agent:
-    """An agent, and the department that they work for."""
+    """An agent, and the department that they work for. `quality`: their function, as their letters give it."""
 
     name: str
     department: str
+    quality: str = field(default="", compare=False)
+
+    @property
+    def signature(self) -> str:
+        """First name, name and quality: whoever deals with a matter is named to the citizen (CRPA L111-2)."""
+        return f"{self.name}, {self.quality}" if self.quality else self.name
 
 
 @dataclass(frozen=True)
@@ -190,16 +196,6 @@ class CaseAction:
     agent: str
     text: str
     at: datetime
-
-
-@dataclass(frozen=True)
-class VisitedCase:
-    """The case that a person came back for."""
-
-    conversation_id: str
-    reference: str
-    department: str
-    citizen: str = ""
 
 
 @dataclass(frozen=True)

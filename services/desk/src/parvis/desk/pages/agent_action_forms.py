@@ -138,7 +138,9 @@ async def _preview(
         raise CaseNotFound("case")
     target = ReplyRecipient(answer.channel, answer.address, "stated") if answer.channel else find_recipient(contacts)
     language = reply_language(contacts, dependencies.town_config)
-    rendered = render_reply(case, target, answer.text, dependencies.town_config, dependencies.templates, language)
+    rendered = render_reply(
+        case, target, answer.text, dependencies.town_config, dependencies.templates, language, agent=session.agent
+    )
     preview = build_preview(target, rendered) if rendered else None
     return await case_page(dependencies, request, session, conversation, SentForm(_typed(form), preview=preview))
 

@@ -8,9 +8,9 @@ from fastapi.responses import Response
 
 from parvis.common.contract.contact import TRIAGE
 from parvis.common.contract.errors import Rejected, Unavailable
-from parvis.desk.decide.counter_contact import CounterForm
+from parvis.desk.decide.counter_contact import CounterForm, VisitedCase
 from parvis.desk.decide.reply_recipient import find_case_addressee
-from parvis.desk.models.case import IN_PERSON_CHANNELS, NO_DATE, VisitedCase
+from parvis.desk.models.case import IN_PERSON_CHANNELS, NO_DATE
 from parvis.desk.pages.case_page import is_visible
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.store.case_queries import find_reference, read_case, read_linked_case, read_receipt

@@ -8,8 +8,8 @@ from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.town.models import TownConfig
-from parvis.desk.decide.counter_contact import CounterForm, canonical_bytes, make_counter_contact
-from parvis.desk.models.case import Agent, CounterContact, VisitedCase
+from parvis.desk.decide.counter_contact import CounterForm, VisitedCase, canonical_bytes, make_counter_contact
+from parvis.desk.models.case import Agent, CounterContact
 from parvis.desk.store.case_queries import read_counter_contact
 from parvis.desk.store.case_transactions import CaseStore
 
