@@ -55,7 +55,8 @@ def sample_reply(
     variables = values | {
         "procedure": localized(sample_procedure.title, language) if sample_procedure else name,
         "code": "123456",
-        "minutes": "10",
+        "minutes": "1440",
+        "hours": "24",
         "link": "https://reponses.example-town.example/inbox/0123456789abcdef0123456789abcdef-1780000000.abcdefghijklmnop",
     }
     return ReplyRequested(
