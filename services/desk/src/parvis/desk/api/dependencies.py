@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from parvis.common.town.models import TownConfig
 from parvis.desk.api.response_models import CaseDetail, case_detail
-from parvis.desk.store.case_queries import read_case, read_case_file
+from parvis.desk.store.case_queries import read_case, read_case_file, read_case_version
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
 
@@ -29,8 +29,9 @@ async def read_case_detail(access: ApiDependencies, conversation_id: UUID, depar
         case = await read_case(connection, str(conversation_id))
         if case is None or case.department != department:
             raise HTTPException(404, "no such case in this department")
+        version = await read_case_version(connection, str(conversation_id))
         file = await read_case_file(connection, case)
-    return case_detail(file)
+    return case_detail(file, version)
 
 
 def scoped_key(department: str, key: str | None) -> str:

@@ -32,14 +32,14 @@ class AgentSessions:
 
     def issue_cookie(self, agent: Agent, now: datetime) -> str:
         """The cookie of a new session."""
-        values = {"name": agent.name, "department": agent.department, "id": str(uuid.uuid4())}
+        values = {"name": agent.name, "department": agent.department, "quality": agent.quality, "id": str(uuid.uuid4())}
         return tokens.sign_values(values | {"at": int(now.timestamp())}, "desk-session", self.key)
 
     def read_cookie(self, request: Request, now: datetime) -> AgentSession | None:
         values = tokens.read_signed_values(request.cookies.get(COOKIE_NAME, ""), "desk-session", self.key)
         if not values or now - datetime.fromtimestamp(values["at"], UTC) > self.lifetime:
             return None
-        return AgentSession(Agent(values["name"], values["department"]), values["id"])
+        return AgentSession(Agent(values["name"], values["department"], values.get("quality", "")), values["id"])
 
     def csrf_token(self, session: AgentSession | None, now: datetime) -> str:
         return tokens.make_csrf_token(_binding(session), self.key, now)
