@@ -46,6 +46,7 @@ TABLES = [
     "transfer",
     "act",
     "counter_contact",
+    "draft",
     "outbox",
 ]
 Project = Callable[..., Awaitable[None]]
@@ -190,13 +191,23 @@ def send(browser: httpx.AsyncClient) -> Send:
     """Fill in the form that posts to `action` on `page`, and send it."""
 
     async def send(page: str, action: str, **fields: str) -> httpx.Response:
-        shown = (await browser.get(page)).text
-        form = next(part for part in shown.split("<form")[1:] if f'action="{action}' in part)
-        inputs = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.split("</form>")[0])
-        hidden = {name: unescape(value) for name, value in inputs}
+        hidden = await open_form(browser, page, action)
         return await browser.post(action, data=hidden | {n.replace("__", "-"): v for n, v in fields.items()})
 
     return send
+
+
+@pytest.fixture(name="open_form")
+def give_open_form() -> Callable[..., Awaitable[dict[str, str]]]:
+    return open_form
+
+
+async def open_form(browser: httpx.AsyncClient, page: str, action: str) -> dict[str, str]:
+    """The hidden fields of the form with a button for `action`, on the page at a path or on one that was answered."""
+    shown = (await browser.get(page)).text if page.startswith("/") else page
+    form = next(part for part in shown.split("<form")[1:] if f'action="{action}' in part)
+    inputs = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.split("</form>")[0])
+    return {name: unescape(value) for name, value in inputs}
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -204,3 +215,13 @@ async def agent(browser: httpx.AsyncClient, send: Send) -> httpx.AsyncClient:
     """A browser of an agent of the roads department."""
     await send("/login", "/login", name="Dominique Exemple", department="voirie")
     return browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def colleague(service: Service, database: Database) -> AsyncGenerator[httpx.AsyncClient]:
+    """A browser of another agent of the roads department."""
+    transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8130") as http:
+        form = await open_form(http, "/login", "/login")
+        await http.post("/login", data=form | {"name": "Claude Exemple", "department": "voirie"})
+        yield http

@@ -178,4 +178,4 @@ async def test_a_message_that_cannot_be_parsed_stops_no_other(
     published = {contact.personal.text: contact for contact in contacts(await read(reconciling))}
     assert set(published) == {"Un arbre est tombé.", "Une photo"}
     assert published["Une photo"].unreadable == "has pictures or files for which Twilio gives no URL"
-    assert [entry["log_level"] for entry in logs if entry["event"] == "message.refused"].count("error") >= 2
+    assert [entry["log_level"] for entry in logs if entry["event"] == "listed-message.skipped"].count("error") >= 2

@@ -82,6 +82,20 @@ async def test_a_second_click_changes_nothing(site: Site, make_reply: MakeReply)
 
 
 @pytest.mark.stack
+async def test_who_unsubscribed_sees_so_later_and_has_a_way_back(site: Site, make_reply: MakeReply) -> None:
+    reply = await sent_status(site, make_reply)
+    path = unsubscribe_path(site, reply)
+    await site.browser.post(path, data={"List-Unsubscribe": "One-Click"})
+    seen_again = await site.browser.get(path)
+    assert "Vous êtes désinscrit" in seen_again.text
+    assert '<form method="post">' not in seen_again.text
+
+    back = await site.browser.post(path, params={"again": "true"})
+    assert "Recevoir de nouveau" not in back.text
+    assert '<form method="post">' in (await site.browser.get(path)).text
+
+
+@pytest.mark.stack
 async def test_opening_the_link_unsubscribes_nobody(site: Site, make_reply: MakeReply) -> None:
     reply = await sent_status(site, make_reply)
     page = await site.browser.get(unsubscribe_path(site, reply))

@@ -3,13 +3,14 @@
 from alembic import op
 
 revision = "0010"
-down_revision = "0006"
+down_revision = "0007"
 
 STATEMENTS = (
     """
     create table desk.account (
         account_id uuid primary key,
         name text not null,
+        quality text not null default '',
         mail text,
         kind text not null check (kind in ('development', 'local', 'oidc', 'program')),
         created_at timestamptz not null,

@@ -38,6 +38,7 @@ from parvis.desk.schema import case_tables
 from parvis.desk.schema.case_tables import SCHEMA
 from parvis.desk.settings import Settings
 from parvis.desk.store import case_queries, case_transactions, counter_contacts
+from parvis.desk.store.reply_drafts import purge_drafts
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSessions
 from parvis.desk.verify.own_hosts import OwnHosts
@@ -100,6 +101,7 @@ async def build() -> Service:
             page_previews.run,
             watch,
             run_every(_PURGE_EVERY_S, outbox.purge),
+            run_every(_PURGE_EVERY_S, lambda: purge_drafts(database)),
             outbox.relay,
             consumer.run,
             consumer.watch,

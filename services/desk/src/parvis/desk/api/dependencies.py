@@ -26,7 +26,7 @@ from parvis.desk.models.accounts import (
 from parvis.desk.models.case import Agent
 from parvis.desk.store.accounts import read_case_facts
 from parvis.desk.store.audit_trail import append_audit
-from parvis.desk.store.case_queries import read_case, read_case_file
+from parvis.desk.store.case_queries import read_case, read_case_file, read_case_version
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
 from parvis.desk.store.sessions import find_session
@@ -99,10 +99,10 @@ class ApiGuard:
         return scope_of(self.access.rules.confidential, *facts, conversation) if facts else None
 
 
-def acting_agent(request: Request, name: str, department: str) -> Agent:
+def acting_agent(request: Request, name: str, department: str, quality: str) -> Agent:
     """The agent for whom a program acts; the audit trail names the program's account."""
     program: DeskUser = request.state.program
-    return Agent(name, department, program.account_id)
+    return Agent(name, department, quality, program.account_id)
 
 
 async def read_case_detail(access: ApiDependencies, conversation_id: UUID, department: str) -> CaseDetail:
@@ -110,8 +110,9 @@ async def read_case_detail(access: ApiDependencies, conversation_id: UUID, depar
         case = await read_case(connection, str(conversation_id))
         if case is None or case.department != department:
             raise HTTPException(404, "no such case in this department")
+        version = await read_case_version(connection, str(conversation_id))
         file = await read_case_file(connection, case)
-    return case_detail(file)
+    return case_detail(file, version)
 
 
 def scoped_key(department: str, key: str | None) -> str:

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 
 from parvis.desk.api.dependencies import ApiDependencies, read_case_detail
 from parvis.desk.api.response_models import CaseDetail, CaseList, Department, case_summary
@@ -38,8 +38,10 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
         return CaseList(cases=[case_summary(row.case) for row in page.rows], after=next_cursor)
 
     @app.get("/cases/{conversation_id}", dependencies=[access.allow("case.read")])
-    async def get_case(conversation_id: UUID, department: Department) -> CaseDetail:
-        """One case with its contacts, replies and deliveries."""
-        return await read_case_detail(access, conversation_id, department)
+    async def get_case(conversation_id: UUID, department: Department, response: Response) -> CaseDetail:
+        """One case with its contacts, replies and deliveries; its version is the ETag."""
+        detail = await read_case_detail(access, conversation_id, department)
+        response.headers["etag"] = f'"{detail.version}"'
+        return detail
 
     _ = list_cases, get_case

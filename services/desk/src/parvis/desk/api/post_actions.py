@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.clock import now
@@ -16,6 +16,7 @@ from parvis.desk.api.response_models import (
     CounterContactBody,
     CounterContactCreated,
     IdempotencyKey,
+    IfMatch,
     LinkBody,
     ReplyBody,
     SplitBody,
@@ -24,6 +25,7 @@ from parvis.desk.api.response_models import (
 from parvis.desk.decide import agent_actions, request_split_and_link
 from parvis.desk.decide.access_rights import may
 from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
+from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.decide.counter_contact import CounterForm
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.accounts import CaseScope
@@ -43,11 +45,21 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
 
 
 async def _act(
-    access: ApiDependencies, request: Request, conversation_id: UUID, body: ActionBody, work: Work
+    access: ApiDependencies,
+    request: Request,
+    conversation_id: UUID,
+    body: ActionBody,
+    work: Work,
+    *,
+    seen: CaseVersion | None = None,
 ) -> CaseDetail:
-    agent = acting_agent(request, body.agent, body.department)
+    agent = acting_agent(request, body.agent, body.department, body.quality)
     try:
-        await access.cases.change_case(str(conversation_id), agent, lambda case, contacts: work(case, agent, contacts))
+        await access.cases.change_case(
+            str(conversation_id), agent, lambda case, contacts: work(case, agent, contacts), seen=seen
+        )
+    except CaseChanged as error:
+        raise HTTPException(412, str(error)) from error
     except CaseNotFound:
         raise HTTPException(404, "no such case in this department") from None
     except Rejected as error:
@@ -105,13 +117,27 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
     town_config = access.town_config
 
     @app.post("/cases/{conversation_id}/reply", dependencies=[access.allow("case.reply")])
-    async def reply(request: Request, conversation_id: UUID, body: ReplyBody, key: IdempotencyKey = None) -> CaseDetail:
-        """Reply to the citizen, on their preferred channel unless another is given."""
+    async def reply(
+        request: Request,
+        conversation_id: UUID,
+        body: ReplyBody,
+        response: Response,
+        key: IdempotencyKey = None,
+        if_match: IfMatch = None,
+    ) -> CaseDetail:
+        """Reply to the citizen, on their preferred channel unless another is given.
+
+        With If-Match, 412 and nothing sent when the case has changed since it was read.
+        """
         answer = ReplyInput(body.text, scoped_key(body.department, key), body.then, body.channel, body.address)
-        return await _act(
+        seen = (CaseVersion.parse(if_match) or CaseVersion()) if if_match not in (None, "*") else None
+        detail = await _act(
             access, request, conversation_id, body,
             lambda case, agent, contacts: agent_actions.request_reply(case, ActionContext(agent, town_config, now()), contacts, answer),
+            seen=seen,
         )  # fmt: skip
+        response.headers["etag"] = f'"{detail.version}"'
+        return detail
 
     @app.post("/cases/{conversation_id}/call", dependencies=[access.allow("case.change")])
     async def call(request: Request, conversation_id: UUID, body: CallBody, key: IdempotencyKey = None) -> CaseDetail:
@@ -180,8 +206,8 @@ def _counter(app: FastAPI, access: ApiDependencies) -> None:
         """Register a visit or a call; it becomes a case when the router has routed it."""
         if access.town_config.department(body.department) is None:
             raise HTTPException(409, "no_department")
-        form = CounterForm(**body.model_dump(exclude={"agent", "department"}))
-        agent = acting_agent(request, body.agent, body.department)
+        form = CounterForm(**body.model_dump(exclude={"agent", "department", "quality"}))
+        agent = acting_agent(request, body.agent, body.department, body.quality)
         if not may(request.state.program, "contact.register", CaseScope(body.department)):
             raise HTTPException(403, "not allowed")
         try:

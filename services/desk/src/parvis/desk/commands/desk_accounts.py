@@ -44,6 +44,7 @@ def register(actions: Commands) -> None:
     add.add_argument(
         "--oidc", action="store_true", help="an account that logs in at the identity provider: no link is needed"
     )
+    add.add_argument("--quality", default="", help="function that answers give beside the name")
     _add_grant_arguments(add, role="administrator", department=EVERY_DEPARTMENT)
     add.set_defaults(run=_run(_add_user))
     reset = user.add_parser("reset", help="print a new link, by which other passkeys and passwords are replaced")
@@ -121,7 +122,16 @@ async def _add_program(context: CommandContext, given: argparse.Namespace) -> st
 
 async def _add_account(context: CommandContext, given: argparse.Namespace, kind: AccountKind, mail: str | None) -> str:
     account_id, at = str(uuid.uuid4()), now()
-    if not await account_store.add_account(context.connection, account_id, given.name, kind, mail=mail, at=at, by=_BY):
+    if not await account_store.add_account(
+        context.connection,
+        account_id,
+        given.name,
+        kind,
+        mail=mail,
+        at=at,
+        by=_BY,
+        quality=getattr(given, "quality", ""),
+    ):
         raise Misconfigured(f"the address {mail} has an account already")
     grant = RoleGrant(given.role, given.department, frozenset(given.confidential), source="operator")
     await account_store.add_grant(context.connection, account_id, grant, at=at, by=_BY)

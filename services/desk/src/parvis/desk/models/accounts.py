@@ -64,6 +64,7 @@ class DeskUser:
     grants: tuple[RoleGrant, ...]
     opened: frozenset[str] = frozenset()
     mail: str = ""
+    quality: str = ""
     kind: AccountKind = "local"
 
     @property

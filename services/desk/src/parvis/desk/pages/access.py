@@ -71,7 +71,7 @@ class DeskAccess:
             return None
         departments = working_departments(stored.user, self.town_config.departments)
         department = stored.department if stored.department in departments else next(iter(departments), "")
-        agent = Agent(stored.user.name, department, stored.user.account_id)
+        agent = Agent(stored.user.name, department, stored.user.quality, stored.user.account_id)
         return AgentSession(agent, stored.session_id, stored.user, department, id_token=stored.id_token)
 
     async def begin_session(

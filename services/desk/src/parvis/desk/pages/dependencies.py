@@ -1,5 +1,6 @@
 """Holds the dependencies of all pages: session, CSRF-checked form, rendering."""
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +25,9 @@ from parvis.web.language_negotiation import language_switch_url, negotiate_langu
 from parvis.web.oidc.relying_party import RelyingParty
 from parvis.web.pages import PageRenderer
 
+_LIST_COOKIE = "parvis-desk-list"
+_LONGEST_QUERY = 600
+_QUERY = re.compile(r"(?!.*notice=)[A-Za-z0-9_.~%+&=-]{1,600}")
 _LARGEST_FORM_BYTES = 256 * 1024
 
 
@@ -71,9 +75,19 @@ class DeskDependencies:
         return form
 
     def render_page(
-        self, request: Request, template: str, session: AgentSession | None, *, status: int = 200, **values: Any
+        self,
+        request: Request,
+        template: str,
+        session: AgentSession | None,
+        *,
+        status: int = 200,
+        path: str | None = None,
+        **values: Any,
     ) -> Response:
-        """A page in the agent's language, with the values that every page of the desk uses."""
+        """A page in the agent's language, with the values that every page of the desk uses.
+
+        Shape:  path, where the same page can be had after a form was sent, with what was typed.
+        """
         language = negotiate_language(request, self.town_config.town)
         html = self.pages.render(
             template,
@@ -85,8 +99,9 @@ class DeskDependencies:
             once=self.sessions.one_time_token(session, self.clock()) if session else "",
             town_config=self.town_config,
             here=request.url.path,
+            back=last_list(request),
             notice=_notice(request),
-            language_switch_url=language_switch_url(request, self.pages),
+            language_switch_url=language_switch_url(request, self.pages, path),
             channel_label=partial(channel_label, self.pages.words, language=language),
             describe_remark=partial(describe_remark, self.pages.words, language=language),
             **values,
@@ -101,6 +116,17 @@ def redirect(path: str) -> Response:
     return RedirectResponse(path, status_code=303)
 
 
+def remember_list(request: Request, response: Response) -> None:
+    """Remember the list that was shown, with its page and filter: a case leads back to it."""
+    response.set_cookie(_LIST_COOKIE, request.url.query[:_LONGEST_QUERY], httponly=True, samesite="lax", path="/")
+
+
+def last_list(request: Request) -> str:
+    """The path of the list that was shown last."""
+    query = request.cookies.get(_LIST_COOKIE, "")
+    return f"/queue?{query}" if _QUERY.fullmatch(query) else "/queue"
+
+
 def _notice(request: Request) -> str:
     """The key of the notice that the redirect named. Empty if unknown."""
     notice = request.query_params.get("notice", "")
@@ -111,6 +137,7 @@ NOTICES = frozenset(
     [
         "taken",
         "released",
+        "draft_kept",
         "closed",
         "reopened",
         "replied",

@@ -44,9 +44,11 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     base = "/cases/{conversation}/contacts/{contact}"
 
     @router.get(base + "/pictures/{which}/{page}.jpg", dependencies=[allowed])
-    async def picture(request: Request, conversation: UUID, contact: UUID, which: str, page: int) -> Response:
+    async def picture(
+        request: Request, conversation: UUID, contact: UUID, which: str, page: int, turn: int = 0
+    ) -> Response:
         claim, _ = await _find_claim_check(dependencies, request, conversation, contact, which)
-        jpeg = await _render_preview(dependencies, claim, page, SCREEN_WIDTH)
+        jpeg = await _render_preview(dependencies, claim, page, SCREEN_WIDTH, turn)
         return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
     @router.get(base + "/files/{which}", dependencies=[allowed])
@@ -81,11 +83,15 @@ def refusal_handler(dependencies: DeskDependencies) -> Callable[[Request, Except
     return answer
 
 
-async def _render_preview(dependencies: DeskDependencies, claim: ClaimCheck, page: int, width: int) -> bytes:
+async def _render_preview(
+    dependencies: DeskDependencies, claim: ClaimCheck, page: int, width: int, turn: int = 0
+) -> bytes:
     content = await dependencies.claim_checks.fetch(claim)
     try:
         return (
-            await dependencies.page_previews.render_page(content, claim.sha256, claim.media_type, page, width=width)
+            await dependencies.page_previews.render_page(
+                content, claim.sha256, claim.media_type, page, width=width, turn=turn
+            )
         ).jpeg
     except Rejected as error:
         raise HTTPException(404) from error

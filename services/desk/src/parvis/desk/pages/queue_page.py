@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from parvis.common.contract.references import find_references
 from parvis.desk.decide.access_rights import hidden_cases
 from parvis.desk.models.accounts import Action
-from parvis.desk.pages.dependencies import DeskDependencies, redirect
+from parvis.desk.pages.dependencies import DeskDependencies, redirect, remember_list
 from parvis.desk.render.view_models import decode_cursor, encode_cursor
 from parvis.desk.store.case_queries import count_cases, find_reference, read_queue
 
@@ -42,10 +42,12 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         async with dependencies.cases.database.transaction() as connection:
             page = await read_queue(connection, session.agent, wanted, tag=tag, after=after, hidden=hidden)
             numbers = await count_cases(connection, session.agent, hidden)
-        return dependencies.render_page(
+        answer = dependencies.render_page(
             request, "queue.html", session, rows=page.rows, damaged=page.damaged, numbers=numbers, show=wanted, lists=LISTS, tag=tag,
             after=encode_cursor(page.after) if page.after else None, is_first=after is None,
         )  # fmt: skip
+        remember_list(request, answer)
+        return answer
 
     @router.get("/find", dependencies=[dependencies.access.allow("queue.read")])
     async def find(request: Request) -> Response:

@@ -48,13 +48,16 @@ def not_allowed_handler(dependencies: DeskDependencies) -> Callable[[Request, Ex
 async def _elsewhere(
     dependencies: DeskDependencies, request: Request, session: AgentSession, conversation: str
 ) -> Response:
-    """The page of a case that another department has: where it went, if this department had it."""
-    if request.method != "GET" or request.path_params.keys() != {"conversation"}:
+    """The page of a case that another department has: where it went, if this department had it, with what was typed and not sent."""
+    if request.path_params.keys() - {"action"} != {"conversation"}:
         return error_page(dependencies.pages, request, 404)
     try:
+        form = await dependencies.read_own_form(request, session) if request.method == "POST" else None
         async with dependencies.cases.database.transaction() as connection:
             case = await read_case(connection, conversation)
             file = await read_case_file(connection, case, is_brief=True) if case else None
-        return moved_page(dependencies, request, session, file)
-    except (DamagedCase, HTTPException):
+        return moved_page(dependencies, request, session, file, unsent=form.first("text") if form else "")
+    except DamagedCase:
         return error_page(dependencies.pages, request, 404)
+    except HTTPException as error:
+        return error_page(dependencies.pages, request, error.status_code)

@@ -19,7 +19,7 @@ def _instants(*names: str) -> list[Column[object]]:
 
 
 account = Table(
-    "account", METADATA, _id("account_id", is_key=True), *_texts("name", "mail", "kind", "created_by"),
+    "account", METADATA, _id("account_id", is_key=True), *_texts("name", "quality", "mail", "kind", "created_by"),
     *_instants("created_at", "disabled_at"),
 )  # fmt: skip
 identity = Table(

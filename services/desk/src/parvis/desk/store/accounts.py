@@ -24,9 +24,18 @@ async def add_account(
     mail: str | None,
     at: datetime,
     by: str,
+    quality: str = "",
 ) -> bool:
     """Store an account. Gives False if it is there already, or its mail address belongs to another."""
-    values = {"account_id": account_id, "name": name, "mail": mail, "kind": kind, "created_at": at, "created_by": by}
+    values = {
+        "account_id": account_id,
+        "name": name,
+        "quality": quality,
+        "mail": mail,
+        "kind": kind,
+        "created_at": at,
+        "created_by": by,
+    }
     added = await connection.execute(
         insert(account).values(values).on_conflict_do_nothing().returning(account.c.account_id)
     )

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parvis.common.contract.errors import Poison
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
+from parvis.desk.decide.case_version import CaseVersion
 from parvis.desk.models.accounts import HiddenCases
 from parvis.desk.models.case import (
     QUEUE_PAGE_SIZE,
@@ -166,6 +167,27 @@ async def read_case(connection: AsyncConnection, conversation: str) -> Case | No
     return decode_case(row) if row else None
 
 
+async def read_case_version(connection: AsyncConnection, conversation: str) -> CaseVersion:
+    """The version of a case; read before its records, so that it is never newer than what is shown."""
+    tables = {
+        "contacts": contact,
+        "moves": move,
+        "relations": step,
+        "replies": reply,
+        "transfers": transfer,
+        "actions": act,
+    }
+    counts = [
+        select(func.count())
+        .select_from(table)
+        .where(table.c.conversation_id == conversation)
+        .scalar_subquery()
+        .label(name)
+        for name, table in tables.items()
+    ]
+    return CaseVersion(**(await connection.execute(select(*counts))).mappings().one())
+
+
 async def read_linked_case(connection: AsyncConnection, conversation: str) -> Case | None:
     """A case that another one refers to. None also if it cannot be read: the other is shown without it."""
     try:
@@ -215,6 +237,15 @@ async def read_counter_contact(connection: AsyncConnection, department: str, see
     """The contact that this department registered under an idempotency key. None if there is none."""
     query = select(counter_contact).where(counter_contact.c.department == department, counter_contact.c.seed == seed)
     row = (await connection.execute(query)).mappings().one_or_none()
+    return CounterContact(**row) if row else None
+
+
+async def read_receipt(connection: AsyncConnection, department: str, reference: str) -> CounterContact | None:
+    """The contact that this department registered under a reference. None if there is none."""
+    query = select(counter_contact).where(
+        counter_contact.c.reference == reference, counter_contact.c.department == department
+    )
+    row = (await connection.execute(query)).mappings().first()
     return CounterContact(**row) if row else None
 
 

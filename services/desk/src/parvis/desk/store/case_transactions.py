@@ -1,9 +1,10 @@
 """Changes one case in one transaction: the case, its records, its events in the outbox."""
 
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,10 +18,23 @@ from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.runtime.clock import now
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
+from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.models.accounts import AuditRecord
-from parvis.desk.models.case import Agent, Case, CaseAction, CaseChanges, CaseContact, CounterContact, OutgoingEvent
+from parvis.desk.models.case import (
+    Agent,
+    AgentReply,
+    Case,
+    CaseAction,
+    CaseChanges,
+    CaseContact,
+    CaseRow,
+    CounterContact,
+    OutgoingEvent,
+)
 from parvis.desk.store.audit_trail import append_audit
+from parvis.desk.store.case_queries import read_case_version
 from parvis.desk.store.case_updates import insert_rows, lock_cases, read_brief_contacts, update_cases
+from parvis.desk.store.reply_drafts import delete_draft, save_draft
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
 
@@ -44,25 +58,41 @@ class CaseStore:
             yield connection
         self.outbox.wake()
 
-    async def change_case(self, conversation: str, agent: Agent, work: CaseWork) -> Case:
+    async def change_case(
+        self, conversation: str, agent: Agent, work: CaseWork, *, seen: CaseVersion | None = None
+    ) -> Case:
         """Apply one action to a case of the agent's department.
 
+        Shape:  seen, the version of the case that the agent acts on; None for an action that is right whatever came since.
         Gives:  the case after the action, once it is committed.
-        Raises: CaseNotFound, when another department has it; Rejected, when `work` refuses; DamagedCase.
+        Raises: CaseNotFound, when another department has it; CaseChanged; Rejected, when `work` refuses; DamagedCase.
         Retry:  idempotent: if all rows of the action exist already, nothing is written or published.
         """
         async with self.begin() as connection:
             case = (await lock_cases(connection, [conversation])).get(conversation)
             if case is None or case.department != agent.department:
                 raise CaseNotFound("case")
+            version = await read_case_version(connection, conversation) if seen else None
             changes = work(case, await read_brief_contacts(connection, conversation))
             if changes.rows and not await insert_rows(connection, changes.rows):
                 return case
+            if seen and version != seen:
+                raise CaseChanged("case_changed")
             changed = changes.case or case
             await update_cases(connection, [changed])
+            if any(_answers(row) for row in changes.rows):
+                await delete_draft(connection, conversation, agent)
             await self.add_to_outbox(connection, changes.events)
             await append_audit(connection, _audit_record(agent, changes, conversation))
         return changed
+
+    async def keep_draft(self, conversation: str, agent: Agent, fields: Mapping[str, str], at: datetime) -> None:
+        """Store what the agent has typed; an empty text deletes the draft."""
+        async with self.database.transaction() as connection:
+            if fields.get("text", "").strip() or fields.get("note", "").strip():
+                await save_draft(connection, conversation, agent, fields, at)
+            else:
+                await delete_draft(connection, conversation, agent)
 
     async def add_counter_contact(
         self, row: CounterContact, contact: ContactReceived, account_id: str = ""
@@ -107,3 +137,8 @@ def _audit_record(agent: Agent, changes: CaseChanges, conversation: str) -> Audi
     return AuditRecord(
         now(), agent.account_id, agent.name, "case.change", agent.department, conversation, " ".join(kinds)
     )
+
+
+def _answers(row: CaseRow) -> bool:
+    """Whether a record says that the agent has answered, by letter or by telephone."""
+    return isinstance(row, AgentReply) or (isinstance(row, CaseAction) and row.kind == "called")

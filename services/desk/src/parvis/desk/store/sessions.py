@@ -35,7 +35,7 @@ async def find_session(
 ) -> StoredSession | None:
     """The session with this token. None if it ended, expired, was idle for too long, or its account is disabled."""
     joined = (
-        select(session, account.c.name, account.c.mail, account.c.kind)
+        select(session, account.c.name, account.c.quality, account.c.mail, account.c.kind)
         .join(account, account.c.account_id == session.c.account_id)
         .where(
             session.c.token_hash == token_hash,
@@ -55,6 +55,7 @@ async def find_session(
         account_id=row["account_id"],
         name=row["name"],
         mail=row["mail"] or "",
+        quality=row["quality"],
         kind=row["kind"],
         grants=await read_grants(connection, row["account_id"], at=at),
         opened=await _opened_cases(connection, row["account_id"], at),

@@ -125,7 +125,7 @@ class Reconciler:
             )
             await self.intake.accept(received, patience_s=_PATIENCE_S, deadline_s=_DEADLINE_S)
         except (Rejected, Poison) as error:
-            log.exception("message.refused", contact_id=listed.message.contact_id, reason=str(error))
+            log.exception("listed-message.skipped", contact_id=listed.message.contact_id, reason=str(error))
             self.intake.recent_ids.add(listed.message.contact_id)
             return False
         metrics.sms_recovered.inc()

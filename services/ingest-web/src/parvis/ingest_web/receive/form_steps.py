@@ -8,22 +8,13 @@ from dataclasses import replace
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.contract.errors import Poison, Rejected, Unavailable
 from parvis.common.contract.references import make_reference
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.town.form_fields import FileField
 from parvis.common.town.models import Procedure
-from parvis.ingest_web.models.form import (
-    CHANGE,
-    REVIEW,
-    REVIEWED,
-    STEP,
-    TOKEN,
-    FilledForm,
-    FormProblem,
-    Submission,
-)
+from parvis.ingest_web.models.form import CHANGE, REVIEW, REVIEWED, STEP, TOKEN, FilledForm, FormProblem, Submission
 from parvis.ingest_web.parse.submitted_form import parse_form
 from parvis.ingest_web.receive.form_submission import (
     FormDependencies,
@@ -146,12 +137,20 @@ async def _receive(dependencies: FormDependencies, submission: FormSubmission) -
                 filled=None if step == CHANGE else filled,
             )
         return await _review_or_accept(dependencies, submission, filled, began, is_last=step != REVIEW)
-    except (Poison, Unavailable) as error:
-        if isinstance(error, Poison):  # shown again for days: the sweep has deleted its files, to be chosen again
-            submission.stored.clear()
-        log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
-        metrics.contacts_refused.labels("web", "unavailable").inc()
-        return _form_again(dependencies, submission, status=503, notice="unavailable")
+    except (Poison, Rejected, Unavailable) as error:
+        return _refuse(dependencies, submission, error)
+
+
+def _refuse(dependencies: FormDependencies, submission: FormSubmission, error: Exception) -> Response:
+    """Show the form again, with its text: it could not be stored now, or is more than its topic can ever take."""
+    if isinstance(error, Rejected):
+        metrics.contacts_refused.labels("web", "too-large").inc()
+        return _form_again(dependencies, submission, status=413, notice="too_much")
+    if isinstance(error, Poison):  # shown again for days: the sweep has deleted its files, to be chosen again
+        submission.stored.clear()
+    log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
+    metrics.contacts_refused.labels("web", "unavailable").inc()
+    return _form_again(dependencies, submission, status=503, notice="unavailable")
 
 
 async def _review_or_accept(

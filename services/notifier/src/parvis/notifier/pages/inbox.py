@@ -243,7 +243,7 @@ async def _serve_file(
     except Unavailable:
         return _file_problem(site, request, reply, token, "file_later", status=503)
     except Poison as error:
-        log.exception("file.missing", reply_id=reply.reply_id, conversation_id=reply.conversation_id, reason=str(error))
+        log.exception("blob.missing", reply_id=reply.reply_id, conversation_id=reply.conversation_id, reason=str(error))
         return _file_problem(site, request, reply, token, "file_gone", status=410)
     name = _file_name(reply, number) or f"document-{number}"
     # Always downloaded, never shown on our origin: nothing in it runs (ASVS 5.4.1).
