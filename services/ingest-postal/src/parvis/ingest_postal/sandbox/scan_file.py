@@ -86,10 +86,10 @@ class _PdfScan:
         return text_layer.extract_text_layer(self._page(index))
 
     def is_picture(self, index: int) -> bool:
-        """Whether a picture fills most of the page: then it is a scan, with or without a text layer."""
+        """Whether pictures fill most of the page, or its text is invisible: then it is a scan, with or without a text layer."""
         page = self._page(index)
         width, height = page.get_size()
-        return any(area > _LARGE_SHARE * width * height for area in _picture_areas(page))
+        return sum(_picture_areas(page)) > _LARGE_SHARE * width * height or text_layer.is_invisible(page)
 
     def has_graphics(self, index: int) -> bool:
         """Whether the page may show words that are not text but pictures or outlines."""
