@@ -7,7 +7,7 @@ from libs.common.tests.files.test_pdf_screening import ENCRYPTED, pdf
 
 from parvis.common.runtime.sandbox.pool import SandboxResult
 from parvis.ingest_email.parse.mail import parse_mail
-from parvis.ingest_email.sandbox.mail_parser_pool import MailParserPool, ParsedFiles, ResourceLimits, _build_result
+from parvis.ingest_email.sandbox.mail_parser_pool import MailParserPool, ParsedFiles, ResourceLimits, build_result
 
 COVER = pdf("Please wait... Your viewer cannot display this form. You must upgrade to a newer version of Adobe Reader.")
 LIMITS = ResourceLimits(memory_bytes=512 * 1024 * 1024, cpu_s=10, wall_s=30)
@@ -54,7 +54,7 @@ def test_a_pdf_that_ends_the_process_costs_no_word_of_its_mail() -> None:
     mail, contents = parse_mail(a_mail(LONG, pdf()))
     frames = ((b"m", mail.model_dump_json().encode()), *((b"f", content) for content in contents))
 
-    read = _build_result(b"", SandboxResult(frames, "the mail parsing worker stopped (SIGSEGV)"))
+    read = build_result(b"", SandboxResult(frames, "the mail parsing worker stopped (SIGSEGV)"))
 
     assert (read.mail.text, read.mail.trouble, read.contents) == (mail.text, None, tuple(contents))
     assert read.mail.attachments[0].trouble == "the mail parsing worker stopped (SIGSEGV)"

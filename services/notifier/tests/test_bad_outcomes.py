@@ -1,5 +1,6 @@
 """Facts about bad outcomes and bad records of the topics: each is logged and left out, and the others are stored."""
 
+import asyncio
 from collections.abc import Generator, Sequence
 
 import pytest
@@ -40,9 +41,8 @@ async def test_an_outcome_that_cannot_be_stored_is_logged_and_the_others_are_sto
     writer = notifier.parts.outcome_writer()
     outcomes = [SendOutcome(state="accepted", provider_id=name) for name in ("a\0b", "SM2")]  # PostgreSQL takes no NUL
 
-    await writer._store_all(
-        [FinishedAttempt(work, outcome, None) for work, outcome in zip((bad, good), outcomes, strict=True)]
-    )
+    attempts = [FinishedAttempt(work, outcome, None) for work, outcome in zip((bad, good), outcomes, strict=True)]
+    await asyncio.gather(*map(writer.store, attempts))
 
     assert {row.delivery_id: row.state for row in await notifier.rows()} == {
         bad.delivery_id: "reserved",

@@ -21,6 +21,15 @@ from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.notifier import pages
 
+# How people type a code.
+WAYS: dict[str, Callable[[str], str]] = {
+    "together": str,
+    "in groups": lambda code: f" {code[:4]}\N{NO-BREAK SPACE}{code[4:8]}-{code[8:]} ",
+    "one by one": " ".join,
+    "arabic digits": lambda code: "".join(chr(ord("٠") + int(digit)) for digit in code),
+    "full width": lambda code: "".join(chr(ord("０") + int(digit)) for digit in code),
+}
+
 
 @asynccontextmanager
 async def published(notifier: Notifier) -> AsyncGenerator[None]:
@@ -123,17 +132,7 @@ async def test_a_reply_is_read_with_a_code_even_if_it_was_never_sent(site: Site,
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize(
-    "way",
-    [
-        lambda code: code,
-        lambda code: f" {code[:4]}\N{NO-BREAK SPACE}{code[4:8]}-{code[8:]} ",
-        " ".join,
-        lambda code: "".join(chr(ord("٠") + int(digit)) for digit in code),
-        lambda code: "".join(chr(ord("０") + int(digit)) for digit in code),
-    ],
-    ids=["together", "in groups", "one by one", "arabic", "full width"],
-)
+@pytest.mark.parametrize("way", list(WAYS.values()), ids=list(WAYS))
 async def test_a_code_is_typed_with_spaces_or_without_and_in_any_digits(
     site: Site, make_reply: MakeReply, way: Callable[[str], str]
 ) -> None:

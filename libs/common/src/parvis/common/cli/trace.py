@@ -28,7 +28,7 @@ def _trace(arguments: argparse.Namespace) -> int:
     names = [topic.full_name(town.topic_prefix) for topic in town_topics(town)]
     events = asyncio.run(_find_events(KafkaConnection.from_settings(town), names, arguments.id))
     for received in sorted(events, key=lambda r: r.header("ce_time") or ""):
-        print(_describe_event(received))
+        print(describe_event(received))
     lines = asyncio.run(_ask_services(town, _ids_of(events) | {arguments.id}))
     for line in lines:
         print(line)
@@ -37,7 +37,7 @@ def _trace(arguments: argparse.Namespace) -> int:
     return 0 if events or lines else 1
 
 
-def _describe_event(received: ReceivedRecord) -> str:
+def describe_event(received: ReceivedRecord) -> str:
     """The time, type, id and position of an event; of a record of another tool, which has none of its own, the position alone."""
     kind, at = received.header("ce_type") or "(no type)", received.header("ce_time") or "(no time)"
     return (

@@ -47,7 +47,7 @@ class MailParserPool:
         return self._workers.pids
 
     async def parse(self, content: bytes) -> ParsedFiles:
-        return _build_result(content, await self._workers.run_job((_MAIL, content)))
+        return build_result(content, await self._workers.run_job((_MAIL, content)))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -56,7 +56,7 @@ class MailParserPool:
             yield
 
 
-def _build_result(content: bytes, answer: SandboxResult) -> ParsedFiles:
+def build_result(content: bytes, answer: SandboxResult) -> ParsedFiles:
     files = tuple(payload for kind, payload in answer.frames[1:] if kind != _SCREENING)
     try:
         mail = ParsedMail.model_validate_json(answer.frames[0][1]) if answer.frames else None
