@@ -1,0 +1,65 @@
+"""Marks contacts in which a model, but no rule, sees a possible danger, so that a person reads them first. Pure; never raises."""
+
+from msgspec.structs import replace
+
+from parvis.common.contract.contact import ContactReceived
+from parvis.router.decide.classification import MODEL, UNDECIDED, ClassifierOutput, text_to_classify
+from parvis.router.decide.department import Decision
+
+DANGER, HARMLESS = "danger", "harmless"  # the labels of the model
+POSSIBLE_DANGER = "danger-possible"  # the tag, a word in French and in English
+SURE = 0.97  # 0.6 % of harmless look-alikes reach it
+_MOST_TAGS = 12
+_READ_FIRST = {
+    "fr": "Ce message pourrait parler d’un danger : lisez-le d’abord.",
+    "en": "This message may speak of a danger: read it first.",
+}
+_TO_THOSE_WHO_HELP = {
+    "fr": "Rien d’autre ne désigne un service ; il va à celui qui reçoit les dangers.",
+    "en": "Nothing else points to a department; it goes to the one that receives dangers.",
+}
+
+
+def may_hide_danger(contact: ContactReceived, decision: Decision) -> bool:
+    """Whether the model is asked: no rule sees an immediate danger, and a person wrote some text."""
+    return decision.urgency != "immediate" and contact.machine is None and bool(text_to_classify(contact).strip())
+
+
+def is_possible_danger(decision: Decision) -> bool:
+    """Whether the model sees a danger: no question to the citizen may delay the contact."""
+    return POSSIBLE_DANGER in decision.tags
+
+
+def mark_possible_danger(decision: Decision, output: ClassifierOutput | None, department: str | None) -> Decision:
+    """Tag the contact and raise its urgency if the model's confidence in a danger reaches its threshold.
+
+    Department: stays. Only if nothing decided, and the model is sure, the contact goes to `department`, which receives the
+                dangers that rules see: reception is closed at night.
+    Gives: the decision unchanged if a rule saw an immediate danger, if there is no output or it is below the threshold.
+    """
+    confidence = _confidence_in_danger(output)
+    if output is None or decision.urgency == "immediate" or confidence < output.threshold:
+        return decision
+    moved = department if department and confidence >= SURE and decision.rule == UNDECIDED else None
+    marked = replace(
+        decision,
+        urgency="high",
+        tags=(POSSIBLE_DANGER, *decision.tags)[:_MOST_TAGS],
+        model=f"{decision.model} {output.model}" if decision.model else output.model,
+        reason=explain_possible_danger(_TO_THOSE_WHO_HELP if moved else decision.reason),
+    )
+    if moved is None:
+        return marked
+    return replace(marked, department=moved, rule=MODEL, matched=(DANGER,), confidence=round(confidence, 2))
+
+
+def explain_possible_danger(reason: dict[str, str]) -> dict[str, str]:
+    """The reason for the agent, after the advice to read the message first."""
+    if reason.get("fr", "").startswith(_READ_FIRST["fr"]):
+        return reason
+    return {language: f"{_READ_FIRST.get(language, _READ_FIRST['en'])} {text}" for language, text in reason.items()}
+
+
+def _confidence_in_danger(output: ClassifierOutput | None) -> float:
+    predictions = output.predictions if output else ()
+    return max((each.confidence for each in predictions if each.department == DANGER), default=0.0)
