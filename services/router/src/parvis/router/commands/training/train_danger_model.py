@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from parvis.router.commands.training.cross_validation import ROUNDS
 from parvis.router.commands.training.examples import Example
 from parvis.router.commands.training.train_classifier import fit_linear_model
 from parvis.router.decide.classifier.linear_model import LinearModel
 from parvis.router.decide.classifier.text_features import Floats
-from parvis.router.decide.possible_danger import DANGER, HARMLESS, SURE
-
-_GATE_QUANTILE = 0.99  # of what the embeddings of dangers add to their odds
+from parvis.router.decide.possible_danger import DANGER, SURE
 
 
 @dataclass(frozen=True)
@@ -31,32 +30,22 @@ class DangerReport:
 def train_danger_model(
     examples: Sequence[Example], embeddings: Floats, *, false_alarms: float, embedder: str
 ) -> tuple[LinearModel, DangerReport]:
-    """Train on texts labelled DANGER or HARMLESS; at most this share of the harmless ones reaches the threshold.
-
-    Gate: a text is embedded only if an embedding as dangerous as any could lift it to the threshold.
-    """
+    """Train on texts labelled DANGER or HARMLESS; at most this share of the harmless ones reaches the threshold."""
     fit = fit_linear_model(examples, [], embeddings, embedder=embedder)
     danger = fit.model.labels.index(DANGER)
     probability, is_danger = fit.probability[:, danger], fit.truth == danger
     threshold = _round_up(float(np.quantile(probability[~is_danger], 1 - false_alarms)))
-    own = np.array([example.label == DANGER for example in examples])
-    lift = fit.model.score_embeddings(embeddings[own]) @ np.array([1, -1], dtype=np.float32)
-    gate = math.log(threshold / (1 - threshold)) - float(np.quantile(lift, _GATE_QUANTILE))
-    model = replace(fit.model, threshold=threshold, embedding_gate=round(gate, 2))
     report = DangerReport(
-        dangers=int(own.sum()),
-        harmless=int((~own).sum()),
+        dangers=int(is_danger.sum()) // ROUNDS,
+        harmless=int((~is_danger).sum()) // ROUNDS,
         threshold=threshold,
         recall=float((probability[is_danger] >= threshold).mean()),
         false_alarms=float((probability[~is_danger] >= threshold).mean()),
         sure_recall=float((probability[is_danger] >= SURE).mean()),
         sure_false_alarms=float((probability[~is_danger] >= SURE).mean()),
     )
-    return model, report
+    return replace(fit.model, threshold=threshold), report
 
 
 def _round_up(threshold: float) -> float:
     return min(0.99, math.ceil(threshold * 100) / 100)
-
-
-

@@ -1,7 +1,6 @@
 """Predicts label probabilities with one linear model on n-grams and an embedding. Pure; numpy only."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +24,6 @@ class LinearModel:
     Shape: B features of the training texts (`buckets`, ascending; `idf`), L labels, D = 384: `ngram_weights` (B, L),
            `embedding_weights` (D, L), `mean_embedding` (D,), `intercept` (L,). A feature outside `buckets` has no weight, and
            `unseen_idf` counts for the length of the row. The model decides if its confidence reaches `threshold`.
-           A text whose n-grams favour the first label by less than `embedding_gate` needs no embedding.
     """
 
     labels: tuple[str, ...]
@@ -38,31 +36,15 @@ class LinearModel:
     intercept: Floats
     threshold: float
     embedder: str
-    embedding_gate: float = -math.inf
 
     def predict_probabilities(self, texts: Sequence[str], embeddings: Floats) -> Floats:
         """Probabilities (n, L) for n texts and their embeddings (n, D); each row adds up to one."""
-        return softmax(self.score_ngrams(texts) + self.score_embeddings(embeddings))
-
-    def predict_gated(self, texts: Sequence[str], embed: Callable[[Sequence[str]], Floats]) -> Floats:
-        """The same, embedding only texts that pass the gate: the others' embeddings count for nothing."""
-        scores = self.score_ngrams(texts)
-        passing = np.flatnonzero(scores[:, 0] - scores[:, 1:].max(axis=1) >= self.embedding_gate)
-        if len(passing):
-            scores[passing] += self.score_embeddings(embed([texts[row] for row in passing]))
-        return softmax(scores)
-
-    def score_embeddings(self, embeddings: Floats) -> Floats:
-        return center_embeddings(embeddings, self.mean_embedding) @ self.embedding_weights
-
-    def score_ngrams(self, texts: Sequence[str]) -> Floats:
-        """The scores (n, L) of n-grams and intercept."""
+        scores = center_embeddings(embeddings, self.mean_embedding) @ self.embedding_weights + self.intercept
         idf = np.full(FEATURE_KINDS * BUCKETS, self.unseen_idf, dtype=np.float32)
         idf[self.buckets] = self.idf
-        scores = np.tile(self.intercept, (len(texts), 1))
         for row, text in enumerate(texts):
             scores[row] += self._score_ngrams(hash_ngrams(text).weigh(idf))
-        return scores
+        return softmax(scores)
 
     def _score_ngrams(self, text: HashedNgrams) -> Floats:
         at = np.minimum(np.searchsorted(self.buckets, text.buckets), len(self.buckets) - 1)

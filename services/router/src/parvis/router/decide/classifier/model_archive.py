@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 import struct
 import zipfile
 import zlib
@@ -27,12 +26,11 @@ class InvalidModel(Exception):
 
 @dataclass(frozen=True)
 class ModelHeader:
-    """A model's metadata: its labels, its decision threshold, the embedder it was trained with, and which texts are embedded."""
+    """A model's metadata: its labels, its decision threshold and the embedder it was trained with."""
 
     labels: tuple[str, ...]
     threshold: float
     embedder: str
-    embedding_gate: float = -math.inf
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def serialize_model(model: LinearModel) -> bytes:
         "unseen": model.unseen_idf,
         "embedder": model.embedder,
         "labels": model.labels,
-    } | ({"gate": model.embedding_gate} if math.isfinite(model.embedding_gate) else {})
+    }
     arrays: dict[str, NDArray[np.generic]] = {
         "head": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
         "slots": model.buckets.astype(np.int32),
@@ -100,7 +98,6 @@ def deserialize_model(content: bytes) -> LinearModel:
             intercept=arrays["constant"].astype(np.float32),
             threshold=header.threshold,
             embedder=header.embedder,
-            embedding_gate=header.embedding_gate,
         )
         if not _is_consistent(model):
             raise InvalidModel("the arrays of the model do not fit together")
@@ -131,8 +128,7 @@ def _parse_header(arrays: _Arrays) -> tuple[ModelHeader, float]:
     if header["format"] != FORMAT:
         raise InvalidModel(f"model format {header['format']!r}; this version reads format {FORMAT}: train again")
     labels = tuple(str(label) for label in header["labels"])
-    gate = float(header.get("gate", -math.inf))
-    return ModelHeader(labels, float(header["threshold"]), str(header["embedder"]), gate), float(header["unseen"])
+    return ModelHeader(labels, float(header["threshold"]), str(header["embedder"])), float(header["unseen"])
 
 
 def _is_consistent(model: LinearModel) -> bool:
