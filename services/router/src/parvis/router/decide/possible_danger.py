@@ -38,7 +38,7 @@ def mark_possible_danger(decision: Decision, output: ClassifierOutput | None, de
     Gives: the decision unchanged if a rule saw an immediate danger, if there is no output or it is below the threshold.
     """
     confidence = _confidence_in_danger(output)
-    if output is None or decision.urgency == "immediate" or confidence < output.threshold:
+    if output is None or decision.urgency == "immediate" or not output.threshold <= confidence <= 1:
         return decision
     marked = replace(
         decision,
