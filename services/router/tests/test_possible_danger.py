@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace as replace_field
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import pytest
 
 from parvis.common.contract.contact import TRIAGE, MachineSent
 from parvis.common.runtime.health import Health
+from parvis.common.testing import AN_INSTANT
 from parvis.common.town.loading import load_town_config
 from parvis.router.commands.train_danger import read_sentences
 from parvis.router.consume.classification import mark_possible_dangers
 from parvis.router.consume.contact_reading import IncomingContact
+from parvis.router.decide.assignment import AssignedContact, assign_contact
 from parvis.router.decide.classification import MODEL, ClassifierOutput, Prediction
 from parvis.router.decide.department import Decision, decide_department
+from parvis.router.decide.known_conversations import KnownConversations, WaitingContact
 from parvis.router.decide.possible_danger import (
     DANGER,
     HARMLESS,
@@ -30,6 +34,7 @@ from parvis.router.sandbox.danger_model import build_danger_recogniser, load_dan
 from parvis.router.sandbox.time_budget import TimeBudget
 
 from .makers import sms
+from .test_assignment import PLACING, a_message, two_open
 from .test_sandbox_classifier import running, until_awake
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
@@ -38,7 +43,7 @@ RULES = load_rules(EXAMPLE, TOWN_CONFIG)
 POLICE = "police-municipale"
 UNCLEAR = "Bonjour, j'aurais une question, merci de me rappeler."
 # No rule knows these words.
-UNSEEN = "le vieux d'en face est allongé sur son carrelage et il ne me parle plus du tout"
+UNSEEN = "mon petit frère est dans le coffre de la voiture et on n'a pas la clé"
 
 
 def decision_of(text: str = UNCLEAR) -> Decision:
@@ -77,7 +82,9 @@ def test_otherwise_it_stays_in_triage(confidence: float, department: str | None)
     assert (marked.department, marked.rule, marked.tags) == (TRIAGE, "default", (POSSIBLE_DANGER,))
 
 
-@pytest.mark.parametrize("output", [None, output_of(0.79), output_of(float("nan")), output_of(1.5), ClassifierOutput("m", 0.8, ())])
+@pytest.mark.parametrize(
+    "output", [None, output_of(0.79), output_of(float("nan")), output_of(1.5), ClassifierOutput("m", 0.8, ())]
+)
 def test_without_a_confident_output_nothing_changes(output: ClassifierOutput | None):
     assert mark_possible_danger(decision_of(), output, POLICE) == decision_of()
 
@@ -89,10 +96,25 @@ def test_a_hard_rule_is_never_changed_nor_the_model_asked():
 
 
 def test_machines_and_empty_texts_are_not_asked_about():
-    machine = sms(1, UNSEEN, machine=MachineSent(kind="vacation"))
+    machine = sms(1, UNSEEN, machine=MachineSent(reason="auto-submitted"))
     assert not may_hide_danger(machine, decision_of())
     assert not may_hide_danger(sms(1, " \n"), decision_of())
     assert may_hide_danger(sms(1, UNSEEN), decision_of(UNSEEN))
+
+
+def test_no_question_to_the_citizen_delays_a_possible_danger():
+    known = KnownConversations()
+    two_open(known)
+    contact = a_message("d", "et alors ?", minutes=2)
+    decision = decide_department(contact, RULES, TOWN_CONFIG)
+    (asked,) = assign_contact(contact, decision, deepcopy(known), PLACING, at=AN_INSTANT)
+    assert isinstance(asked, WaitingContact)
+    marked = mark_possible_danger(decision, output_of(0.9), POLICE)
+    (assigned,) = assign_contact(contact, marked, known, PLACING, at=AN_INSTANT)
+    assert isinstance(assigned, AssignedContact)
+    assert (assigned.opens, assigned.routing.department, assigned.routing.urgency) == (True, TRIAGE, "high")
+    assert assigned.routing.reason["en"].startswith("This message may speak of a danger: read it first. ")
+    assert assigned.routing.reason["fr"].startswith("Ce message pourrait parler d’un danger\u00a0: lisez-le d’abord. ")
 
 
 def test_the_department_of_dangers_is_that_of_the_hard_rules():

@@ -8,14 +8,14 @@ from parvis.router.decide.department import Decision
 
 DANGER, HARMLESS = "danger", "harmless"  # the labels of the model
 POSSIBLE_DANGER = "danger-possible"  # the tag, a word in French and in English
-SURE = 0.97  # 0.6 % of harmless look-alikes reach it
+SURE = 0.97  # cross-validated, 74 % of the dangers and 1 % of the harmless look-alikes reach it
 _MOST_TAGS = 12
 _READ_FIRST = {
-    "fr": "Ce message pourrait parler d’un danger : lisez-le d’abord.",
+    "fr": "Ce message pourrait parler d’un danger\u00a0: lisez-le d’abord.",
     "en": "This message may speak of a danger: read it first.",
 }
 _TO_THOSE_WHO_HELP = {
-    "fr": "Rien d’autre ne désigne un service ; il va à celui qui reçoit les dangers.",
+    "fr": "Rien d’autre ne désigne un service\u00a0; il va à celui qui reçoit les dangers.",
     "en": "Nothing else points to a department; it goes to the one that receives dangers.",
 }
 
