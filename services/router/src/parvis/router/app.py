@@ -47,6 +47,7 @@ from parvis.router.fetch.rules_watcher import POLL_INTERVAL_S, RulesWatcher
 from parvis.router.models.stored_rows import SCHEMA, TrainedModelRow
 from parvis.router.rules.rule_set import RuleSet
 from parvis.router.sandbox.classifier import Classifier, SandboxedClassifier
+from parvis.router.sandbox.danger_model import build_danger_recogniser
 from parvis.router.sandbox.protocol import embedder_version
 from parvis.router.settings import Settings
 from parvis.router.store.decisions import is_migrated
@@ -78,6 +79,7 @@ async def build() -> Service:
     calendar = TownCalendar(town_config.town)
     context = AssignmentContext(town_config, calendar, _windows(own), templates, town.hashing_key, _clarification(own))
     blobs, classifier = BlobStore(town.blobs_url), SandboxedClassifier(health)
+    danger_recogniser = build_danger_recogniser(health, is_enabled=own.danger_model)
     model = ActiveModelWatcher(
         read_active_row=lambda: _read_active_row(database),
         blobs=blobs,
@@ -94,6 +96,7 @@ async def build() -> Service:
         prefix=town.topic_prefix,
         blobs=blobs,
         classifier=classifier,
+        danger_recogniser=danger_recogniser,
         health=health,
         limit_s=own.contact_limit_s,
     ).build()
@@ -141,6 +144,7 @@ async def build() -> Service:
             run_every(POLL_INTERVAL_S, rules.poll),
             run_every(POLL_INTERVAL_S, model.poll),
             classifier.run,
+            danger_recogniser.run,
             *([exit_with_parent()] if own.worker else []),
         ],
         closing=[producer.stop, database.close],
@@ -158,6 +162,7 @@ class RouterParts:
     prefix: str
     blobs: BlobStore | None = None
     classifier: Classifier | None = None
+    danger_recogniser: Classifier | None = None
     health: Health = field(default_factory=Health)
     now: clock.Clock = clock.now
     limit_s: float = 10.0
@@ -177,6 +182,7 @@ class RouterParts:
             record_factory=records,
             waiting=WaitingContacts(self.database, assigner, publisher, self.health, self.limit_s, self.now),
             classifier=self.classifier,
+            danger_recogniser=self.danger_recogniser,
             limit_s=self.limit_s,
         )
 

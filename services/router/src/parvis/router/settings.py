@@ -65,6 +65,10 @@ class Settings(ServiceSettings):
         le=23,
         description="the day ends at this hour; if it is not after the beginning, the whole 24 hours count",
     )
+    danger_model: bool = Field(
+        default=True,
+        description="mark contacts in which no rule but the danger model sees a possible danger; costs a process of 110 MB",
+    )
     contact_limit_s: float = Field(
         default=10, gt=0, le=50, description="seconds; a contact that takes longer is parked and retried later"
     )

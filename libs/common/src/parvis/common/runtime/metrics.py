@@ -52,6 +52,11 @@ rules_refused = Gauge("parvis_rules_refused", "1 while the rules file on disk is
 guesses = Counter(
     "parvis_guesses", "texts that no rule decided, by the outcome of the classifier: sure, unsure or none", ["outcome"]
 )
+danger_assessments = Counter(
+    "parvis_danger_assessments",
+    "contacts in which no rule saw an immediate danger, by what the danger model sees: possible, none, or unasked for want of time",
+    ["outcome"],
+)
 sms_spooled = Gauge("parvis_sms_spooled", "messages on the fallback's disk that are not in the town yet")
 sms_spooled_oldest_seconds = Gauge(
     "parvis_sms_spooled_oldest_seconds", "how long the oldest of them has waited, in seconds"

@@ -9,8 +9,9 @@ from parvis.common.cli.subparsers import Commands
 
 def register(commands: Commands) -> None:
     command = commands.add_parser("router", help="train the classifier, evaluate it, activate it")
-    actions = command.add_subparsers(metavar="train|evaluate|models|activate|back|off", required=True)
+    actions = command.add_subparsers(metavar="train|train-danger|evaluate|models|activate|back|off", required=True)
     _add_train(actions)
+    _add_train_danger(actions)
     _add_evaluate(actions)
     _add_models(actions)
 
@@ -40,6 +41,22 @@ def _add_train(actions: Commands) -> None:
     training.add_argument("--trial", action="store_true", help="only report, store nothing; needs no database")
     training.add_argument("--no-cache", action="store_true", help="do not cache embeddings on disk")
     training.set_defaults(run=_train)
+
+
+def _add_train_danger(actions: Commands) -> None:
+    training = actions.add_parser(
+        "train-danger", help="train the model of possible dangers that the router's package carries"
+    )
+    training.add_argument("folder", type=Path, help="a folder with danger*.txt and harmless*.txt, one sentence a line")
+    training.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the model")
+    training.add_argument(
+        "--false-alarms",
+        type=float,
+        default=0.03,
+        metavar="SHARE",
+        help="the share of the harmless sentences, most of them look-alikes, that may be flagged (default: 0.03)",
+    )
+    training.set_defaults(run=_train_danger)
 
 
 def _add_evaluate(actions: Commands) -> None:
@@ -78,6 +95,12 @@ def _train(arguments: argparse.Namespace) -> int:
     from parvis.router.commands.train import train_model
 
     return train_model(arguments)
+
+
+def _train_danger(arguments: argparse.Namespace) -> int:
+    from parvis.router.commands.train_danger import train_danger
+
+    return train_danger(arguments)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

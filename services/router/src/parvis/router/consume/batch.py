@@ -13,7 +13,7 @@ from parvis.common.bus.producer import Producer
 from parvis.common.contract.errors import RowLocked, TopicMissing
 from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.common.storage.postgres import Database
-from parvis.router.consume.classification import classify_contacts
+from parvis.router.consume.classification import classify_contacts, mark_possible_dangers
 from parvis.router.consume.contact_assignment import ContactAssigner, Routings
 from parvis.router.consume.contact_reading import ContactReader, IncomingContact
 from parvis.router.consume.department_requests import RequestDecider, requests_of
@@ -63,6 +63,7 @@ class BatchRouter:
     record_factory: RecordFactory
     waiting: WaitingContacts
     classifier: Classifier | None = None
+    danger_recogniser: Classifier | None = None
     limit_s: float = 10.0
 
     async def handle(self, items: Sequence[DecodedRecord]) -> None:
@@ -104,7 +105,9 @@ class BatchRouter:
         return records
 
     async def _store_contacts(self, read: Sequence[IncomingContact]) -> Sequence[Record]:
-        incoming = await classify_contacts(read, self.classifier, self.reader.town_config)
+        classified = await classify_contacts(read, self.classifier, self.reader.town_config)
+        department = self.reader.rules().danger_department
+        incoming = await mark_possible_dangers(classified, self.danger_recogniser, department)
         routings = await self._route_within_limit(incoming)
         if routings.keys() != {contact.key for contact in incoming}:
             self.waiting.wake()  # a contact waits now, or an answer released waiting contacts

@@ -1,12 +1,14 @@
-"""Asks the classifier about the contacts of a batch that no rule decided."""
+"""Asks the classifiers about a batch: the department where no rule decided, and possible dangers that no rule saw."""
 
 from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from parvis.common.runtime import metrics
 from parvis.common.town.models import TownConfig
 from parvis.router.consume.contact_reading import IncomingContact
 from parvis.router.decide.classification import apply_prediction, is_classifiable, text_to_classify
+from parvis.router.decide.possible_danger import is_possible_danger, mark_possible_danger, may_hide_danger
 from parvis.router.sandbox.classifier import Classifier
 
 
@@ -29,3 +31,25 @@ async def classify_contacts(
     for (number, contact), output in zip(undecided.items(), outputs, strict=True):
         classified[number] = replace(contact, decision=apply_prediction(contact.decision, output, town_config))
     return classified
+
+
+async def mark_possible_dangers(
+    incoming: Sequence[IncomingContact], recogniser: Classifier | None, department: str | None
+) -> Sequence[IncomingContact]:
+    """The contacts; those in which only the model sees a danger are marked. `department`: receives the dangers that rules see.
+
+    Needs: no open transaction, because the model may take half a second.
+    """
+    if recogniser is None or not recogniser.is_available:
+        return incoming
+    asked = [number for number, each in enumerate(incoming) if may_hide_danger(each.contact, each.decision)]
+    if not asked:
+        return incoming
+    outputs = await recogniser.classify([text_to_classify(incoming[number].contact) for number in asked])
+    marked = list(incoming)
+    for number, output in zip(asked, outputs, strict=True):
+        decision = mark_possible_danger(incoming[number].decision, output, department)
+        marked[number] = replace(incoming[number], decision=decision)
+        outcome = "unasked" if output is None else "possible" if is_possible_danger(decision) else "none"
+        metrics.danger_assessments.labels(outcome).inc()
+    return marked

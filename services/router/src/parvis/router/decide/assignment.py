@@ -32,6 +32,7 @@ from parvis.router.decide.find_conversation import (
     is_danger,
 )
 from parvis.router.decide.known_conversations import KnownConversations, WaitingContact, waiting_key
+from parvis.router.decide.possible_danger import is_possible_danger
 from parvis.router.decide.routing import build_routing, step_of
 from parvis.router.decide.thanks import asks_nothing
 from parvis.router.decide.thread_keys import ThreadKeys, thread_keys_of
@@ -90,7 +91,7 @@ class _Assigner:
     def assign(self, contact: ContactReceived, decision: Decision) -> list[AssignedContact | WaitingContact]:
         key = waiting_key(contact)
         queue = self.known.waiting.get(key) if key else None
-        if key and queue and not is_danger(decision):
+        if key and queue and not is_danger(decision) and not is_possible_danger(decision):
             meant = self._meant(contact, queue[0])
             if meant is not None:
                 return [*self._assign_answered(self.known.take_queue(key), contact, decision, meant)]
@@ -147,7 +148,7 @@ class _Assigner:
         keys = thread_keys_of(contact, self.context.thread_key_secret)
         match = find_conversation(contact, decision, keys, self.known, self.context.windows)
         key = waiting_key(contact)
-        if match.candidates and key:
+        if match.candidates and key and not is_possible_danger(decision):
             waiting = self._ask(contact, decision, match.candidates[:MOST_CHOICES])
             self.known.add_question(key, waiting, self.at)
             return waiting

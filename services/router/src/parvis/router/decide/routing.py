@@ -10,6 +10,7 @@ from parvis.common.contract.routing.decisions import Candidate, Routing, Suggest
 from parvis.router.decide import fast_models
 from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.department import Decision
+from parvis.router.decide.possible_danger import advise_reading_first, is_possible_danger
 from parvis.router.decide.thanks import is_only_thanks
 from parvis.router.models.stored_rows import Conversation
 
@@ -78,7 +79,7 @@ def build_routing(
         matched=decision.matched,
         confidence=decision.confidence,
         runners_up=decision.runners_up,
-        reason=decision.reason,
+        reason=advise_reading_first(decision.reason) if is_possible_danger(decision) else decision.reason,
         urgency=decision.urgency,
         tags=decision.tags,
         suggestion=suggestion,

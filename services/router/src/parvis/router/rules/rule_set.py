@@ -54,6 +54,12 @@ class RuleSet:
     used_facts: frozenset[str] = frozenset()  # names of the facts that at least one rule asks for
     decision_cache: FactsCache = field(default_factory=FactsCache, repr=False, compare=False)
 
+    @property
+    def danger_department(self) -> str | None:
+        """The department that the first hard rule for immediate dangers names."""
+        rules = (compiled.rule for compiled in self._ranked)
+        return next((rule.then.department for rule in rules if rule.hard and rule.then.urgency == "immediate"), None)
+
     def match(self, facts: Facts) -> list[RuleMatch]:
         """All matching rules, the deciding one first. Never raises, whatever the text."""
         candidates = set(self._always)

@@ -3,7 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Protocol
+
+from prometheus_client import Counter
 
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime import metrics
@@ -24,6 +28,7 @@ from parvis.router.sandbox.protocol import (
     UNKNOWN_MODEL,
     decode_predictions,
 )
+from parvis.router.sandbox.time_budget import TimeBudget
 
 log = logger()
 
@@ -32,7 +37,19 @@ _TEXTS_PER_JOB = 4  # about 0.3 s of work: results that arrive before the time l
 _PAUSE_S = 15.0  # pause after a batch in which no text was classified
 _LIMITS = ResourceLimits(memory_bytes=1024**3, cpu_s=20, wall_s=20.0)
 _WORKER_MODULE = "parvis.router.sandbox.classifier_worker"
-_NOTE = "classifier"
+
+
+@dataclass(frozen=True)
+class ClassifierTask:
+    """What a classifier is for. `note`: its name on /ready; `unanswered`: what became of a text without an output."""
+
+    note: str
+    unanswered: str
+    outcomes: Counter | None = None
+
+
+DEPARTMENTS = ClassifierTask("classifier", "went to triage unclassified", metrics.guesses)
+DANGERS = ClassifierTask("danger model", "were not searched for dangers")
 
 
 class Classifier(Protocol):
@@ -52,9 +69,15 @@ class SandboxedClassifier:
     """
 
     def __init__(
-        self, health: Health, *, limit_s: float = BATCH_LIMIT_S, clock: Callable[[], float] = time.monotonic
+        self,
+        health: Health,
+        *,
+        task: ClassifierTask = DEPARTMENTS,
+        limit_s: float = BATCH_LIMIT_S,
+        budget: TimeBudget | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._health, self._limit_s, self._clock = health, limit_s, clock
+        self._health, self._task, self._limit_s, self._budget, self._clock = health, task, limit_s, budget, clock
         self._model: LoadedModel | None = None
         self._previous: LoadedModel | None = None
         self._pool: SandboxPool | None = None
@@ -77,7 +100,7 @@ class SandboxedClassifier:
         """Classify with this model from now on; None stops classifying. If the worker cannot read it, the previous model stays."""
         self._previous = self._model if model else None
         self._model, self._paused_until = model, 0.0
-        self._health.notes.pop(_NOTE, None)
+        self._health.notes.pop(self._task.note, None)
         self._changed.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -109,7 +132,10 @@ class SandboxedClassifier:
         try:
             async with asyncio.timeout(self._limit_s):
                 for start in range(0, len(texts), _TEXTS_PER_JOB):
-                    outputs += await classify_job(pool, model, texts[start : start + _TEXTS_PER_JOB])
+                    with self._budget.spending() if self._budget else nullcontext(True) as has_time:
+                        if not has_time:
+                            break
+                        outputs += await classify_job(pool, model, texts[start : start + _TEXTS_PER_JOB])
         except TimeoutError:
             self._report_timeout(len(texts) - len(outputs), is_all=not outputs)
         except Unavailable as error:
@@ -117,21 +143,22 @@ class SandboxedClassifier:
         except InvalidModel as error:
             self._reject(model, str(error))
         else:
-            self._health.notes.pop(_NOTE, None)
-        _count_outcomes(outputs, missing=len(texts) - len(outputs))
+            self._health.notes.pop(self._task.note, None)
+        if self._task.outcomes:
+            _count_outcomes(self._task.outcomes, outputs, missing=len(texts) - len(outputs))
         return outputs + [None] * (len(texts) - len(outputs))
 
     def _report_timeout(self, count: int, *, is_all: bool) -> None:
-        reason = f"{count} texts of a batch went to triage unclassified: the time limit of {self._limit_s:g} s was over"
+        reason = f"{count} texts of a batch {self._task.unanswered}: the time limit of {self._limit_s:g} s was over"
         if is_all:
             self._pause(reason)
         else:
-            self._health.add_note(_NOTE, reason)
+            self._health.add_note(self._task.note, reason)
             log.warning("classification.timed_out", count=count, limit_s=self._limit_s)
 
     def _pause(self, reason: str) -> None:
         self._paused_until = self._clock() + _PAUSE_S
-        self._health.add_note(_NOTE, reason)
+        self._health.add_note(self._task.note, reason)
         log.warning("classifier.paused", reason=reason, wait_s=_PAUSE_S)
 
     def _reject(self, model: LoadedModel, reason: str) -> None:
@@ -169,9 +196,9 @@ def _parse_result(model: LoadedModel, result: SandboxResult, count: int) -> list
     return [*outputs, *[None] * (count - len(outputs))]
 
 
-def _count_outcomes(outputs: Sequence[ClassifierOutput | None], *, missing: int) -> None:
+def _count_outcomes(counter: Counter, outputs: Sequence[ClassifierOutput | None], *, missing: int) -> None:
     given = [output for output in outputs if output is not None]
     sure = sum(bool(each.predictions) and each.predictions[0].confidence >= each.threshold for each in given)
-    metrics.guesses.labels("sure").inc(sure)
-    metrics.guesses.labels("unsure").inc(len(given) - sure)
-    metrics.guesses.labels("none").inc(missing + len(outputs) - len(given))
+    counter.labels("sure").inc(sure)
+    counter.labels("unsure").inc(len(given) - sure)
+    counter.labels("none").inc(missing + len(outputs) - len(given))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from parvis.router.commands.training.linear_ensemble import (
     merge_to_linear_map,
 )
 from parvis.router.commands.training.metrics import (
+    UNREACHABLE_THRESHOLD,
     ClassificationMetrics,
     OperatingPoint,
     compute_metrics,
@@ -75,6 +76,27 @@ def train_classifier(
 
     Needs: embeddings (n, D) of the examples, then of the descriptions; at most MAX_EXAMPLES.
     """
+    fit = fit_linear_model(examples, label_descriptions, embeddings, embedder=embedder)
+    operating_point = find_operating_point(precision, fit.probability, fit.truth)
+    per_label = tuple(_label_metrics(fit.model.labels, fit.probability, fit.truth))
+    metrics = compute_metrics(fit.probability, fit.truth)
+    model = replace(fit.model, threshold=operating_point.threshold)
+    return model, TrainingReport(len(examples), metrics, operating_point, precision, per_label)
+
+
+@dataclass(frozen=True)
+class CrossValidatedModel:
+    """A model without a threshold; and for each round and text, predicted by models that were not trained on it: probabilities and truth."""
+
+    model: LinearModel
+    probability: Floats
+    truth: Ints
+
+
+def fit_linear_model(
+    examples: Sequence[Example], label_descriptions: Sequence[Example], embeddings: Floats, *, embedder: str
+) -> CrossValidatedModel:
+    """Cross-validate, calibrate and fit; the arguments are those of `train_classifier`."""
     every, count = [*examples, *label_descriptions], len(examples)
     labels = tuple(sorted({example.label for example in every}))
     texts = [hash_ngrams(example.text) for example in every]
@@ -84,8 +106,6 @@ def train_classifier(
     training_set = build_training_set(weighted, center_embeddings(embeddings, mean), classes, len(labels))
     weights = choose_weights(count, len(labels))
     temperature, probability = cross_validate(training_set, count, weights)
-    truth = np.tile(classes[:count], ROUNDS)
-    operating_point = find_operating_point(precision, probability, truth)
     fitted = fit_ensemble(training_set, np.arange(len(every)))
     buckets, ngram_weights, embedding_weights, intercept = merge_to_linear_map(training_set, fitted, weights)
     model = LinearModel(
@@ -97,11 +117,10 @@ def train_classifier(
         mean_embedding=mean.astype(np.float32),
         embedding_weights=embedding_weights / np.float32(temperature),
         intercept=intercept / np.float32(temperature),
-        threshold=operating_point.threshold,
+        threshold=UNREACHABLE_THRESHOLD,
         embedder=embedder,
     )
-    per_label = tuple(_label_metrics(labels, probability, truth))
-    return model, TrainingReport(count, compute_metrics(probability, truth), operating_point, precision, per_label)
+    return CrossValidatedModel(model, probability, np.tile(classes[:count], ROUNDS))
 
 
 def _label_metrics(labels: Sequence[str], probability: Floats, truth: Ints) -> Iterator[LabelMetrics]:
