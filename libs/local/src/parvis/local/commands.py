@@ -27,14 +27,14 @@ def register(commands: Commands) -> None:
         nargs="*",
         help="start only these services; without a name, only Kafka and PostgreSQL",
     )
-    up.set_defaults(run=_up)
+    up.set_defaults(run=_up, starts_town=True)
     demo = commands.add_parser(
         "demo", help="start the stack and the simulators, and let five citizens write to the town"
     )
     demo.add_argument("--once", action="store_true", help="stop when the replies are delivered; exit 1 if one was not")
-    demo.set_defaults(run=_demo)
+    demo.set_defaults(run=_demo, starts_town=True)
     doctor = commands.add_parser("doctor", help="check whether this machine can run the stack; exit 1 if it cannot")
-    doctor.set_defaults(run=_doctor)
+    doctor.set_defaults(run=_doctor, starts_town=True)
 
 
 def _up(arguments: argparse.Namespace) -> int:

@@ -76,7 +76,8 @@ class StackPlan:
         parts = {name: {"pid": pids[name], **self.ports_of(name)} for name in names}
         kafka, database = self.environment["PARVIS_KAFKA_BOOTSTRAP"], self.environment["PARVIS_DATABASE_URL"]
         outside = {"outside": parts.pop("outside")} if self.outside else {}
-        return {"services": parts, "kafka": kafka, "database": database, **outside}
+        settings = {name: value for name, value in self.environment.items() if name.startswith("PARVIS_")}
+        return {"services": parts, "kafka": kafka, "database": database, **outside, "settings": settings}
 
     @property
     def ports_to_open(self) -> dict[str, int]:
