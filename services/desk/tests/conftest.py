@@ -41,6 +41,8 @@ TABLES = [
     "transfer",
     "act",
     "counter_contact",
+    "caller",
+    "incoming_call",
     "draft",
     "outbox",
 ]

@@ -58,5 +58,5 @@ def test_a_file_that_others_may_write_to_is_not_believed(var: Path):
 def test_a_damaged_file_is_a_sentence(var: Path):
     (var / "up.json").write_text("{")
 
-    with pytest.raises(Misconfigured, match="up.json"):
+    with pytest.raises(Misconfigured, match=r"up\.json"):
         use_running_town({"PARVIS_VAR": str(var)})

@@ -24,6 +24,7 @@ from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
 from parvis.desk.api.build_api import application
 from parvis.desk.api.dependencies import ApiDependencies
+from parvis.desk.api.telephone_hook import telephone_hook
 from parvis.desk.consume.case_projection import EVENT_TYPES, CaseProjection
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, MissingFile, UnscannedFile
 from parvis.desk.pages.case_page import damaged_case_handler
@@ -35,6 +36,8 @@ from parvis.desk.schema import case_tables
 from parvis.desk.schema.case_tables import SCHEMA
 from parvis.desk.settings import Settings
 from parvis.desk.store import case_queries, case_transactions, counter_contacts
+from parvis.desk.store.caller_lookup import index_earlier_callers
+from parvis.desk.store.incoming_calls import purge_calls
 from parvis.desk.store.reply_drafts import purge_drafts
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSessions
@@ -43,6 +46,7 @@ from parvis.web.pages import PageRenderer
 
 NAME = "desk"
 _PURGE_EVERY_S = 3600.0
+_INDEX_EVERY_S = 86400.0
 # DNS rebinding: another site must not reach the desk through a host name of its own that resolves to this machine.
 _HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
@@ -70,6 +74,7 @@ async def build() -> Service:
         claim_checks=ClaimCheckFetcher(blobs, AntivirusScanner(town.clamav)),
         page_previews=page_previews,
         sessions=AgentSessions(town.signing_key, timedelta(hours=settings.session_hours)),
+        public_url=town.public_url,
     )
     consumer = Consumer(
         Subscription.from_settings(town, service=NAME, topics=_topics(town_config), types=EVENT_TYPES),
@@ -91,6 +96,8 @@ async def build() -> Service:
             watch,
             run_every(_PURGE_EVERY_S, outbox.purge),
             run_every(_PURGE_EVERY_S, lambda: purge_drafts(database)),
+            run_every(_PURGE_EVERY_S / 6, lambda: purge_calls(database)),
+            run_every(_INDEX_EVERY_S, lambda: index_earlier_callers(database)),
             outbox.relay,
             consumer.run,
             consumer.watch,
@@ -108,6 +115,12 @@ def _pages_and_api(dependencies: DeskDependencies, settings: Settings) -> FastAP
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
     install_pages(app, dependencies.pages)
     app.include_router(routes(dependencies))
+    app.mount(
+        "/telephone",
+        telephone_hook(
+            dependencies.cases.database, dependencies.town_config, settings.telephone_token, dependencies.pages
+        ),
+    )
     app.mount(
         "/api/v1",
         application(

@@ -23,6 +23,10 @@ class Settings(ServiceSettings):
     api_token: SecretStr | None = Field(
         default=None, description="bearer token of the API, for development; without one every call is answered 401"
     )
+    telephone_token: SecretStr | None = Field(
+        default=None,
+        description="bearer token with which the telephone system reports incoming calls; without one every report is answered 401",
+    )
     session_hours: int = Field(default=12, ge=1, le=24, description="hours until an agent has to log in again")
 
     @field_validator("host")
@@ -32,7 +36,7 @@ class Settings(ServiceSettings):
             raise ValueError("the desk has a development login only and listens on loopback alone: 127.0.0.1 or ::1")
         return host
 
-    @field_validator("api_token")
+    @field_validator("api_token", "telephone_token")
     @classmethod
     def _long_enough(cls, token: SecretStr | None) -> SecretStr | None:
         if token is not None and 0 < len(token.get_secret_value()) < 16:

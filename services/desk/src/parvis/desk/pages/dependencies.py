@@ -45,6 +45,7 @@ class DeskDependencies:
     page_previews: PagePreviews
     sessions: AgentSessions
     clock: Clock = now
+    public_url: str = ""  # of the town's pages, for the code on a receipt
 
     def require_session(self, request: Request) -> AgentSession:
         """The session of the agent.

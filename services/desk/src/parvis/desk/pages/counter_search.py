@@ -1,0 +1,65 @@
+"""Finds who is at the counter or on the telephone, while the agent types or by the number that calls."""
+
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from parvis.common.contract.contact import TRIAGE
+from parvis.common.contract.errors import Unavailable
+from parvis.desk.decide.caller_terms import TypedCaller, read_caller
+from parvis.desk.models.case import Case
+from parvis.desk.pages.dependencies import DeskDependencies
+from parvis.desk.store.caller_lookup import find_cases_of_caller
+from parvis.desk.store.incoming_calls import IncomingCall, read_latest_calls
+from parvis.desk.verify.agent_sessions import AgentSession
+
+
+@dataclass(frozen=True)
+class FoundCaller:
+    """What was typed, and the cases of whom it may be. `channel` is `phone` for a number that called."""
+
+    typed: TypedCaller = field(default_factory=TypedCaller)
+    cases: tuple[Case, ...] = ()
+    calls: tuple[IncomingCall, ...] = ()
+    channel: str = ""
+    is_unavailable: bool = False
+
+
+def routes(dependencies: DeskDependencies) -> APIRouter:
+    """The parts of the counter page that its script replaces; without a script the page has them as well."""
+    router = APIRouter()
+
+    @router.get("/counter/people")
+    async def show_people(request: Request) -> Response:
+        session = dependencies.require_session(request)
+        found = await search_callers(dependencies, request, session)
+        return dependencies.render_page(request, "counter_people.html", session, found=found, focus="")
+
+    @router.get("/counter/calls")
+    async def show_calls(request: Request) -> Response:
+        session = dependencies.require_session(request)
+        found = await search_callers(dependencies, request, session)
+        return dependencies.render_page(request, "counter_calls.html", session, found=found)
+
+    _ = show_people, show_calls
+    return router
+
+
+async def search_callers(dependencies: DeskDependencies, request: Request, session: AgentSession) -> FoundCaller:
+    """The cases of who is meant by `q`, or calls from `tel`; those of the agent's department.
+
+    Reception finds the cases of all departments, once a number, an address or a reference says whose they are.
+    """
+    tel = request.query_params.get("tel", "").removeprefix("tel:")
+    channel = "phone" if tel or request.query_params.get("channel") == "phone" else ""
+    typed = read_caller(tel or request.query_params.get("q", ""))
+    own = session.agent.department
+    department = None if own == TRIAGE and typed.is_identified else own
+    try:
+        async with dependencies.cases.database.transaction() as connection:
+            cases = await find_cases_of_caller(connection, typed, department)
+            calls = await read_latest_calls(connection, own, dependencies.clock())
+    except Unavailable:  # what is said can be noted even so
+        return FoundCaller(typed, channel=channel, is_unavailable=True)
+    return FoundCaller(typed, tuple(cases), tuple(calls), channel)
