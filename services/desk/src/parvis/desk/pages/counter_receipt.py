@@ -30,8 +30,8 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
             case = await read_linked_case(connection, known) if known else None
         department = case.department if case else receipt.to_department
         shown = dependencies.town_config.departments.get(department or "")
-        asked = request.query_params.get("paper") or request.cookies.get(_PAPER_COOKIE, "")
-        paper = asked if asked in PAPERS else PAPERS[0]
+        asked = (request.query_params.get("paper"), request.cookies.get(_PAPER_COOKIE))
+        paper = next((name for name in asked if name in PAPERS), PAPERS[0])
         page = dependencies.render_page(
             request, "written_down.html", session, receipt=receipt, department=shown if department != TRIAGE else None,
             due_at=case.answer_due_at if case else NO_DATE, no_date=NO_DATE, papers=PAPERS, paper=paper,
