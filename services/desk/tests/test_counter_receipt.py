@@ -40,7 +40,8 @@ async def test_a_receipt_says_what_was_noted_and_where_to_ask(
     ):
         assert shown in slip
     assert "Par courrier" in slip
-    assert "<svg" in slip and 'class="code"' in slip
+    assert "<svg" in slip
+    assert 'class="code"' in slip
     assert "Dominique" not in slip
     assert "style=" not in slip
     assert re.search(r'<button type="button" id="print"[^>]* autofocus', page)

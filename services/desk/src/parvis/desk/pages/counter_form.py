@@ -48,10 +48,10 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         session = dependencies.require_session(request)
         found = await search_callers(dependencies, request, session)
         conversation = request.query_params.get("conversation", "")
-        known = await _known_person(dependencies, session, conversation)
-        typed = _typed_by_caller(found) | known
-        typed |= {"conversation": conversation, "reference": request.query_params.get("reference", "")}
         is_new = bool(request.query_params.get("new"))
+        known_from = conversation or (found.only_person_of if is_new else "")
+        typed = _typed_by_caller(found) | await _known_person(dependencies, session, known_from)
+        typed |= {"conversation": conversation, "reference": request.query_params.get("reference", "")}
         return _page(
             dependencies, request, session, typed=typed, found=found, focus=_focus(found, typed, is_new=is_new)
         )
@@ -94,7 +94,12 @@ async def _submit(
 def _typed_by_caller(found: FoundCaller) -> dict[str, str]:
     """The fields of the form that what was typed for the search fills."""
     typed = found.typed
-    filled = {"name": typed.name, "phone": group_digits(typed.phone), "email": typed.email, "channel": found.channel}
+    filled = {
+        "name": "" if found.cases else typed.name,
+        "phone": group_digits(typed.phone),
+        "email": typed.email,
+        "channel": found.channel,
+    }
     return {name: value for name, value in filled.items() if value}
 
 
@@ -106,7 +111,7 @@ def _focus(found: FoundCaller, typed: Mapping[str, str], *, is_new: bool) -> str
         return "who"
     if found.cases and not is_new:
         return "people"
-    return "phone" if typed.get("name") else "name"
+    return "text" if typed.get("name") and typed.get("phone") else "phone" if typed.get("name") else "name"
 
 
 async def _known_person(dependencies: DeskDependencies, session: AgentSession, typed: str) -> Mapping[str, str]:

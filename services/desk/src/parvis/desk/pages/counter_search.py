@@ -25,6 +25,12 @@ class FoundCaller:
     channel: str = ""
     is_unavailable: bool = False
 
+    @property
+    def only_person_of(self) -> str:
+        """The conversation of a case of the one person who was found; empty if there are several."""
+        is_one = len({case.citizen for case in self.cases}) == 1
+        return self.cases[0].conversation_id if is_one else ""
+
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
     """The parts of the counter page that its script replaces; without a script the page has them as well."""

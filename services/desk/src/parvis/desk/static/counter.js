@@ -21,9 +21,12 @@
   }
   if (field) {
     field.addEventListener('input', () => { clearTimeout(waiting); waiting = setTimeout(search, 150); });
-    field.form.addEventListener('submit', (event) => {
-      const first = links()[0];
-      if (first && field.value.trim() === shown) { event.preventDefault(); first.click(); }
+    field.form.addEventListener('submit', async (event) => {
+      event.preventDefault();
+      clearTimeout(waiting);
+      await search();
+      if (links().length && field.value.trim() === shown) links()[0].click();
+      else field.form.submit();
     });
     field.closest('.who').addEventListener('keydown', (event) => {
       const all = links(), at = all.indexOf(document.activeElement);
