@@ -1,7 +1,7 @@
 """Tests the ten cases that the demo leaves on the desk, and what it says at its end."""
 
 import asyncio
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -39,7 +39,7 @@ def test_they_came_by_every_channel(cases: list[dict[str, Any]]):
 
 
 def test_one_is_late_one_a_danger_and_one_answer_came_back(cases: list[dict[str, Any]]):
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
 
     assert [case["department"] for case in cases if "danger" in case["tags"]] == ["police-municipale"]
     assert any(case["undelivered"] for case in cases)

@@ -50,7 +50,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         conversation = request.query_params.get("conversation", "")
         is_new = bool(request.query_params.get("new"))
         known_from = conversation or (found.only_person_of if is_new else "")
-        typed = _typed_by_caller(found) | await _known_person(dependencies, session, known_from)
+        typed = _typed_by_caller(found) | dict(await _known_person(dependencies, session, known_from))
         typed |= {"conversation": conversation, "reference": request.query_params.get("reference", "")}
         return _page(
             dependencies, request, session, typed=typed, found=found, focus=_focus(found, typed, is_new=is_new)
