@@ -1,4 +1,4 @@
-"""Tests that each loop of a service over stored or fetched items is named with the test of a poisoned item."""
+"""Tests that each loop, repeated step and handler over stored or fetched items is named with the test of a poisoned item."""
 
 import ast
 import tomllib
@@ -9,27 +9,53 @@ from tests.house.tree import ROOT, python_files
 REGISTRY = tomllib.loads((ROOT / "tests" / "house" / "loops.toml").read_text())
 
 
-def loops_until_stopped() -> set[str]:
-    """`package/module.py:function` of every function with a `while` that ends when the service stops."""
+def loops_over_items() -> set[str]:
+    """`package/module.py:name` of every function with a loop over stored or fetched items, and of every step and handler.
+
+    A loop is a `while` that ends when the service stops, `while True` or `async for`; a step is what `run_every` or `repeat` is
+    given, a handler what a consumer is given as `handle`.
+    """
     found = set[str]()
     for path in python_files():
         if "/src/parvis/" not in str(path) or path.is_relative_to(ROOT / "libs" / "local"):
             continue
         module = str(path).partition("/src/parvis/")[2]
-        for function in ast.walk(ast.parse(path.read_text())):
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and _stops(function):
-                found.add(f"{module}:{function.name}")
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _loops(node):
+                found.add(f"{module}:{node.name}")
+            if isinstance(node, ast.Call):
+                found |= {f"{module}:{_last_name(step)}" for step in _steps(node)}
     return found
 
 
-def _stops(function: ast.AST) -> bool:
-    return any(isinstance(node, ast.While) and "stopping" in ast.unparse(node.test) for node in ast.walk(function))
+def _loops(function: ast.AST) -> bool:
+    return any(
+        (isinstance(node, ast.While) and ("stopping" in ast.unparse(node.test) or ast.unparse(node.test) == "True"))
+        or isinstance(node, ast.AsyncFor)
+        or (isinstance(node, ast.comprehension) and node.is_async)
+        for node in ast.walk(function)
+    )
+
+
+def _steps(call: ast.Call) -> list[ast.expr]:
+    """The functions that this call runs again and again."""
+    handlers = [keyword.value for keyword in call.keywords if keyword.arg == "handle"]
+    repeats = isinstance(call.func, ast.Name) and call.func.id in ("run_every", "repeat")
+    return [*handlers, *(call.args[1:2] if repeats else ())]
+
+
+def _last_name(step: ast.expr) -> str:
+    """`purge` of `outbox.purge`, `sweep` of `partial(sweep, database)`."""
+    if isinstance(step, ast.Call) and step.args:
+        return _last_name(step.args[0])
+    return ast.unparse(step).rpartition(".")[2]
 
 
 def test_every_loop_is_registered_and_no_other():
     registered = REGISTRY["poisoned_item"].keys() | REGISTRY["no_items"].keys()
 
-    assert loops_until_stopped() ^ registered == set()
+    assert loops_over_items() ^ registered == set()
 
 
 def test_the_test_of_each_poisoned_item_exists():

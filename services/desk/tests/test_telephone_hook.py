@@ -29,7 +29,9 @@ CALL = {"number": "06 39 98 00 01", "department": "voirie", "call_id": "pbx-17"}
 async def telephones(database: Database, town_config: TownConfig) -> AsyncGenerator[httpx.AsyncClient]:
     folder = Path(str(parvis.desk.__file__)).parent
     pages = PageRenderer(town_config.town, folder=folder, theme=folder / "none.css")
-    app: FastAPI = telephone_hook(database, town_config, SecretStr("a telephone's token for tests"), pages)
+    app: FastAPI = telephone_hook(
+        database, town_config, pages, token=SecretStr("a telephone's token for tests"), desk_url="https://desk.example"
+    )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8130") as http:
         yield http
@@ -41,7 +43,7 @@ async def test_a_call_appears_once_on_the_screen_of_its_department(
     for _ in range(2):
         answer = await telephones.post("/calls", json=CALL, headers=TOKEN)
         assert answer.status_code == 201
-        assert answer.json() == {"url": "http://127.0.0.1:8130/counter?tel=%2B33639980001"}
+        assert answer.json() == {"url": "https://desk.example/counter?tel=%2B33639980001"}
 
     for path in ("/counter", "/counter/calls"):
         page = (await agent.get(path)).text

@@ -1,6 +1,9 @@
 """Facts about operators' commands beside a running town: whose settings they take."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ SETTINGS = {"PARVIS_DATABASE_URL": "postgresql+asyncpg://town@127.0.0.1/parvis",
 
 @pytest.fixture
 def var(tmp_path: Path) -> Path:
-    _write(tmp_path, {"kafka": "127.0.0.1:19092", "settings": SETTINGS})
+    _write(tmp_path, {"supervisor": {"pid": os.getpid()}, "settings": SETTINGS})
     return tmp_path
 
 
@@ -60,3 +63,14 @@ def test_a_damaged_file_is_a_sentence(var: Path):
 
     with pytest.raises(Misconfigured, match=r"up\.json"):
         use_running_town({"PARVIS_VAR": str(var)})
+
+
+def test_a_file_that_a_killed_town_left_is_not_believed(tmp_path: Path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    _write(tmp_path, {"supervisor": {"pid": ended.pid}, "settings": SETTINGS})
+    environment = {"PARVIS_VAR": str(tmp_path)}
+
+    use_running_town(environment)
+
+    assert environment == {"PARVIS_VAR": str(tmp_path)}

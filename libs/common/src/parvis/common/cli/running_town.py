@@ -24,8 +24,9 @@ def use_running_town(environment: MutableMapping[str, str] = os.environ) -> None
     if not _is_ours(file):
         return
     try:
-        settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")).get("settings", {})
-    except (OSError, ValueError, AttributeError) as error:
+        up: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        settings: dict[str, Any] = up.get("settings", {}) if _runs(up["supervisor"]["pid"]) else {}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise Misconfigured("cannot be read", file=file, mend="stop `parvis up`, and start it again") from error
     for name, value in settings.items():
         environment.setdefault(name, str(value))
@@ -38,3 +39,12 @@ def _is_ours(file: Path) -> bool:
     except OSError:
         return False
     return status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def _runs(pid: int) -> bool:
+    """Whether the town's supervisor runs: after `kill -9` its file is left over."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -15,7 +15,7 @@ from parvis.common.runtime.http_body import LimitBody
 from parvis.common.storage.postgres import Database
 from parvis.common.town.models import TownConfig
 from parvis.desk.store.incoming_calls import IncomingCall, record_call
-from parvis.desk.verify.agent_sessions import has_bearer_token
+from parvis.desk.verify.agent_sessions import bearer_token, is_same_token
 from parvis.web.error_pages import install_error_pages
 from parvis.web.pages import PageRenderer
 
@@ -37,7 +37,7 @@ class CallOpened(BaseModel):
 
 
 def telephone_hook(
-    database: Database, town_config: TownConfig, token: SecretStr | None, pages: PageRenderer
+    database: Database, town_config: TownConfig, pages: PageRenderer, *, token: SecretStr | None, desk_url: str
 ) -> FastAPI:
     """Builds `POST /telephone/calls`.
 
@@ -47,7 +47,7 @@ def telephone_hook(
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
     async def require_token(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        if not has_bearer_token(request, token):
+        if not is_same_token(bearer_token(request), token):
             return JSONResponse({"detail": "bearer token required"}, 401, headers={"www-authenticate": "Bearer"})
         return await call_next(request)
 
@@ -56,7 +56,7 @@ def telephone_hook(
     install_error_pages(app, pages)
 
     @app.post("/calls", status_code=201)
-    async def report_call(report: CallReport, request: Request) -> CallOpened:
+    async def report_call(report: CallReport) -> CallOpened:
         department = town_config.department(report.department)
         if department is None or department.successor:
             raise HTTPException(422, "no_department")
@@ -67,8 +67,7 @@ def telephone_hook(
         key = f"parvis-desk:call:{report.department}:{report.call_id}"
         call_id = str(uuid.uuid5(uuid.NAMESPACE_URL, key) if report.call_id else uuid.uuid4())
         await record_call(database, IncomingCall(call_id, report.department, number, now()))
-        origin = f"{request.url.scheme}://{request.url.netloc}"
-        return CallOpened(url=f"{origin}/counter?{urlencode({'tel': number})}")
+        return CallOpened(url=f"{desk_url}/counter?{urlencode({'tel': number})}")
 
     _ = report_call
     return app

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from parvis.common.contract.contact import TRIAGE
 from parvis.common.contract.errors import Rejected, Unavailable
+from parvis.desk.decide.access_rights import may
 from parvis.desk.decide.counter_contact import CounterForm, VisitedCase
 from parvis.desk.decide.reply_recipient import find_case_addressee
 from parvis.desk.models.case import IN_PERSON_CHANNELS
@@ -42,8 +43,9 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     Gives: 303 to the receipt once the contact is committed; 422 or 503 with the page and everything that was typed.
     """
     router = APIRouter()
+    allowed = dependencies.access.allow("contact.register")
 
-    @router.get("/counter")
+    @router.get("/counter", dependencies=[allowed])
     async def show_form(request: Request) -> Response:
         session = dependencies.require_session(request)
         found = await search_callers(dependencies, request, session)
@@ -56,7 +58,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
             dependencies, request, session, typed=typed, found=found, focus=_focus(found, typed, is_new=is_new)
         )
 
-    @router.post("/counter")
+    @router.post("/counter", dependencies=[allowed])
     async def register(request: Request) -> Response:
         session = dependencies.require_session(request)
         form = await dependencies.read_own_form(request, session)
@@ -115,11 +117,14 @@ def _focus(found: FoundCaller, typed: Mapping[str, str], *, is_new: bool) -> str
 
 
 async def _known_person(dependencies: DeskDependencies, session: AgentSession, typed: str) -> Mapping[str, str]:
-    """The name, number and mail address of the person who came back, as their case has them."""
+    """The name, number and mail address of the person who came back, as their case has them, for who may read it."""
     case = await _case(dependencies, session, typed)
     if case is None:
         return {}
     async with dependencies.cases.database.transaction() as connection:
+        scope = await dependencies.access.scope_of_case(connection, case.conversation_id)
+        if scope is None or not may(session.user, "case.read", scope):
+            return {}
         contacts = await read_brief_contacts(connection, case.conversation_id)
     points = find_case_addressee(contacts).contact_points
     numbers = {

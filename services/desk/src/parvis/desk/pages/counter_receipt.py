@@ -19,7 +19,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     """The receipt. `paper` chooses what it is printed on, from then on for this browser."""
     router = APIRouter()
 
-    @router.get("/counter/{reference}")
+    @router.get("/counter/{reference}", dependencies=[dependencies.access.allow("contact.register")])
     async def show_receipt(request: Request, reference: str) -> Response:
         session = dependencies.require_session(request)
         async with dependencies.cases.database.transaction() as connection:

@@ -48,7 +48,7 @@ class CounterContacts:
             to_department=case.department if case else contact.to, case_reference=case.reference if case else None,
             original=claim.model_dump(mode="json"),
         )  # fmt: skip
-        registered = await self.cases.add_counter_contact(row, contact)
+        registered = await self.cases.add_counter_contact(row, contact, agent.account_id)
         if registered is None:
             return await self._earlier(agent.department, seed) or row
         metrics.contacts_received.labels(contact.channel).inc()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract import topics
@@ -111,7 +112,7 @@ async def _read_contacts(town: TownSettings, days: int) -> Sequence[ContactRecei
     since = now() - timedelta(days=days)
     contacts: dict[str, ContactReceived] = {}
     async for received in read_all_records(
-        town.kafka_bootstrap, [topics.CONTACT_RECEIVED.full_name(town.topic_prefix)]
+        KafkaConnection.from_settings(town), [topics.CONTACT_RECEIVED.full_name(town.topic_prefix)]
     ):
         contact = ContactReceived.model_validate_json(received.value)
         if contact.received_at >= since:

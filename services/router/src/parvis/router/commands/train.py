@@ -11,6 +11,7 @@ from uuid import UUID
 
 import numpy as np
 
+from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract import topics
 from parvis.common.contract.contact import TRIAGE, ContactId, ContactReceived
@@ -88,7 +89,7 @@ async def _read_transferred(town: TownSettings, days: int) -> list[Example]:
     examples: dict[UUID, Example] = {}
     if labels:
         topic = topics.CONTACT_RECEIVED.full_name(town.topic_prefix)
-        async for received in read_all_records(town.kafka_bootstrap, [topic]):
+        async for received in read_all_records(KafkaConnection.from_settings(town), [topic]):
             contact = ContactReceived.model_validate_json(received.value)
             contact_id = UUID(contact.contact_id)
             if contact_id in labels and contact.machine is None and text_to_classify(contact).strip():
