@@ -11,7 +11,7 @@ import pytest
 from parvis.local.towns_for_tests import Towns
 
 CHROMIUM = Path("/usr/bin/chromium")
-_QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 # The tags of WCAG 2.2 AA and of the French RGAA 4.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "RGAAv4"]
 _RUN = "async (tags) => (await axe.run(document, {runOnly: {type: 'tag', values: tags}})).violations"
@@ -42,7 +42,7 @@ def browser(door: str) -> Generator[Any]:
 
     with ExitStack() as open_now:
         playwright = open_now.enter_context(sync_playwright())
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=_QUIET)
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
         open_now.callback(chromium.close)
         yield chromium
 

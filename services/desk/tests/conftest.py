@@ -46,6 +46,8 @@ TABLES = [
     "transfer",
     "act",
     "counter_contact",
+    "caller",
+    "incoming_call",
     "draft",
     "outbox",
 ]

@@ -9,7 +9,7 @@ from .conftest import Published, Send
 from .test_pages import CONTACT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-NOTE = {"channel": "counter", "text": "Elle rappelle à propos du trou."}
+NOTE = {"reply-channel": "none", "channel": "counter", "text": "Elle rappelle à propos du trou."}
 
 
 async def test_the_reference_leaves_with_the_contact(

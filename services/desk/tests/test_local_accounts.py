@@ -71,7 +71,7 @@ async def test_only_the_ways_in_ask_for_no_right(unguarded: set[tuple[str, str]]
     enrolment = {(method, path) for method in ("GET", "POST") for path in ("/enrol/{token}", "/enrol/{token}/passkey")}
     login = {("GET", "/login"), ("POST", "/login/password"), ("GET", "/login/passkey"), ("POST", "/login/passkey")}
 
-    assert unguarded <= enrolment | login | {("GET", "/static/{name}"), ("GET", "/openapi.json")}
+    assert unguarded <= enrolment | login | {("GET", "/static/{name}"), ("GET", "/openapi.json"), ("POST", "/calls")}
 
 
 async def test_the_first_account_is_an_administrator_with_a_password_and_a_code(

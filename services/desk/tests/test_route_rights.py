@@ -20,8 +20,15 @@ from parvis.desk.pages.access import RouteGuard
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Project = Callable[..., Awaitable[None]]
 Guarded = list[tuple[str, APIRoute, list[RouteGuard | ApiGuard]]]
-# What has no right to ask for: who comes here has not logged in yet, or asks for a style sheet.
-PUBLIC = {("GET", "/login"), ("POST", "/login"), ("GET", "/static/{name}"), ("GET", "/openapi.json")}
+# What has no right to ask for: who comes here has not logged in yet, or asks for a style sheet; the telephone
+# system has a token of its own.
+PUBLIC = {
+    ("GET", "/login"),
+    ("POST", "/login"),
+    ("GET", "/static/{name}"),
+    ("GET", "/openapi.json"),
+    ("POST", "/calls"),
+}
 FORMS = ("take", "release", "close", "reopen", "reply", "call", "transfer", "split", "link", "wish")
 CASES = {
     ("voirie", "road-report"): CaseScope("voirie"),

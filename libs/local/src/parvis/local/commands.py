@@ -27,14 +27,14 @@ def register(commands: Commands) -> None:
         nargs="*",
         help="start only these services; without a name, only Kafka and PostgreSQL",
     )
-    up.set_defaults(run=_up)
+    up.set_defaults(run=_up, starts_town=True)
     demo = commands.add_parser(
         "demo", help="start the stack and the simulators, and let five citizens write to the town"
     )
     demo.add_argument("--once", action="store_true", help="stop when the replies are delivered; exit 1 if one was not")
-    demo.set_defaults(run=_demo)
+    demo.set_defaults(run=_demo, starts_town=True)
     doctor = commands.add_parser("doctor", help="check whether this machine can run the stack; exit 1 if it cannot")
-    doctor.set_defaults(run=_doctor)
+    doctor.set_defaults(run=_doctor, starts_town=True)
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -61,7 +61,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from parvis.local import stack_environment
     from parvis.local.console import QuietConsole
     from parvis.local.demo import report
-    from parvis.local.demo.scenario import DemoCast, run_until_stopped
+    from parvis.local.demo.scenario import DemoCast, leave_open_cases, run_demo, run_until_stopped
     from parvis.local.demo.watch import WENT_OUT
 
     var = stack_environment.var_folder(stack_environment.current_environment())
@@ -69,13 +69,16 @@ def _demo(arguments: argparse.Namespace) -> int:
     console.print_line("starting Kafka, PostgreSQL, the services and the simulators")
 
     def perform(stack: "Stack", stopping: threading.Event) -> int:
-        rows = [
-            journey.row() for journey in asyncio.run(run_until_stopped(stopping, stack, console.print_line, DemoCast()))
-        ]
+        cast = DemoCast()
+        journeys = asyncio.run(run_until_stopped(stopping, run_demo(stack, console.print_line, cast)))
+        rows = [journey.row() for journey in journeys]
         report.write_journeys(rows, var / "demo" / "journey.json")
         console.plain(f"\n{report.render_table(rows)}\n")
         if not arguments.once:
-            console.plain(report.render_addresses(stack))
+            console.print_line("Ten more people write, and nobody answers yet. A minute, please.")
+            counts = asyncio.run(run_until_stopped(stopping, leave_open_cases(stack, cast)))
+            console.plain(f"\n{report.render_addresses(stack)}")
+            console.plain(report.render_next_steps(stack, counts, journeys[0].reference))
             stopping.wait()
         return 0 if all(row["status"] in WENT_OUT for row in rows) else 1
 

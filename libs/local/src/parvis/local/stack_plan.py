@@ -83,7 +83,11 @@ class StackPlan:
         parts = {name: {"pid": pids[name], **self.ports_of(name)} for name in names}
         kafka, database = self.environment["PARVIS_KAFKA_BOOTSTRAP"], self.environment["PARVIS_DATABASE_URL"]
         outside = {"outside": parts.pop("outside")} if self.outside else {}
-        return {"supervisor": {"pid": supervisor}, "services": parts, "kafka": kafka, "database": database, **outside}
+        settings = {name: value for name, value in self.environment.items() if name.startswith("PARVIS_")}
+        return {
+            "supervisor": {"pid": supervisor}, "services": parts, "kafka": kafka, "database": database, **outside,
+            "settings": settings,
+        }  # fmt: skip
 
     def environment_of(self, program: str) -> dict[str, str]:
         """Give the variables that a service or the simulators may see: no other's, and what is the town's alone no simulator's."""
@@ -212,7 +216,7 @@ def _environment(
         "PARVIS_INGEST_POSTAL_SETTLE_S": "1",
         "PARVIS_NOTIFIER_LETTERS_DIR": str(var / "letters"),
     }
-    desk = {"PARVIS_DESK_API_TOKEN": secrets.desk_api_token}
+    desk = {"PARVIS_DESK_API_TOKEN": secrets.desk_api_token, "PARVIS_DESK_PUBLIC_URL": url("desk")}
     # Tests and the demo submit forms at once, which the service would otherwise take for a bot.
     web = {"PARVIS_INGEST_WEB_QUICKEST_S": "0"}
     return {

@@ -24,6 +24,7 @@ from parvis.common.town.models import TownConfig, localized
 from parvis.common.town.templates import load_templates
 from parvis.desk.api.build_api import application
 from parvis.desk.api.dependencies import ApiDependencies
+from parvis.desk.api.telephone_hook import telephone_hook
 from parvis.desk.consume.case_projection import EVENT_TYPES, CaseProjection
 from parvis.desk.fetch.access_file import load_access_rules
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, MissingFile, UnscannedFile
@@ -38,6 +39,8 @@ from parvis.desk.schema import case_tables
 from parvis.desk.schema.case_tables import SCHEMA
 from parvis.desk.settings import Settings
 from parvis.desk.store import case_queries, case_transactions, counter_contacts
+from parvis.desk.store.caller_lookup import index_earlier_callers
+from parvis.desk.store.incoming_calls import purge_calls
 from parvis.desk.store.reply_drafts import purge_drafts
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSessions
@@ -50,6 +53,7 @@ from parvis.web.pages import PageRenderer
 
 NAME = "desk"
 _PURGE_EVERY_S = 3600.0
+_INDEX_EVERY_S = 86400.0
 _LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
 
@@ -81,6 +85,7 @@ async def build() -> Service:
         logins=settings.logins,
         passkeys=PasskeyVerifier(settings.public_url, localized(town_config.town.name, None)),
         provider=build_provider(settings),
+        public_url=town.public_url,
     )
     consumer = Consumer(
         Subscription.from_settings(town, service=NAME, topics=_topics(town_config), types=EVENT_TYPES),
@@ -102,6 +107,8 @@ async def build() -> Service:
             watch,
             run_every(_PURGE_EVERY_S, outbox.purge),
             run_every(_PURGE_EVERY_S, lambda: purge_drafts(database)),
+            run_every(_PURGE_EVERY_S / 6, lambda: purge_calls(database)),
+            run_every(_INDEX_EVERY_S, lambda: index_earlier_callers(database)),
             outbox.relay,
             consumer.run,
             consumer.watch,
@@ -155,6 +162,16 @@ def _pages_and_api(dependencies: DeskDependencies, settings: Settings) -> FastAP
     app.add_middleware(OwnHosts, hosts=[*_LOOPBACK_HOSTS, urlsplit(settings.public_url).hostname or ""])
     install_pages(app, dependencies.pages)
     app.include_router(routes(dependencies))
+    app.mount(
+        "/telephone",
+        telephone_hook(
+            dependencies.cases.database,
+            dependencies.town_config,
+            dependencies.pages,
+            token=settings.telephone_token,
+            desk_url=settings.public_url,
+        ),
+    )
     app.mount(
         "/api/v1",
         application(

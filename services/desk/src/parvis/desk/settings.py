@@ -37,6 +37,10 @@ class Settings(ServiceSettings):
         description="bearer token that lets a program do everything, for development; on loopback only. Otherwise "
         "programs have accounts: `parvis desk program add`",
     )
+    telephone_token: SecretStr | None = Field(
+        default=None,
+        description="bearer token with which the telephone system reports incoming calls; without one every report is answered 401",
+    )
     session_hours: int = Field(default=12, ge=1, le=24, description="hours until an agent has to log in again")
     session_idle_minutes: int = Field(
         default=60, ge=1, le=720, description="minutes without a request after which a session ends"
@@ -99,14 +103,19 @@ class Settings(ServiceSettings):
             raise ValueError("the development login is reached by loopback only")
         return url.rstrip("/")
 
-    @field_validator("api_token")
+    @field_validator("api_token", "telephone_token")
     @classmethod
-    def _long_enough(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    def _long_enough(cls, token: SecretStr | None) -> SecretStr | None:
         if token is None or not token.get_secret_value():
             return None
         if len(token.get_secret_value()) < 16:
             raise ValueError("at least 16 characters")
-        if not is_loopback(info.data.get("host", "")):
+        return token
+
+    @field_validator("api_token")
+    @classmethod
+    def _on_loopback(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if token is not None and not is_loopback(info.data.get("host", "")):
             raise ValueError("only while the desk listens on loopback; see `parvis desk program add`")
         return token
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
+from parvis.common.cli.running_town import use_running_town
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured, ParvisError
 from parvis.common.runtime import logs
@@ -24,6 +25,8 @@ def main() -> None:
     arguments = parser(sys.argv[1] if len(sys.argv) > 1 else "").parse_args()
     logs.configure("parvis", level="warning", format="console")
     try:
+        if not getattr(arguments, "starts_town", False):
+            use_running_town()
         sys.exit(arguments.run(arguments) or 0)
     except Misconfigured as error:
         sys.exit(_print_error(f"misconfigured: {error}", EXIT_MISCONFIGURED))

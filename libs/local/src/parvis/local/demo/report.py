@@ -1,14 +1,17 @@
 """Formats the demo's journeys as a table for people and as JSON for programs."""
 
 import json
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import localized
 from parvis.local.free_ports import HOST
 from parvis.local.stack import Stack
 
-_HEADINGS = ("contact", "door", "department", "rule", "answered on", "→ department", "→ answer")
+_HEADINGS = ("channel", "front door", "department", "rule", "answered on", "received → department", "→ answer")
 _DOORS = {
     "sms": "ingest-sms",
     "email": "ingest-email",
@@ -39,6 +42,29 @@ def render_addresses(stack: Stack) -> str:
     )
     lines = [f"  {address:<34} {description}" for address, description in pages]
     return "\n".join(["The stack stays up. Ctrl-C stops it.", "", *lines, ""])
+
+
+def render_next_steps(stack: Stack, open_cases: Mapping[str, int], reference: str) -> str:
+    """Say as whom to enter the desk, and give one operator's command to copy."""
+    departments = load_town_config(Path(stack.env["PARVIS_CONFIG_DIR"])).departments
+    ranked = sorted(open_cases.items(), key=lambda row: -row[1])
+    named = [f"{localized(departments[slug].name, 'fr')}: {_cases(count)}" for slug, count in ranked]
+    var = stack.plan.var
+    begin = "" if var == Path("var").absolute() else f"PARVIS_VAR={shlex.quote(str(var))} "
+    lines = [
+        f"On the desk {_cases(sum(open_cases.values()))} wait: one is late, one a danger, one answer came back, one letter cannot be read.",
+        f"Enter under any name as {named[0]}. Others: {'; '.join(named[1:])}.",
+        "",
+        "Where the first message went, in another terminal:",
+        "",
+        f"  {begin}.venv/bin/parvis trace {reference}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _cases(count: int) -> str:
+    return f"{count} case{'s' if count != 1 else ''}"
 
 
 def write_journeys(rows: Sequence[dict[str, Any]], file: Path) -> None:

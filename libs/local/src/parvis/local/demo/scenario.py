@@ -3,19 +3,23 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from parvis.common.contract.errors import Unavailable
+from parvis.common.town.loading import load_town_config
 from parvis.local.citizen_client import Citizens
 from parvis.local.demo.agents import DemoAgents
+from parvis.local.demo.open_cases import OpenCases
 from parvis.local.demo.watch import Journey, JourneyWatch
 from parvis.local.letter import BIRTH_CERTIFICATE, SampleLetter, make_scan
 from parvis.local.stack import Stack
 from parvis.local.waiting import StackStopped
 
 Tell = Callable[[str], None]
+Result = TypeVar("Result")
 PATIENCE_S = 90.0
 
 ANSWERS = {
@@ -102,9 +106,9 @@ class DemoScene:
     tell: Tell
 
 
-async def run_until_stopped(stopping: threading.Event, stack: Stack, tell: Tell, cast: DemoCast) -> list[Journey]:
-    """Run the demo; stop at once when the stack is stopped. Raises: StackStopped."""
-    playing = asyncio.create_task(run_demo(stack, tell, cast))
+async def run_until_stopped(stopping: threading.Event, play: Coroutine[Any, Any, Result]) -> Result:
+    """Run a part of the demo; stop at once when the stack is stopped. Raises: StackStopped."""
+    playing = asyncio.create_task(play)
     while not playing.done():
         if stopping.is_set():
             playing.cancel()
@@ -112,6 +116,13 @@ async def run_until_stopped(stopping: threading.Event, stack: Stack, tell: Tell,
             raise StackStopped
         await asyncio.wait([playing], timeout=0.2)
     return playing.result()
+
+
+async def leave_open_cases(stack: Stack, cast: DemoCast) -> dict[str, int]:
+    """Leave ten open cases on the desk. Gives the number of open cases of each department."""
+    departments = tuple(load_town_config(Path(stack.env["PARVIS_CONFIG_DIR"])).departments)
+    async with Citizens(stack) as citizens, DemoAgents(stack) as agents:
+        return await OpenCases(citizens, agents, departments, cast.house).leave()
 
 
 async def run_demo(stack: Stack, tell: Tell, cast: DemoCast) -> list[Journey]:

@@ -11,6 +11,8 @@ from typing import Any
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.topic_reader import follow_topics
 from parvis.common.contract import topics
+from parvis.common.contract.contact import ContactId
+from parvis.common.contract.references import make_reference
 from parvis.common.town.loading import load_town_config
 
 WENT_OUT = ("delivered", "to-print", "handed-over", "posted")  # a letter is never known to have arrived
@@ -30,6 +32,10 @@ class Journey:
     routed_at: datetime | None = None
     replies: dict[str, str] = field(default_factory=dict[str, str])  # reply id → kind
     deliveries: dict[str, tuple[str, str, datetime]] = field(default_factory=dict[str, tuple[str, str, datetime]])
+
+    @property
+    def reference(self) -> str:
+        return make_reference(ContactId(self.contact_id))
 
     @property
     def answer(self) -> tuple[str, str, datetime] | None:

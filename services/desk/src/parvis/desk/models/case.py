@@ -211,6 +211,7 @@ class CounterContact:
     at: datetime
     to_department: str | None = None
     case_reference: str | None = None  # of the case that the person came back for
+    original: dict[str, Any] | None = None  # the claim check of the form as it was typed
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Handles the form by which an agent registers someone at the counter or on the phone."""
+"""Handles the form by which an agent registers someone at the counter or on the telephone."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -8,17 +8,20 @@ from fastapi.responses import Response
 
 from parvis.common.contract.contact import TRIAGE
 from parvis.common.contract.errors import Rejected, Unavailable
+from parvis.desk.decide.access_rights import may
 from parvis.desk.decide.counter_contact import CounterForm, VisitedCase
 from parvis.desk.decide.reply_recipient import find_case_addressee
-from parvis.desk.models.case import IN_PERSON_CHANNELS, NO_DATE
+from parvis.desk.models.case import IN_PERSON_CHANNELS
 from parvis.desk.pages.case_page import is_visible
+from parvis.desk.pages.counter_search import FoundCaller, search_callers
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
-from parvis.desk.store.case_queries import find_reference, read_case, read_linked_case, read_receipt
+from parvis.desk.store.case_queries import read_case
 from parvis.desk.store.case_updates import read_brief_contacts
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 from parvis.web.pages import group_digits
+from parvis.web.security_headers import allow_scripts
 
 _FIELDS = (
     "channel",
@@ -35,7 +38,7 @@ _FIELDS = (
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
-    """The form and its receipt.
+    """The form.
 
     Gives: 303 to the receipt once the contact is committed; 422 or 503 with the page and everything that was typed.
     """
@@ -45,10 +48,15 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     @router.get("/counter", dependencies=[allowed])
     async def show_form(request: Request) -> Response:
         session = dependencies.require_session(request)
+        found = await search_callers(dependencies, request, session)
         conversation = request.query_params.get("conversation", "")
-        typed = {"conversation": conversation, "reference": request.query_params.get("reference", "")}
-        typed |= await _known_person(dependencies, session, conversation)
-        return _page(dependencies, request, session, typed=typed)
+        is_new = bool(request.query_params.get("new"))
+        known_from = conversation or (found.only_person_of if is_new else "")
+        typed = _typed_by_caller(found) | dict(await _known_person(dependencies, session, known_from))
+        typed |= {"conversation": conversation, "reference": request.query_params.get("reference", "")}
+        return _page(
+            dependencies, request, session, typed=typed, found=found, focus=_focus(found, typed, is_new=is_new)
+        )
 
     @router.post("/counter", dependencies=[allowed])
     async def register(request: Request) -> Response:
@@ -56,23 +64,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         form = await dependencies.read_own_form(request, session)
         return await _submit(dependencies, request, session, form)
 
-    @router.get("/counter/{reference}", dependencies=[allowed])
-    async def show_receipt(request: Request, reference: str) -> Response:
-        session = dependencies.require_session(request)
-        async with dependencies.cases.database.transaction() as connection:
-            receipt = await read_receipt(connection, session.agent.department, reference)
-            if receipt is None:
-                raise HTTPException(404)
-            known = await find_reference(connection, receipt.to_department or receipt.department, reference)
-            case = await read_linked_case(connection, known) if known else None
-        department = case.department if case else receipt.to_department
-        shown = dependencies.town_config.departments.get(department or "")
-        return dependencies.render_page(
-            request, "written_down.html", session, receipt=receipt, department=shown if department != TRIAGE else None,
-            due_at=case.answer_due_at if case else NO_DATE, no_date=NO_DATE,
-        )  # fmt: skip
-
-    _ = show_form, register, show_receipt
+    _ = show_form, register
     return router
 
 
@@ -83,10 +75,13 @@ async def _submit(
     if seed is None:
         raise HTTPException(403)
     channel = form.first("reply-channel")
+    wanted = "" if channel == "none" else channel
     fields = {name: form.first(name) for name in _FIELDS}
-    counter_form = CounterForm(**fields, reply_channel=channel, reply_address=form.first(f"reply-{channel}"))
+    counter_form = CounterForm(**fields, reply_channel=wanted, reply_address=form.first(f"reply-{channel}"))
     typed = {name: values[0] for name, values in form.fields.items()}
     try:
+        if not channel:
+            raise Rejected("no_reply_asked")
         case = await _case(dependencies, session, form.first("conversation"))
         registered = await dependencies.counter_contacts.register(
             counter_form, session.agent, seed=seed, at=dependencies.clock(), case=case
@@ -98,12 +93,38 @@ async def _submit(
     return redirect(f"/counter/{registered.reference}")
 
 
+def _typed_by_caller(found: FoundCaller) -> dict[str, str]:
+    """The fields of the form that what was typed for the search fills."""
+    typed = found.typed
+    filled = {
+        "name": "" if found.cases else typed.name,
+        "phone": group_digits(typed.phone),
+        "email": typed.email,
+        "channel": found.channel,
+    }
+    return {name: value for name, value in filled.items() if value}
+
+
+def _focus(found: FoundCaller, typed: Mapping[str, str], *, is_new: bool) -> str:
+    """Where the agent goes on: the search, the cases that were found, or the first thing that is not known yet."""
+    if typed.get("conversation") or typed.get("reference"):
+        return "text"
+    if not found.typed.typed:
+        return "who"
+    if found.cases and not is_new:
+        return "people"
+    return "text" if typed.get("name") and typed.get("phone") else "phone" if typed.get("name") else "name"
+
+
 async def _known_person(dependencies: DeskDependencies, session: AgentSession, typed: str) -> Mapping[str, str]:
-    """The name, number and mail address of the person who came back, as their case has them."""
+    """The name, number and mail address of the person who came back, as their case has them, for who may read it."""
     case = await _case(dependencies, session, typed)
     if case is None:
         return {}
     async with dependencies.cases.database.transaction() as connection:
+        scope = await dependencies.access.scope_of_case(connection, case.conversation_id)
+        if scope is None or not may(session.user, "case.read", scope):
+            return {}
         contacts = await read_brief_contacts(connection, case.conversation_id)
     points = find_case_addressee(contacts).contact_points
     numbers = {
@@ -139,12 +160,17 @@ def _page(
     typed: Mapping[str, str],
     status: int = 200,
     wrong: str = "",
+    found: FoundCaller | None = None,
+    focus: str = "",
 ) -> Response:
     agents = session.agent.department
     open_ones = [d for d in dependencies.town_config.departments.values() if not d.successor and d.slug != TRIAGE]
     own = [p for p in dependencies.town_config.procedures.values() if p.department == session.agent.department]
     others = [p for p in dependencies.town_config.procedures.values() if p.department != session.agent.department]
-    return dependencies.render_page(
+    page = dependencies.render_page(
         request, "counter.html", session, status=status, typed=typed, wrong=wrong, procedures=own + others,
         channels=IN_PERSON_CHANNELS, departments=open_ones, own_department=agents if agents != TRIAGE else "",
+        found=found or FoundCaller(), focus=focus,
     )  # fmt: skip
+    page.headers.update(allow_scripts({}))
+    return page

@@ -47,6 +47,7 @@ class DeskDependencies:
     passkeys: PasskeyVerifier
     provider: RelyingParty | None = None
     clock: Clock = now
+    public_url: str = ""  # of the town's pages, for the code on a receipt
 
     @property
     def sessions(self) -> AgentSessions:

@@ -9,6 +9,8 @@ from parvis.desk.pages import (
     break_glass,
     case_page,
     counter_form,
+    counter_receipt,
+    counter_search,
     enrolment,
     identities_page,
     local_login,
@@ -21,8 +23,8 @@ from parvis.desk.pages import (
 from parvis.desk.pages.dependencies import DeskDependencies
 
 _MODULES = (
-    login, oidc_login, local_login, enrolment, queue_page, case_page, agent_action_forms, counter_form, original_files, own_account,
-    accounts_page, identities_page, break_glass, audit_page,
+    login, oidc_login, local_login, enrolment, queue_page, case_page, agent_action_forms, counter_form, counter_search,
+    counter_receipt, original_files, own_account, accounts_page, identities_page, break_glass, audit_page,
 )  # fmt: skip
 
 

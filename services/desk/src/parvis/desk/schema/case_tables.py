@@ -1,7 +1,7 @@
 """Declares the desk's SQL tables, as `migrations/` creates them."""
 
 from sqlalchemy import Boolean, Column, DateTime, Integer, LargeBinary, Table, Text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR, UUID
 
 from parvis.common.storage.outbox import outbox_table
 from parvis.common.storage.postgres import schema_metadata
@@ -84,4 +84,9 @@ draft = Table(
 counter_contact = Table(
     "counter_contact", METADATA, Column("department", Text, primary_key=True), _id("seed", is_key=True), _id("contact_id"),
     *_texts("reference", "agent", "to_department", "case_reference"), _instant("at"),
+    Column("original", JSONB(none_as_null=True)),
 )  # fmt: skip
+caller = Table("caller", METADATA, _id("contact_id", is_key=True), Column("terms", TSVECTOR))
+incoming_call = Table(
+    "incoming_call", METADATA, _id("call_id", is_key=True), *_texts("department", "number"), _instant("at")
+)

@@ -35,6 +35,7 @@ from parvis.desk.schema.case_tables import (
     step,
     transfer,
 )
+from parvis.desk.store.caller_lookup import index_callers
 from parvis.desk.store.row_decoding import decode_all, decode_case, decode_contact
 
 TABLE_OF: dict[type[object], Table] = {
@@ -109,6 +110,7 @@ async def insert_rows(connection: AsyncConnection, rows: Sequence[CaseRow]) -> i
         else:
             statement = statement.on_conflict_do_nothing()
         added += (await connection.execute(statement)).rowcount
+    await index_callers(connection, [row for row in rows if isinstance(row, CaseContactRecord)])
     for row in rows:
         if isinstance(row, TransferOutcome):
             await _update_transfers(connection, row)

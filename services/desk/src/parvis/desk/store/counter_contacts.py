@@ -1,9 +1,11 @@
 """Registers a visit or a call: stores its original, its contact, and the event in the outbox."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.contract.contact import make_contact_id
+from parvis.common.contract.contact import ClaimCheck, make_contact_id
+from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
@@ -44,6 +46,7 @@ class CounterContacts:
         row = CounterContact(
             seed, contact_id, contact.reference, agent.department, agent.name, at,
             to_department=case.department if case else contact.to, case_reference=case.reference if case else None,
+            original=claim.model_dump(mode="json"),
         )  # fmt: skip
         registered = await self.cases.add_counter_contact(row, contact, agent.account_id)
         if registered is None:
@@ -51,6 +54,17 @@ class CounterContacts:
         metrics.contacts_received.labels(contact.channel).inc()
         log.info("contact.received", contact_id=contact_id, channel=contact.channel, size_bytes=len(content))
         return registered
+
+    async def read_form(self, registered: CounterContact) -> CounterForm | None:
+        """The form of a registered contact as it was typed. None if it is not kept any more, or cannot be read now."""
+        if registered.original is None:
+            return None
+        try:
+            content = json.loads(await self.blobs.get(ClaimCheck.model_validate(registered.original)))
+            return CounterForm(**{name: content[name] for name in CounterForm.__dataclass_fields__ if name in content})
+        except (Unavailable, Poison, ValueError, TypeError) as error:
+            log.warning("receipt.incomplete", contact_id=registered.contact_id, reason=type(error).__name__)
+            return None
 
     async def _earlier(self, department: str, seed: str) -> CounterContact | None:
         async with self.cases.database.transaction() as connection:
