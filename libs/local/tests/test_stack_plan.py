@@ -95,6 +95,13 @@ def test_a_service_sees_its_own_secrets_and_no_others():
     assert all("PARVIS_VAR" in told for told in seen.values())
 
 
+@pytest.mark.parametrize("given", [{}, {"PARVIS_KAFKA_BOOTSTRAP": "kafka.example:9092"}])
+def test_every_service_is_told_where_the_brokers_are(given: dict[str, str]):
+    plan = a_plan("notifier", "ingest-sms", given=given)
+    for service in plan.services:
+        assert plan.environment_of(service)["PARVIS_KAFKA_BOOTSTRAP"] == plan.environment["PARVIS_KAFKA_BOOTSTRAP"]
+
+
 def test_without_the_outside_world_its_ports_are_nobodys():
     assert not any(name.startswith("outside") for name in a_plan("router").ports_to_open)
 

@@ -87,7 +87,8 @@ class StackPlan:
 
     def environment_of(self, program: str) -> dict[str, str]:
         """Give the variables that a service or the simulators may see: no other's, and what is the town's alone no simulator's."""
-        names = {*self.services, *(name.partition(".")[0] for name in FIXED)} - {program}
+        # PARVIS_KAFKA_… are the town's own: every service must find its brokers.
+        names = {*self.services, *(name.partition(".")[0] for name in FIXED)} - {program, *_EMBEDDED}
         foreign = tuple(service_variable(name, "") for name in names)
         if program == "outside":
             foreign += _TOWN_SECRETS
