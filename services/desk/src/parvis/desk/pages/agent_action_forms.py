@@ -58,6 +58,8 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         except Rejected as error:
             draft = {name: values[0] for name, values in form.fields.items()}
             draft |= {"messages": ",".join(form.fields.get("messages", ()))}
+            if str(error) == "sent_before":  # the next attempt is another action
+                del draft["_once"]
             return await case_page(
                 dependencies, request, session, conversation_id, status=422, draft=draft, wrong=(action, str(error))
             )

@@ -17,7 +17,7 @@ from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact, CounterContact, OutgoingEvent
-from parvis.desk.store.case_updates import insert_rows, lock_cases, read_brief_contacts, update_cases
+from parvis.desk.store.case_updates import are_stored_alike, insert_rows, lock_cases, read_brief_contacts, update_cases
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
 
@@ -45,7 +45,8 @@ class CaseStore:
         """Apply one action to a case of the agent's department.
 
         Gives:  the case after the action, once it is committed.
-        Raises: CaseNotFound, when another department has it; Rejected, when `work` refuses; DamagedCase.
+        Raises: CaseNotFound, when another department has it; Rejected, when `work` refuses, and `sent_before`, when its
+                idempotency key stands for something else already; DamagedCase.
         Retry:  idempotent: if all rows of the action exist already, nothing is written or published.
         """
         async with self.begin() as connection:
@@ -54,6 +55,8 @@ class CaseStore:
                 raise CaseNotFound("case")
             changes = work(case, await read_brief_contacts(connection, conversation))
             if changes.rows and not await insert_rows(connection, changes.rows):
+                if not await are_stored_alike(connection, changes.rows):
+                    raise Rejected("sent_before")
                 return case
             changed = changes.case or case
             await update_cases(connection, [changed])
