@@ -23,8 +23,11 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
         """The cases of a department in one state, most urgent first; waiting and closed ones by their last change."""
         if access.town_config.department(department) is None:
             raise HTTPException(404, "no such department")
+        cursor = decode_cursor(after)
+        if after and cursor is None:  # the first page again would be read for ever
+            raise HTTPException(422, "query.after: not a cursor of this list")
         async with access.cases.database.transaction() as connection:
-            page = await read_queue(connection, Agent("", department), state, after=decode_cursor(after), limit=limit)
+            page = await read_queue(connection, Agent("", department), state, after=cursor, limit=limit)
         next_cursor = encode_cursor(page.after) if page.after else None
         return CaseList(cases=[case_summary(row.case) for row in page.rows], after=next_cursor)
 
