@@ -43,7 +43,8 @@ def test_a_contact_reaches_its_department(journeys: dict[str, Journey], channel:
 def test_the_answer_takes_the_road_its_reader_prefers(journeys: dict[str, Journey], channel: str):
     row = journeys[channel].row()
 
-    assert (row["answered_on"], row["status"]) == (ANSWERED_ON[channel], "delivered")
+    assert row["answered_on"] == ANSWERED_ON[channel]
+    assert row["status"] in ({"to-print", "handed-over"} if ANSWERED_ON[channel] == "post" else {"delivered"})
 
 
 async def test_the_telephone_has_the_notice_and_the_answer(citizens: Citizens, journeys: dict[str, Journey]):

@@ -11,7 +11,7 @@ from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.testing import a_contact
 
-from .test_pages import routed
+from .test_pages import OpenForm, routed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Project = Callable[..., Awaitable[None]]
@@ -52,15 +52,14 @@ async def test_the_next_person_at_the_counter_never_gets_the_reference_of_the_on
 
 
 async def test_a_reply_with_the_token_of_another_is_not_taken_for_sent(
-    agent: httpx.AsyncClient, project: Project, published: Published
+    agent: httpx.AsyncClient, project: Project, open_form: OpenForm, published: Published
 ) -> None:
     await project(routed(CONTACT))
     case = f"/cases/{CONVERSATION}"
-    page = (await agent.get(case)).text
-    fields = hidden_fields(page.split(f'action="{case}/reply')[1]) | {"channel": "", "then": "open", "do": "send"}
+    fields = await open_form(agent, case, f"{case}/reply") | {"channel": "", "then": "open", "do": "send"}
     first = await agent.post(f"{case}/reply", data=fields | {"text": "Bonjour."})
     other = await agent.post(f"{case}/reply", data=fields | {"text": "Nous passons mardi."})
-    fresh = hidden_fields(other.text.split(f'action="{case}/reply')[1])
+    fresh = dict(re.findall(r'name="(_once|version)" value="([^"]*)"', other.text))
     second = await agent.post(f"{case}/reply", data=fields | fresh | {"text": "Nous passons mardi."})
     sent = [ReplyRequested.model_validate_json(value) for value in await published("reply.requested")]
 

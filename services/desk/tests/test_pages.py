@@ -24,6 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 Project = Callable[..., Awaitable[None]]
 Published = Callable[[str], Awaitable[list[bytes]]]
 Send = Callable[..., Awaitable[httpx.Response]]
+OpenForm = Callable[..., Awaitable[dict[str, str]]]
 PHONE = ContactPoint(kind="phone", value="+33639980001")
 
 
@@ -205,17 +206,23 @@ async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, project: 
 
     assert f'src="{case}/contacts/{made}/pictures/original/1.jpg"' in page
     assert (await agent.get(f"{case}/contacts/{made}/pictures/original/1.jpg")).status_code == 200
+    turned = await agent.get(f"{case}/contacts/{made}/pictures/original/1.jpg?turn=90")
+    assert Image.open(io.BytesIO(turned.content)).size == (30, 40)
+    assert (await agent.get(f"{case}/contacts/{made}/pictures/original/1.jpg?turn=7")).status_code == 404
+    assert "?turn=90" in page
     assert "Aucune adresse n’est connue" in page
 
 
 async def test_a_form_sent_twice_makes_one_reply(
-    agent: httpx.AsyncClient, project: Project, send: Send, published: Published
+    agent: httpx.AsyncClient, project: Project, open_form: OpenForm, published: Published
 ) -> None:
     await project(routed(CONTACT))
-    shown = (await agent.get(CASE)).text
-    form = shown.split(f'action="{CASE}/reply')[1]
-    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.split("</form>")[0]))
-    fields = hidden | {"text": "Bonjour, c'est réparé.", "channel": "", "then": "closed", "do": "send"}
+    fields = await open_form(agent, CASE, f"{CASE}/reply") | {
+        "text": "Bonjour, c'est réparé.",
+        "channel": "",
+        "then": "closed",
+        "do": "send",
+    }
 
     answers = await asyncio.gather(*(agent.post(f"{CASE}/reply", data=fields) for _ in range(5)))
     (value,) = await published("reply.requested")
@@ -306,6 +313,7 @@ async def test_a_visit_becomes_a_contact_once(
 
     assert {answer.headers.get("location") for answer in answers} == {f"/counter/{contact.reference}"}
     assert (contact.channel, contact.sender.level, contact.procedure) == ("counter", "staff", "road-report")
+    assert contact.to == "voirie"
     assert contact.contact_point_hash is None
     assert [w.address for w in contact.personal.reply_channels] == ["Andrée Exemple\n3 rue Haute\n00100 Val-Exemple"]
     assert contact.reference in (await agent.get(f"/counter/{contact.reference}")).text

@@ -16,7 +16,7 @@ async def test_departments_that_the_router_considered_come_first(agent: httpx.As
     guesses = [{"department": slug, "rule": "model", "confidence": 0.3} for slug in ("urbanisme", "dechets")]
     await project(routed(CONTACT, rule="default", runners_up=guesses, model="m-1"))
     page = (await agent.get(CASE)).text
-    offered = re.findall(r'<option value="([a-z-]+)"', page.partition("/transfer")[2])
+    offered = re.findall(r'<option value="([a-z-]+)"', page.partition('id="f-to"')[2].partition("</select>")[0])
     assert offered[:2] == ["urbanisme", "dechets"]
     assert offered.count("urbanisme") == 1
 

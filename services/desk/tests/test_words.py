@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from parvis.common.contract.delivery import DeliveryState, FailureClass
+from parvis.common.contract.delivery import DeliveryState, FailureClass, LetterStage
 from parvis.common.contract.reply import ReplyKind
 from parvis.desk.models.case import ACTION_KINDS, STATES
 from parvis.desk.pages.dependencies import NOTICES
@@ -26,6 +26,7 @@ def test_every_state_has_its_words() -> None:
         + [f"act.{act}" for act in ACTION_KINDS]
         + [f"state.{state}" for state in STATES]
         + [f"delivery.{state}" for state in get_args(DeliveryState)]
+        + [f"stage.{stage}" for stage in get_args(LetterStage)]
         + [f"failure.{failure}" for failure in get_args(FailureClass)]
         + [f"kind.{kind}" for kind in get_args(ReplyKind)]
     )

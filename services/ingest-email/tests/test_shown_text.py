@@ -117,3 +117,19 @@ def test_an_empty_mail_is_unreadable() -> None:
 )
 def test_a_subject_keeps_joiners_that_join(written: str, shown: str) -> None:
     assert clean_line(written, 100) == shown
+
+
+TABLE = "<table><tr><th>Date</th><th>Heure</th></tr><tr><td>12 mai</td><td>14 h 30</td></tr><tr><td>19 mai</td><td>9 h</td></tr></table>"
+
+
+@pytest.mark.parametrize("plain", [f"{WORDS}.", f"{WORDS}. " * 40])
+def test_a_table_that_the_text_version_leaves_out_is_told(plain: str) -> None:
+    mail, _ = parse_mail(alternative(plain, f"<p>{plain}</p>{TABLE}"))
+    assert "more-in-page" in mail.remarks or "14 h 30" in mail.text
+    assert "more-in-page" not in parse_mail(alternative(plain, f"<p>{plain}</p>"))[0].remarks
+
+
+def test_a_table_that_only_arranges_the_page_is_not_told() -> None:
+    plain = f"{WORDS}. " * 40
+    mail, _ = parse_mail(alternative(plain, f"<table><tr><td>{plain}</td></tr></table>"))
+    assert "more-in-page" not in mail.remarks

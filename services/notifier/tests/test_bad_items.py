@@ -113,8 +113,8 @@ async def test_a_legal_reply_goes_by_letter_when_a_preference_cannot_be_read(
     await damage_preference(notifier, *phone(1), *home(1))
     async with notifier.running():
         await notifier.take(make_reply(points=(*phone(1), *home(1))))
-        await notifier.until(lambda states: states == ["delivered"])
-    assert await channels_and_states(notifier) == [("post", "delivered", None)]
+        await notifier.until(lambda states: states == ["accepted"])
+    assert await channels_and_states(notifier) == [("post", "accepted", None)]
     assert not notifier.at_twilio
 
 
@@ -135,7 +135,7 @@ async def test_a_planned_reply_leaves_its_channel_when_the_preference_becomes_un
     await notifier.take(make_reply(points=(*phone(1), *home(1))))
     await damage_preference(notifier, *phone(1))
     async with notifier.running():
-        await notifier.until(lambda states: states == ["cancelled", "delivered"])
+        await notifier.until(lambda states: states == ["cancelled", "accepted"])
     assert [row.channel for row in await notifier.rows()] == ["sms", "post"]
     assert not notifier.at_twilio
 
@@ -191,7 +191,7 @@ async def test_a_batch_that_no_folder_can_hold_is_dissolved_and_its_letters_leav
 ) -> None:
     async with notifier.running():
         await notifier.take(*(make_reply(str(n), channel="post", points=home(n)) for n in range(2)))
-        await notifier.until(lambda states: states == ["delivered"] * 2)
+        await notifier.until(lambda states: states == ["accepted"] * 2)
     await damage(notifier, "insert into notifier.batch (name, made_at) values ('a/b', now())")
     await damage(
         notifier,

@@ -12,7 +12,7 @@ from services.notifier.tests.parts import MakeReply
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.testing import AN_INSTANT
 from parvis.notifier.decide.channel_choice import ChannelChooser
-from parvis.notifier.decide.delivery_history import group_by_delivery, is_behind, rebuild_delivery
+from parvis.notifier.decide.delivery_history import build_history, group_by_delivery, is_behind, rebuild_delivery
 from parvis.notifier.decide.delivery_states import (
     Transition,
     apply_transition,
@@ -91,6 +91,20 @@ def test_a_hard_bounce_after_delivered_wins_and_so_does_a_returned_letter(order:
     assert end_of(a_delivery(channel="email"), [*soft]).state == "delivered"
     paper = [word(w, "unreachable" if w == "undelivered" else None, "post") for w in order]
     assert end_of(a_delivery(channel="post", state="delivered"), [*paper]).state == "undelivered"
+
+
+@pytest.mark.parametrize("stage", ["to-print", "handed-over", "posted"])
+def test_a_letter_that_comes_back_is_returned_for_good(stage: Any) -> None:
+    posted = a_delivery(channel="post", state="accepted", stage=stage)
+    back = end_of(posted, [word("undelivered", "unreachable", "post"), SendOutcome("accepted", stage="to-print")])
+    assert (back.state, back.stage) == ("undelivered", "returned")
+
+
+def test_the_latest_stage_counts_in_whatever_order_updates_are_read() -> None:
+    updates = [update("accepted", channel="post", stage=stage) for stage in ("to-print", "handed-over", "posted")]
+    assert {build_history(order).last.stage for order in permutations(updates)} == {"posted"}
+    row = a_delivery(channel="post", state="accepted", stage="handed-over")
+    assert [is_behind(row, update) for update in updates] == [False, False, True]
 
 
 def test_a_complaint_is_no_failure() -> None:

@@ -237,12 +237,12 @@ async def test_a_letter_lands_whole_under_its_own_name(notifier: Notifier, make_
     reply = make_reply(channel="post", points=(HOME,))
     async with notifier.running():
         await notifier.take(reply)
-        await notifier.until(lambda states: states == ["delivered"])
+        await notifier.until(lambda states: states == ["accepted"])
     (row,) = await notifier.rows()
     (file,) = notifier.letters.iterdir()
     assert file.name == row.provider_id
     assert file.name.endswith(f"-{reply.reference}-{row.delivery_id}.pdf")
-    assert [update.state for update in notifier.published] == ["reserved", "delivered"]
+    assert [update.state for update in notifier.published] == ["reserved", "accepted"]
     assert notifier.published[-1].evidence
 
 
@@ -259,7 +259,7 @@ async def test_a_letter_whose_writer_died_is_written_again_and_is_one_letter(
     await notifier.reconciliation().reconcile()
     notifier.parts.limits = type(notifier.parts.limits)()
     async with notifier.running():
-        await notifier.until(lambda states: states == ["delivered"])
+        await notifier.until(lambda states: states == ["accepted"])
     assert len(list(notifier.letters.iterdir())) == 1
 
 
@@ -273,4 +273,4 @@ async def test_a_folder_that_cannot_be_written_is_tried_again(notifier: Notifier
         while not (await notifier.rows())[0].failure_class:
             await notifier.until(lambda states: states in (["planned"], ["reserved"]))
         notifier.letters.unlink()
-        await notifier.until(lambda states: states == ["delivered"])
+        await notifier.until(lambda states: states == ["accepted"])

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,15 @@ from parvis.common.contract.preference import SMS_STOP, PersonalPreference, Pref
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.notifier import pages
+
+# How people type a code.
+WAYS: dict[str, Callable[[str], str]] = {
+    "together": str,
+    "in groups": lambda code: f" {code[:4]}\N{NO-BREAK SPACE}{code[4:8]}-{code[8:]} ",
+    "one by one": " ".join,
+    "arabic digits": lambda code: "".join(chr(ord("٠") + int(digit)) for digit in code),
+    "full width": lambda code: "".join(chr(ord("０") + int(digit)) for digit in code),
+}
 
 
 @asynccontextmanager
@@ -82,6 +91,20 @@ async def test_a_second_click_changes_nothing(site: Site, make_reply: MakeReply)
 
 
 @pytest.mark.stack
+async def test_who_unsubscribed_sees_so_later_and_has_a_way_back(site: Site, make_reply: MakeReply) -> None:
+    reply = await sent_status(site, make_reply)
+    path = unsubscribe_path(site, reply)
+    await site.browser.post(path, data={"List-Unsubscribe": "One-Click"})
+    seen_again = await site.browser.get(path)
+    assert "Vous êtes désinscrit" in seen_again.text
+    assert '<form method="post">' not in seen_again.text
+
+    back = await site.browser.post(path, params={"again": "true"})
+    assert "Recevoir de nouveau" not in back.text
+    assert '<form method="post">' in (await site.browser.get(path)).text
+
+
+@pytest.mark.stack
 async def test_opening_the_link_unsubscribes_nobody(site: Site, make_reply: MakeReply) -> None:
     reply = await sent_status(site, make_reply)
     page = await site.browser.get(unsubscribe_path(site, reply))
@@ -120,6 +143,22 @@ async def test_a_reply_is_read_with_a_code_even_if_it_was_never_sent(site: Site,
     assert SECRET in read.text
     assert read.headers["cache-control"] == "no-store"
     assert "noindex" in read.headers["x-robots-tag"]
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("way", list(WAYS.values()), ids=list(WAYS))
+async def test_a_code_is_typed_with_spaces_or_without_and_in_any_digits(
+    site: Site, make_reply: MakeReply, way: Callable[[str], str]
+) -> None:
+    reply = await stored_reply(site, make_reply)
+    page = (await site.ask_code(reply)).text
+    (field,) = re.findall(r'<input id="code"[^>]*>', page)
+    assert 'autocomplete="one-time-code"' in field
+    assert 'inputmode="numeric"' in field
+    (code,) = site.codes_by_sms
+    typed = way(code)
+    assert len(typed) <= int(re.findall(r'maxlength="(\d+)"', field)[0])
+    assert (await site.enter(reply, typed)).status_code == 303
 
 
 @pytest.mark.stack

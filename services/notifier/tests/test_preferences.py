@@ -112,9 +112,9 @@ async def test_a_dead_number_is_given_up_with_its_proof_and_the_reply_goes_on_by
         await notifier.take(first)
         await notifier.until(lambda states: states == ["accepted"])
         await notifier.take(undelivered(first, "permanent", "30005"))
-        await notifier.until(lambda states: states == ["undelivered", "delivered"])
+        await notifier.until(lambda states: states == ["undelivered", "accepted"])
         await notifier.take(second)
-        await notifier.until(lambda states: len(states) == 3 and states[2] == "delivered")
+        await notifier.until(lambda states: len(states) == 3 and states[2] == "accepted")
     rows = await notifier.rows()
     assert [(row.channel, row.step, row.moves_to) for row in rows] == [
         ("sms", 1, "post"),
@@ -174,7 +174,7 @@ async def test_a_complaint_after_delivered_closes_mail_and_nothing_else(
         await notifier.take(delivered)
         await notifier.take(complaint, complaint)
         await notifier.take(make_reply("next", channel="email", points=(MAIL, HOME), conversation="next"))
-        await notifier.until(lambda states: states == ["delivered", "delivered"])
+        await notifier.until(lambda states: states == ["delivered", "accepted"])
     assert [row.channel for row in await notifier.rows()] == ["email", "post"]
     async with notifier.database.transaction() as connection:
         rows = (await connection.execute(select(schema.preference.c.event))).scalars().all()

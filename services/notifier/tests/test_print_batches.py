@@ -179,7 +179,7 @@ def home(number: int = 1) -> tuple[ContactPoint, ...]:
 async def written(notifier: Notifier, make_reply: MakeReply, count: int) -> None:
     async with notifier.running():
         await notifier.take(*(make_reply(str(n), channel="post", points=home(n)) for n in range(count)))
-        await notifier.until(lambda states: states == ["delivered"] * count)
+        await notifier.until(lambda states: states == ["accepted"] * count)
 
 
 @pytest.mark.stack
@@ -200,6 +200,43 @@ async def test_the_days_letters_become_one_folder_with_its_manifest(
     assert await printing.make_due_batches() == []
 
 
+async def stages(notifier: Notifier) -> list[tuple[str, str | None]]:
+    return [(row.state, row.stage) for row in await notifier.rows()]
+
+
+@pytest.mark.stack
+async def test_a_letter_is_to_print_then_handed_over_then_posted_and_never_delivered_without_proof(
+    notifier: Notifier, make_reply: MakeReply, a_printing: Callable[..., PrintBatches]
+) -> None:
+    printing = a_printing(at=datetime.now(UTC) + timedelta(days=1))
+    await written(notifier, make_reply, 1)
+    assert await stages(notifier) == [("accepted", "to-print")]
+    (name,) = await printing.make_due_batches()
+    assert await stages(notifier) == [("accepted", "handed-over")]
+    (notifier.letters / name).rename(notifier.folder / "at the print shop")
+    (notifier.letters / f"{name}.posted").touch()
+    for _ in range(2):
+        await printing.make_due_batches()
+    assert await stages(notifier) == [("accepted", "posted")]
+    assert list(notifier.letters.iterdir()) == []
+    async with notifier.running():
+        pass  # until everything is published
+    assert [(update.state, update.stage) for update in notifier.published][-2:] == [
+        ("accepted", "handed-over"), ("accepted", "posted"),
+    ]  # fmt: skip
+
+
+@pytest.mark.stack
+async def test_a_word_about_an_unknown_batch_is_forgotten_and_stops_nothing(
+    notifier: Notifier, make_reply: MakeReply, a_printing: Callable[..., PrintBatches]
+) -> None:
+    await written(notifier, make_reply, 1)
+    (notifier.letters / "batch-2020-01-01-1.posted").touch()
+    await a_printing().make_due_batches(at_once=True)
+    assert await stages(notifier) == [("accepted", "handed-over")]
+    assert not list(notifier.letters.glob("*.posted"))
+
+
 @pytest.mark.stack
 async def test_a_letter_that_was_taken_away_is_not_written_again(
     notifier: Notifier, make_reply: MakeReply, a_printing: Callable[..., PrintBatches]
@@ -211,7 +248,7 @@ async def test_a_letter_that_was_taken_away_is_not_written_again(
     async with notifier.database.transaction() as connection:  # we died before the outcome was stored
         await connection.exec_driver_sql("update notifier.delivery set state = 'planned', send_at = now()")
     async with notifier.running():
-        await notifier.until(lambda states: states == ["delivered"])
+        await notifier.until(lambda states: states == ["accepted"])
     assert list(notifier.letters.iterdir()) == []
     assert await printing.make_due_batches(at_once=True) == []
 
@@ -241,7 +278,7 @@ def _fail(*_: object) -> None:
 async def written_later(notifier: Notifier, make_reply: MakeReply) -> None:
     async with notifier.running():
         await notifier.take(make_reply("later", channel="post", points=home(9)))
-        await notifier.until(lambda states: states == ["delivered"] * 3)
+        await notifier.until(lambda states: states == ["accepted"] * 3)
 
 
 @pytest.mark.stack

@@ -62,6 +62,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from parvis.local.console import QuietConsole
     from parvis.local.demo import report
     from parvis.local.demo.scenario import DemoCast, run_until_stopped
+    from parvis.local.demo.watch import WENT_OUT
 
     var = stack_environment.var_folder(stack_environment.current_environment())
     console = QuietConsole(var / "log")
@@ -76,7 +77,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         if not arguments.once:
             console.plain(report.render_addresses(stack))
             stopping.wait()
-        return 0 if all(row["status"] == "delivered" for row in rows) else 1
+        return 0 if all(row["status"] in WENT_OUT for row in rows) else 1
 
     return _with_stack(console, perform, services=None, outside=True, exit_code_if_stopped=1 if arguments.once else 0)
 

@@ -20,11 +20,17 @@ def negotiate_language(request: Request, town: Town) -> str:
     return town.languages[0]
 
 
-def language_switch_url(request: Request, pages: PageRenderer) -> str | None:
-    """The URL of the same page in the other language; None if there is no other, or if following it would lose a submitted form."""
-    if request.method != "GET" or len(pages.town.languages) < 2:
+def language_switch_url(request: Request, pages: PageRenderer, path: str | None = None) -> str | None:
+    """The URL of the same page in the other language; None if there is no other, or if following it would lose a submitted form.
+
+    Shape:  path, where the page of a submitted form can be had without losing it.
+    """
+    is_lost = request.method != "GET" and path is None
+    if is_lost or len(pages.town.languages) < 2:
         return None
     other_language = pages.translate("layout.other_language_code", negotiate_language(request, pages.town))
+    if request.method != "GET":
+        return f"{path}?lang={other_language}" if other_language in pages.town.languages else None
     return (
         f"?{request.url.include_query_params(lang=other_language).query}"
         if other_language in pages.town.languages

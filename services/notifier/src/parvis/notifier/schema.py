@@ -48,6 +48,7 @@ delivery = Table(
     Column("why", Text, nullable=False),  # the reason for this step
     Column("moves_to", Text),  # the channel of the next step
     Column("sends", Integer, nullable=False),  # attempts that the provider took, or may have taken
+    Column("stage", Text),  # how far a letter has come
     Column("asked_at", DateTime(timezone=True)),  # when the provider was last queried about it
     Column("planned_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),

@@ -15,6 +15,8 @@ DeliveryState = Literal["planned", "reserved", "accepted", "delivered", "undeliv
 FailureClass = Literal[
     "permanent", "temporary", "opted-out", "unreachable", "too-long", "refused", "budget", "no-address"
 ]
+LetterStage = Literal["to-print", "handed-over", "posted", "returned"]
+STAGE_RANK: dict[str | None, int] = {None: 0, "to-print": 1, "handed-over": 2, "posted": 3, "returned": 4}
 
 # A later report never undoes a stronger one: callbacks arrive in any order and number.
 RANK: dict[str, int] = {
@@ -66,6 +68,11 @@ class DeliveryUpdated(Event):
         default=None, description="channel that the reply falls back to; null if there is none and a person must act"
     )
     state: DeliveryState
+    stage: LetterStage | None = Field(
+        default=None,
+        description="how far a letter has come: written and to be printed, in a batch that the print shop can take, posted, returned; "
+        "null for every other channel. Its state stays `accepted`, because nobody proves that it arrived",
+    )
     provider: str | None = Field(default=None, max_length=40)
     provider_id: str | None = None
     failure_class: FailureClass | None = None
@@ -89,10 +96,15 @@ def outranks(new: str, current: str, *, came_back: bool = False) -> bool:
     return RANK[new] > RANK[current] or (new == "delivered" and current == "failed")
 
 
+def is_later_stage(new: str | None, current: str | None) -> bool:
+    """Whether a letter has come further; a letter that was returned never goes back."""
+    return STAGE_RANK[new] > STAGE_RANK[current]
+
+
 def is_late_bounce(channel_name: str, failure_class: str | None) -> bool:
     """Whether `undelivered` outweighs `delivered`, whichever was reported first.
 
-    A letter counts as delivered when the print shop has it; one that is returned says more. A mail counts as delivered when the last
+    A letter counted as delivered when it was written, in events without a stage; one that is returned says more. A mail counts as delivered when the last
     server that reports has it; the mailbox behind that server may not exist. The receipt of a telephone is final.
     """
     late_failure = channel(channel_name).late_failure

@@ -25,7 +25,7 @@ TEMPLATES: Mapping[str, frozenset[str]] = {
     "receipt": _COMMON | _DEPARTMENT | {"received_on", "procedure", "answer_due_on", "silence_rule"},
     "transfer": _COMMON | _DEPARTMENT | _TRANSFER_TO_BODY,
     "question": _COMMON | _DEPARTMENT | {"text"},
-    "answer": _COMMON | _DEPARTMENT | {"text"},
+    "answer": _COMMON | _DEPARTMENT | {"text", "agent"},
     "link": _COMMON | {"link"},
     "code": _COMMON | {"code", "minutes", "hours"},
 }

@@ -13,7 +13,8 @@ from parvis.common.bus.topic_reader import follow_topics
 from parvis.common.contract import topics
 from parvis.common.town.loading import load_town_config
 
-FINAL = ("delivered", "undelivered", "failed")
+WENT_OUT = ("delivered", "to-print", "handed-over", "posted")  # a letter is never known to have arrived
+FINAL = (*WENT_OUT, "undelivered", "failed")
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Journey:
     def row(self) -> dict[str, Any]:
         """Give the row of `journey.json`."""
         channel, state, answered_at = self.answer or (None, "not answered", None)
-        bad = [s for _, s, _ in self.deliveries.values() if s in FINAL and s != "delivered"]
+        bad = [s for _, s, _ in self.deliveries.values() if s in FINAL and s not in WENT_OUT]
         return {
             "channel": self.channel,
             "contact_id": self.contact_id,
@@ -123,7 +124,8 @@ class JourneyWatch:
             known = journey.deliveries.get(value["reply_id"])
             if known is None or known[1] not in FINAL:
                 # An undelivered reply that goes on by another channel has no final state yet.
-                state = "moved" if value.get("moves_to") else value["state"]
+                stage = value.get("stage") if value["state"] == "accepted" else None
+                state = "moved" if value.get("moves_to") else stage or value["state"]
                 journey.deliveries[value["reply_id"]] = value["channel"], state, at
         return True
 

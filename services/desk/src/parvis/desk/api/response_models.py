@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Header, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from parvis.desk.decide.case_version import CaseVersion
 from parvis.desk.decide.reply_recipient import find_recipient
 from parvis.desk.models.case import NO_DATE, URGENCY_RANKS, Case, CaseContact, CaseFile, State
 from parvis.web.form_parsing import clean_text
@@ -20,6 +21,10 @@ Department = Annotated[str, Query(description="the agent's department", examples
 IdempotencyKey = Annotated[
     str | None,
     Header(alias="Idempotency-Key", max_length=200, description="the same key is the same reply, transfer or contact"),
+]
+
+IfMatch = Annotated[
+    str | None, Header(alias="If-Match", max_length=100, description="the ETag of the case as it was read")
 ]
 
 
@@ -88,6 +93,7 @@ class DeliveryDetail(ApiModel):
     kind: str
     channel: str
     state: str
+    stage: str | None = Field(description="how far a letter has come: to-print, handed-over, posted, returned")
     failure_class: str | None
     at: datetime
 
@@ -119,6 +125,9 @@ class RelationDetail(ApiModel):
 class CaseDetail(CaseSummary):
     """A case with its contacts, replies and history."""
 
+    version: str = Field(
+        description="the version of the case, also its ETag: sent as If-Match, a reply to a case that has changed since is refused"
+    )
     answer_channel: str = Field(description="channel of the next reply; empty when no address is known")
     answer_address: str
     contacts: list[ContactDetail]
@@ -135,6 +144,9 @@ class ActionBody(ApiModel):
 
     agent: AgentName
     department: CleanText = Field(description="the agent's department", examples=["voirie"])
+    quality: CleanText = Field(
+        default="", max_length=80, description="the agent's function, beside their name on what the citizen gets"
+    )
 
 
 class ReplyBody(ActionBody):
@@ -181,6 +193,10 @@ class CounterContactBody(ActionBody):
     email: CleanText = Field(default="", max_length=254)
     reply_channel: Literal["", "sms", "email", "post", "phone"] = ""
     reply_address: CleanText = Field(default="", max_length=1000)
+    to_department: CleanText = Field(
+        default="",
+        description="department that deals with it; empty: the agent's own, or for reception the one that the rules choose",
+    )
     reference: CleanText = Field(
         default="", max_length=40, description="reference of an earlier contact, as the person quotes it"
     )
@@ -202,11 +218,12 @@ def _summary_values(case: Case) -> dict[str, Any]:
     return case.__dict__ | {"urgency": names[case.urgency], "answer_due_at": due, "escalate_at": escalate}
 
 
-def case_detail(file: CaseFile) -> CaseDetail:
+def case_detail(file: CaseFile, version: CaseVersion) -> CaseDetail:
     target = find_recipient(file.contacts)
     return CaseDetail.model_validate(
         _summary_values(file.case)
         | {
+            "version": str(version),
             "answer_channel": target.channel,
             "answer_address": target.address,
             "contacts": [_contact(opened) for opened in file.contacts],

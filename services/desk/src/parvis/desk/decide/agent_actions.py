@@ -140,7 +140,8 @@ def _reply_requested(
             stated=stated or addressee.stated,
             variables=standard_variables(
                 context.town_config, department=case.department, language=language, reference=case.reference
-            ),
+            )
+            | {"agent": context.agent.signature},
             text=row.text,
             in_reply_to=latest_message_id(contacts),
         ),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from parvis.common.contract.contact import ContactReceived
-from parvis.common.contract.delivery import DeliveryUpdated, is_late_bounce, outranks
+from parvis.common.contract.delivery import DeliveryUpdated, is_late_bounce, is_later_stage, outranks
 from parvis.common.contract.routing.decisions import ContactRouted, DueDates, Routing
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
 from parvis.common.town.models import TownConfig
@@ -63,7 +63,7 @@ def _describe_by_first_contact(case: Case, event: ContactRouted) -> Case:
     routing, contact = event.routing, event.contact
     described = replace(
         case,
-        subject=shorten(contact.personal.subject or contact.personal.text) or case.subject,
+        subject=make_title(contact) or case.subject,
         channel=contact.channel,
         received_at=routing.received_at,
     )
@@ -75,6 +75,15 @@ def _describe_by_first_contact(case: Case, event: ContactRouted) -> Case:
         silence_at=routing.silence_at,
         silence_means=routing.silence_means,
     )
+
+
+def make_title(contact: ContactReceived) -> str:
+    """The subject of a contact or the beginning of its text; nothing for what the machine could not read."""
+    return "" if _is_noise(contact) else shorten(contact.personal.subject or contact.personal.text)
+
+
+def _is_noise(contact: ContactReceived) -> bool:
+    return contact.channel == "post" and contact.unreadable is not None
 
 
 def _bring_due_dates_forward(case: Case, routing: Routing) -> Case:
@@ -130,6 +139,7 @@ def apply_delivery(
         failure_class=event.failure_class,
         detail=event.detail,
         at=event.at,
+        stage=event.stage,
     )
     if case is None or event.kind not in ANSWER_KINDS:
         return CaseChanges(rows=[row])
@@ -142,6 +152,8 @@ def apply_delivery(
 
 
 def _supersedes(event: DeliveryUpdated, known: DeliveryStatus) -> bool:
+    if event.state == known.state:
+        return is_later_stage(event.stage, known.stage)
     failed = event if event.state == "undelivered" else known
     return outranks(event.state, known.state, came_back=is_late_bounce(failed.channel, failed.failure_class))
 
@@ -170,7 +182,7 @@ def adopt_due_dates(case: Case, due: DueDates) -> Case:
 def make_snippet(contact: ContactReceived, town_config: TownConfig) -> str:
     """The contact's text for the queue: a form's answers without their questions; nothing for a scan with a subject."""
     personal = contact.personal
-    if contact.channel == "post" and personal.subject:
+    if _is_noise(contact) or (contact.channel == "post" and personal.subject):
         return ""
     answers = format_answers(
         town_config, contact.procedure, personal.answers, town_config.town.supported_language(contact.language)

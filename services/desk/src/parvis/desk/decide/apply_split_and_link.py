@@ -14,7 +14,7 @@ from parvis.common.contract.routing.split_and_link import (
     SplitRefused,
 )
 from parvis.common.town.models import TownConfig
-from parvis.desk.decide.apply_events import make_snippet, shorten, update_department
+from parvis.desk.decide.apply_events import make_snippet, make_title, shorten, update_department
 from parvis.desk.decide.case_updated import build_case_updated
 from parvis.desk.models.case import (
     NO_DATE,
@@ -112,7 +112,7 @@ def summarize_contacts(case: Case, contacts: Sequence[CaseContact], town_config:
     return replace(
         case,
         contacts=len(contacts),
-        subject=shorten(first.personal.subject or first.personal.text),
+        subject=make_title(first),
         channel=first.channel,
         received_at=first.received_at,
         snippet=make_snippet(last, town_config),

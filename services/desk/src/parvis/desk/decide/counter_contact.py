@@ -48,8 +48,19 @@ class CounterForm:
     email: str = ""
     reply_channel: str = ""
     reply_address: str = ""
+    to_department: str = ""  # empty: the agent's own
     reference: str = ""
     language: str = "fr"
+
+
+@dataclass(frozen=True)
+class VisitedCase:
+    """The case that a person came back for."""
+
+    conversation_id: str
+    reference: str
+    department: str
+    citizen: str = ""
 
 
 def make_counter_contact(
@@ -71,6 +82,9 @@ def make_counter_contact(
         raise Rejected("no_channel")
     if form.procedure and town_config.procedure(form.procedure) is None:
         raise Rejected("no_procedure")
+    chosen = town_config.department(form.to_department)
+    if form.to_department and (chosen is None or chosen.successor):
+        raise Rejected("no_department")
     if not remove_invisible_characters(form.text):
         raise Rejected("no_text")
     if len(form.text) > MAX_TEXT_LENGTH:
@@ -85,7 +99,7 @@ def make_counter_contact(
         channel=form.channel,
         received_at=at,
         recorded_at=at,
-        to=agent.department,
+        to=stated_department(form, agent),
         procedure=form.procedure or None,
         language=town_config.town.supported_language(form.language),
         sender=Verification(level="staff", evidence=f"seen or heard by an agent of {agent.department}"),
@@ -102,6 +116,11 @@ def make_counter_contact(
             }
         ),
     )
+
+
+def stated_department(form: CounterForm, agent: Agent) -> str:
+    """The department that deals with it: where it is written down, unless the agent states another. Reception leaves it to the rules."""
+    return form.to_department or agent.department
 
 
 def canonical_bytes(form: CounterForm, agent: Agent) -> bytes:

@@ -1,11 +1,15 @@
 """Finds the channel, address and language of a reply from the contacts of a case. Pure; no I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from parvis.common.contract.addressee import Addressee, find_addressee, reply_candidates
+from parvis.common.contract.addressee import Addressee, find_addressee, own_contact_points, reply_candidates
+from parvis.common.contract.contact import ReplyAddress
 from parvis.common.contract.routing.decisions import OTHER_PERSON
 from parvis.common.town.models import TownConfig
-from parvis.desk.models.case import CaseContact, ReplyRecipient
+from parvis.desk.models.case import CaseContact, CaseFile, DeliveryStatus, ReplyRecipient
+
+# The other classes say something about the message, not about the address.
+_DEAD = frozenset({"permanent", "unreachable", "opted-out", None})
 
 
 def find_case_addressee(contacts: Sequence[CaseContact]) -> Addressee:
@@ -22,13 +26,43 @@ def is_other_person(opened: CaseContact) -> bool:
     return OTHER_PERSON in opened.routing.matched
 
 
-def find_recipient(contacts: Sequence[CaseContact]) -> ReplyRecipient:
-    """The first address for a reply, by the same order as the notifier's.
+def find_dead_addresses(file: CaseFile) -> tuple[ReplyAddress, ...]:
+    """The addresses at which something of this case did not arrive and will not, unless the citizen has written from there since."""
+    sent_to = {reply.reply_id: ReplyAddress(channel=reply.channel, address=reply.address) for reply in file.replies}
+    usual = {
+        candidate.to.channel: candidate.to
+        for candidate in reversed([*reply_candidates(find_case_addressee(file.contacts))])
+    }
+    dead: dict[ReplyAddress, None] = {}
+    for delivery in file.deliveries:
+        to = sent_to.get(delivery.reply_id)
+        to = to if to and to.channel == delivery.channel else usual.get(delivery.channel)
+        if to and _is_dead(delivery) and not _has_written_since(to, delivery, file.contacts):
+            dead[to] = None
+    return tuple(dead)
+
+
+def _is_dead(delivery: DeliveryStatus) -> bool:
+    return delivery.state in ("failed", "undelivered") and delivery.failure_class in _DEAD
+
+
+def _has_written_since(to: ReplyAddress, delivery: DeliveryStatus, contacts: Sequence[CaseContact]) -> bool:
+    return any(
+        point.value == to.address and opened.contact.received_at > delivery.at
+        for opened in contacts
+        for point in own_contact_points(opened.contact)
+    )
+
+
+def find_recipient(contacts: Sequence[CaseContact], dead: Collection[ReplyAddress] = ()) -> ReplyRecipient:
+    """The first address for a reply that is not dead, by the same order as the notifier's.
 
     A preference stored by the notifier may still change it; the desk does not know those.
     """
     addressee = find_case_addressee(contacts)
     for candidate in reply_candidates(addressee):
+        if candidate.to in dead:
+            continue
         source = "stated" if candidate.to in addressee.stated else "contact"
         return ReplyRecipient(candidate.to.channel, candidate.to.address, source)
     return ReplyRecipient("", "", "unknown")

@@ -40,6 +40,7 @@ class TimelineEntry:
     at: datetime
     item: TimelineItem
     deliveries: tuple[DeliveryStatus, ...] = ()
+    is_new: bool = False  # came after the agent opened the page
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,17 @@ QUEUE_PAGE_SIZE = 50
 
 @dataclass(frozen=True)
 class Agent:
-    """An agent, and the department that they work for."""
+    """An agent, and the department that they work for. `quality`: their function, as their letters give it."""
 
     name: str
     department: str
+    quality: str = field(default="", compare=False)
+    account_id: str = field(default="", compare=False)  # for the audit trail
+
+    @property
+    def signature(self) -> str:
+        """First name, name and quality: whoever deals with a matter is named to the citizen (CRPA L111-2)."""
+        return f"{self.name}, {self.quality}" if self.quality else self.name
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,7 @@ class DeliveryStatus:
     failure_class: str | None
     detail: str
     at: datetime
+    stage: str | None = None  # of a letter
 
 
 @dataclass(frozen=True)
@@ -201,6 +209,8 @@ class CounterContact:
     department: str
     agent: str
     at: datetime
+    to_department: str | None = None
+    case_reference: str | None = None  # of the case that the person came back for
 
 
 @dataclass(frozen=True)

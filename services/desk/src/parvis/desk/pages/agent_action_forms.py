@@ -6,13 +6,14 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
-from parvis.common.contract.errors import Rejected
+from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.desk.decide import agent_actions, request_split_and_link
 from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
+from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.case import STATES, Case, CaseChanges, CaseContact, ReplyRecipient, State
-from parvis.desk.pages.case_page import case_page, is_visible
+from parvis.desk.pages.case_page import SentForm, case_page, is_visible
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.render.view_models import build_preview, render_reply
 from parvis.desk.store.case_queries import read_case
@@ -27,6 +28,7 @@ _STATE_CHANGES = {
     "close": agent_actions.close_case,
     "reopen": agent_actions.reopen_case,
 }
+_DRAFT_FIELDS = ("text", "note", "channel", "address-sms", "address-email", "address-post", "then")
 _STATE_NOTICES = {"take": "taken", "release": "released", "close": "closed", "reopen": "reopened"}
 
 
@@ -34,44 +36,60 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     """The forms of a case's page.
 
     Gives: 303 back to the case, once the change is committed; 422 with the page, the typed text and the problem; 403 for a form
-           without our tokens; 404 when the agent's department does not have the case.
+           without our tokens; 404 when the agent's department does not have the case, 410 with the typed text when it had it; 409
+           with the typed text and the change, when the case changed since the page was made.
     Retry: the same form sent twice makes one reply, one transfer, one note.
     """
     router = APIRouter()
 
-    @router.post("/cases/{conversation}/{action}")
+    @router.post("/cases/{conversation}/{action}", dependencies=[dependencies.access.allow(None)])
     async def act(request: Request, conversation: UUID, action: str) -> Response:
         session = dependencies.require_session(request)
         form = await dependencies.read_own_form(request, session)
-        conversation_id = str(conversation)
         try:
-            if action in _STATE_CHANGES:
-                return await _change_state(dependencies, session, conversation_id, action)
-            if action == "reply":
-                return await _reply(dependencies, request, session, conversation_id, form)
-            if action == "call":
-                return await _call(dependencies, session, conversation_id, form)
-            if action in _REQUESTS:
-                return await _REQUESTS[action](dependencies, session, conversation_id, form)
+            if action != "reply" or form.first("do") == "preview":
+                await _keep_draft(dependencies, session, str(conversation), form)
+            return await _act(dependencies, request, session, str(conversation), action, form)
+        except Unavailable:
+            return _unsent_page(dependencies, request, session, form)
         except CaseNotFound:
-            raise HTTPException(404) from None
+            sent = SentForm(_typed(form))
+        except CaseChanged:
+            sent = SentForm(_typed(form), seen=_seen(form), status=409)
         except Rejected as error:
-            draft = {name: values[0] for name, values in form.fields.items()}
-            draft |= {"messages": ",".join(form.fields.get("messages", ()))}
+            typed = _typed(form)
             if str(error) == "sent_before":  # the next attempt is another action
-                del draft["_once"]
-            return await case_page(
-                dependencies, request, session, conversation_id, status=422, draft=draft, wrong=(action, str(error))
-            )
-        raise HTTPException(404)
+                del typed["_once"]
+            sent = SentForm(typed, wrong=(action, str(error)), status=422)
+        await _keep_draft(dependencies, session, str(conversation), form)
+        return await case_page(dependencies, request, session, str(conversation), sent)
 
     _ = act
     return router
 
 
-async def _change_state(
-    dependencies: DeskDependencies, session: AgentSession, conversation: str, action: str
+async def _act(
+    dependencies: DeskDependencies,
+    request: Request,
+    session: AgentSession,
+    conversation: str,
+    action: str,
+    form: SubmittedForm,
 ) -> Response:
+    if action == "draft":
+        return redirect(f"/cases/{conversation}?notice=draft_kept#end")
+    if action in _STATE_CHANGES:
+        answer = await _change_state(dependencies, session, conversation, action)
+        return redirect(f"{answer}#end") if form.first("text").strip() and action != "release" else redirect(answer)
+    if action == "reply":
+        return await _reply(dependencies, request, session, conversation, form)
+    if action in _REQUESTS:
+        return await _REQUESTS[action](dependencies, session, conversation, form)
+    raise HTTPException(404)
+
+
+async def _change_state(dependencies: DeskDependencies, session: AgentSession, conversation: str, action: str) -> str:
+    """Change the state. Gives the page that then shows it."""
     at = dependencies.clock()
     do = _STATE_CHANGES[action]
     await dependencies.cases.change_case(
@@ -79,9 +97,7 @@ async def _change_state(
         session.agent,
         lambda case, _: do(case, ActionContext(session.agent, dependencies.town_config, at)),
     )
-    return redirect(
-        "/queue?notice=released" if action == "release" else f"/cases/{conversation}?notice={_STATE_NOTICES[action]}"
-    )
+    return "/queue?notice=released" if action == "release" else f"/cases/{conversation}?notice={_STATE_NOTICES[action]}"
 
 
 async def _reply(
@@ -95,6 +111,8 @@ async def _reply(
         channel=form.first("channel"),
         address=form.first(f"address-{form.first('channel')}"),
     )
+    if not answer.channel and form.first("must-choose"):
+        raise Rejected("no_channel")
     if form.first("do") == "preview":
         return await _preview(dependencies, request, session, conversation, form, answer)
 
@@ -103,8 +121,8 @@ async def _reply(
             case, ActionContext(session.agent, dependencies.town_config, at), contacts, answer
         )
 
-    await dependencies.cases.change_case(conversation, session.agent, work)
-    return redirect(f"/cases/{conversation}?notice=replied#end")
+    await dependencies.cases.change_case(conversation, session.agent, work, seen=_seen(form))
+    return redirect(f"/cases/{conversation}?notice=replied#notice")
 
 
 async def _preview(
@@ -123,10 +141,11 @@ async def _preview(
         raise CaseNotFound("case")
     target = ReplyRecipient(answer.channel, answer.address, "stated") if answer.channel else find_recipient(contacts)
     language = reply_language(contacts, dependencies.town_config)
-    rendered = render_reply(case, target, answer.text, dependencies.town_config, dependencies.templates, language)
-    draft = {name: values[0] for name, values in form.fields.items()}
+    rendered = render_reply(
+        case, target, answer.text, dependencies.town_config, dependencies.templates, language, agent=session.agent
+    )
     preview = build_preview(target, rendered) if rendered else None
-    return await case_page(dependencies, request, session, conversation, draft=draft, preview=preview)
+    return await case_page(dependencies, request, session, conversation, SentForm(_typed(form), preview=preview))
 
 
 async def _call(
@@ -141,7 +160,7 @@ async def _call(
             case, ActionContext(session.agent, dependencies.town_config, at), note
         ),
     )
-    return redirect(f"/cases/{conversation}?notice=called#end")
+    return redirect(f"/cases/{conversation}?notice=called#notice")
 
 
 async def _transfer(
@@ -184,9 +203,11 @@ async def _link(
     dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> Response:
     at = dependencies.clock()
-    is_undone = form.first("wanted") == "unlinked"
+    is_undone = bool(form.first("unlink"))
     link_input = LinkInput(
-        form.first("other"), _one_time_seed(dependencies, session, form), "unlinked" if is_undone else "linked"
+        form.first("unlink") or form.first("other"),
+        _one_time_seed(dependencies, session, form),
+        "unlinked" if is_undone else "linked",
     )
     await dependencies.cases.change_case(
         conversation,
@@ -206,10 +227,10 @@ async def _confirm_wish(
         return agent_actions.confirm_wish(case, context, contacts, form.first("contact"))
 
     await dependencies.cases.change_case(conversation, session.agent, work)
-    return redirect(f"/cases/{conversation}?notice=wish_confirmed#end")
+    return redirect(f"/cases/{conversation}?notice=wish_confirmed#notice")
 
 
-_REQUESTS = {"wish": _confirm_wish, "transfer": _transfer, "split": _split, "link": _link}
+_REQUESTS = {"call": _call, "wish": _confirm_wish, "transfer": _transfer, "split": _split, "link": _link}
 
 
 def _one_time_seed(dependencies: DeskDependencies, session: AgentSession, form: SubmittedForm) -> str:
@@ -217,6 +238,34 @@ def _one_time_seed(dependencies: DeskDependencies, session: AgentSession, form: 
     if seed is None:
         raise HTTPException(403)
     return seed
+
+
+async def _keep_draft(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> None:
+    """Every button of the page sends the answer along, so that none loses it."""
+    if "text" in form.fields or "note" in form.fields:
+        fields = {name: form.first(name) for name in _DRAFT_FIELDS if name in form.fields}
+        await dependencies.cases.keep_draft(conversation, session.agent, fields, dependencies.clock())
+
+
+def _unsent_page(
+    dependencies: DeskDependencies, request: Request, session: AgentSession, form: SubmittedForm
+) -> Response:
+    """The page for an outage: it has everything that was typed, and sends the same form again."""
+    sent = [(name, value) for name, values in form.fields.items() for value in values if name != "_csrf"]
+    return dependencies.render_page(
+        request, "unsent.html", session, status=503, sent=sent, text=form.first("text") or form.first("note")
+    )
+
+
+def _typed(form: SubmittedForm) -> dict[str, str]:
+    typed = {name: values[0] for name, values in form.fields.items()}
+    return typed | {"messages": ",".join(form.fields["messages"])} if "messages" in form.fields else typed
+
+
+def _seen(form: SubmittedForm) -> CaseVersion:
+    return CaseVersion.parse(form.first("version")) or CaseVersion()
 
 
 def _next_state(form: SubmittedForm) -> State:

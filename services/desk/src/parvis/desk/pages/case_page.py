@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -13,27 +13,30 @@ from parvis.common.contract.contact import ClaimCheck
 from parvis.common.contract.routing.history import PastContact
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import Department, TownConfig
-from parvis.desk.decide.reply_recipient import find_case_addressee, find_recipient, reply_language
+from parvis.desk.decide.case_version import CaseVersion, mark_new
+from parvis.desk.decide.reply_recipient import find_case_addressee, find_dead_addresses, find_recipient, reply_language
 from parvis.desk.decide.timeline import TimelinePage, build_timeline, cut_page
 from parvis.desk.decide.unconfirmed_wishes import WishToConfirm, explain_wish
 from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRelation
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.view_models import ReplyPreview, build_contact_view
-from parvis.desk.store.case_queries import read_case, read_case_file, read_linked_case
+from parvis.desk.store.case_queries import read_case, read_case_file, read_case_version, read_linked_case
 from parvis.desk.store.case_updates import read_whole_contacts
+from parvis.desk.store.reply_drafts import read_draft
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.error_pages import error_page
 from parvis.web.language_negotiation import negotiate_language
 
 log = logger()
+_CONTINUED = "conversation"  # the rule of a contact that continues one
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
     """The page of a case; 404 when it never was in the agent's department, 409 when its row cannot be read."""
     router = APIRouter()
 
-    @router.get("/cases/{conversation}")
+    @router.get("/cases/{conversation}", dependencies=[dependencies.access.allow("case.read")])
     async def show(request: Request, conversation: UUID) -> Response:
         session = dependencies.require_session(request)
         return await case_page(dependencies, request, session, str(conversation))
@@ -42,44 +45,64 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     return router
 
 
+@dataclass(frozen=True)
+class SentForm:
+    """A form that comes back with the page.
+
+    Shape:  fields, as typed; wrong, the form at fault and the key of its problem; seen, the version of the case that the agent
+            answered: what came since is shown beside the answer.
+    """
+
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
+    wrong: tuple[str, str] | None = None
+    preview: ReplyPreview | None = None
+    seen: CaseVersion | None = None
+    status: int = 200
+
+
 async def case_page(
     dependencies: DeskDependencies,
     request: Request,
     session: AgentSession,
     conversation: str,
-    *,
-    status: int = 200,
-    draft: Mapping[str, str] | None = None,
-    wrong: tuple[str, str] | None = None,
-    preview: ReplyPreview | None = None,
+    sent: SentForm | None = None,
 ) -> Response:
-    """Render the page. `draft` has the typed fields, `wrong` the form at fault and the key of its problem."""
+    """Render the page, with the form that was sent where it comes back."""
     async with dependencies.cases.database.transaction() as connection:
+        version = await read_case_version(connection, conversation)
         case = await read_case(connection, conversation)
         file = await read_case_file(connection, case, is_brief=True) if case else None
         followed = _followed_conversation(file) if file else None
         linked = await read_linked_case(connection, followed) if followed else None
+        kept = await read_draft(connection, conversation, session.agent)
+    sent = sent or SentForm(kept.fields if kept else {})
     if file is None or file.case.department != session.agent.department:
-        return _moved_page(dependencies, request, session, file)
+        return moved_page(dependencies, request, session, file, unsent=sent.fields.get("text", ""))
+    dead = find_dead_addresses(file)
     language = negotiate_language(request, dependencies.town_config.town)
     until = request.query_params.get("until", "")
     wanted = int(until) if re.fullmatch(r"[0-9]{1,9}", until) else None
-    page = cut_page(build_timeline(file, await _earlier_contacts(dependencies, file)), wanted)
+    timeline = mark_new(build_timeline(file, await _earlier_contacts(dependencies, file)), file, sent.seen or version)
+    page = cut_page(timeline, wanted)
     page, shown, unreadable = await _with_texts(dependencies, page)
     return dependencies.render_page(
         request,
         "case.html",
         session,
-        status=status,
+        path=f"/cases/{conversation}",
+        status=sent.status,
         case=file.case,
-        reason=_latest_reason(file),
+        reason=_reason_for_department(file),
         linked=linked,
         page=page,
         entries=page.entries,
+        version=version,
+        changes=[entry for entry in page.entries if entry.is_new] if sent.seen else [],
         links=_linked_cases(file),
         suggestion=_suggestion(file),
         shown={o.contact.contact_id: build_contact_view(o, dependencies.town_config, language) for o in shown},
-        recipient=find_recipient(file.contacts),
+        recipient=find_recipient(file.contacts, dead),
+        dead=dead,
         wishes=_wishes_to_confirm(file, shown),
         answer_language=reply_language(file.contacts, dependencies.town_config),
         leaving=next((t for t in file.transfers if t.outcome == "pending"), None),
@@ -87,9 +110,10 @@ async def case_page(
             (o.contact.personal.display_name for o in reversed(file.contacts) if o.contact.personal.display_name), ""
         ),
         departments=_transfer_destinations(file, dependencies.town_config),
-        draft=draft or {},
-        wrong=wrong,
-        preview=preview,
+        draft=sent.fields,
+        draft_saved_at=kept.saved_at if kept else None,
+        wrong=sent.wrong,
+        preview=sent.preview,
         damaged=file.damaged + unreadable,
         no_date=NO_DATE,
         verdict=dependencies.claim_checks.scan_verdict,
@@ -139,15 +163,17 @@ def damaged_case_handler(dependencies: DeskDependencies) -> Callable[[Request, E
     return answer
 
 
-def _moved_page(
-    dependencies: DeskDependencies, request: Request, session: AgentSession, file: CaseFile | None
+def moved_page(
+    dependencies: DeskDependencies, request: Request, session: AgentSession, file: CaseFile | None, *, unsent: str
 ) -> Response:
     """The new department of a case that this department had; nothing of its content."""
     department = session.agent.department
     if file is None or not any(department in (m.from_department, m.to_department) for m in file.moves):
         raise HTTPException(404)
     latest = max(file.moves, key=lambda move: move.sequence)
-    return dependencies.render_page(request, "gone.html", session, status=410, case=file.case, move=latest)
+    return dependencies.render_page(
+        request, "gone.html", session, status=410, case=file.case, move=latest, unsent=unsent
+    )
 
 
 async def _earlier_contacts(dependencies: DeskDependencies, file: CaseFile) -> Sequence[PastContact]:
@@ -175,9 +201,11 @@ def _suggestion(file: CaseFile) -> CaseContact | None:
     return next((opened for opened in reversed(file.contacts) if opened.routing.suggestion), None)
 
 
-def _latest_reason(file: CaseFile) -> Mapping[str, Any]:
-    latest: CaseContact | None = max(file.contacts, key=lambda o: o.routing.sequence, default=None)
-    return latest.routing.reason if latest else {}
+def _reason_for_department(file: CaseFile) -> Mapping[str, Any]:
+    """Why the case is here: what opened it says so, not what continued it."""
+    opening = [opened for opened in file.contacts if opened.routing.rule != _CONTINUED] or file.contacts
+    first: CaseContact | None = min(opening, key=lambda o: o.routing.sequence, default=None)
+    return first.routing.reason if first else {}
 
 
 def _followed_conversation(file: CaseFile) -> str | None:

@@ -1,5 +1,6 @@
 """Holds the dependencies of all pages: session, CSRF-checked form, rendering."""
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,22 +11,24 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
+from parvis.desk.decide.access_rights import working_departments
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher
+from parvis.desk.pages.access import DeskAccess, NotLoggedIn
 from parvis.desk.render.view_models import channel_label, describe_remark
 from parvis.desk.sandbox.page_preview import PagePreviews
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
 from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions
+from parvis.desk.verify.passkeys import PasskeyVerifier
 from parvis.web.form_parsing import SubmittedForm, read_form
 from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
+from parvis.web.oidc.relying_party import RelyingParty
 from parvis.web.pages import PageRenderer
-from parvis.web.security_headers import is_same_origin
 
+_LIST_COOKIE = "parvis-desk-list"
+_LONGEST_QUERY = 600
+_QUERY = re.compile(r"(?!.*notice=)[A-Za-z0-9_.~%+&=-]{1,600}")
 _LARGEST_FORM_BYTES = 256 * 1024
-
-
-class NotLoggedIn(Exception):
-    """The request has no valid session; it is redirected to the login page."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,23 @@ class DeskDependencies:
     counter_contacts: CounterContacts
     claim_checks: ClaimCheckFetcher
     page_previews: PagePreviews
-    sessions: AgentSessions
+    access: DeskAccess
+    logins: frozenset[str]
+    passkeys: PasskeyVerifier
+    provider: RelyingParty | None = None
     clock: Clock = now
 
-    def require_session(self, request: Request) -> AgentSession:
-        """The session of the agent.
+    @property
+    def sessions(self) -> AgentSessions:
+        return self.access.sessions
 
-        Raises: NotLoggedIn, also when the department no longer exists.
+    def require_session(self, request: Request) -> AgentSession:
+        """The session that the route's guard found.
+
+        Raises: NotLoggedIn, also on a route without a guard.
         """
-        session = self.sessions.read_cookie(request, self.clock())
-        if session is None or self.town_config.department(session.agent.department) is None:
+        session: AgentSession | None = getattr(request.state, "session", None)
+        if session is None:
             raise NotLoggedIn
         return session
 
@@ -57,7 +67,7 @@ class DeskDependencies:
 
         Raises: HTTPException 403.
         """
-        if not is_same_origin(request, str(request.base_url)):
+        if not self.sessions.is_own_page(request):
             raise HTTPException(403)
         form = await read_form(request, largest_bytes=_LARGEST_FORM_BYTES)
         if not self.sessions.is_own_form(request, form.first("_csrf"), session, self.clock()):
@@ -65,20 +75,33 @@ class DeskDependencies:
         return form
 
     def render_page(
-        self, request: Request, template: str, session: AgentSession | None, *, status: int = 200, **values: Any
+        self,
+        request: Request,
+        template: str,
+        session: AgentSession | None,
+        *,
+        status: int = 200,
+        path: str | None = None,
+        **values: Any,
     ) -> Response:
-        """A page in the agent's language, with the values that every page of the desk uses."""
+        """A page in the agent's language, with the values that every page of the desk uses.
+
+        Shape:  path, where the same page can be had after a form was sent, with what was typed.
+        """
         language = negotiate_language(request, self.town_config.town)
         html = self.pages.render(
             template,
             language,
             session=session,
+            may=partial(self.access.may, session),
+            departments_of=partial(working_departments, departments=self.town_config.departments),
             csrf=self.sessions.csrf_token(session, self.clock()),
             once=self.sessions.one_time_token(session, self.clock()) if session else "",
             town_config=self.town_config,
             here=request.url.path,
+            back=last_list(request),
             notice=_notice(request),
-            language_switch_url=language_switch_url(request, self.pages),
+            language_switch_url=language_switch_url(request, self.pages, path),
             channel_label=partial(channel_label, self.pages.words, language=language),
             describe_remark=partial(describe_remark, self.pages.words, language=language),
             **values,
@@ -93,6 +116,17 @@ def redirect(path: str) -> Response:
     return RedirectResponse(path, status_code=303)
 
 
+def remember_list(request: Request, response: Response) -> None:
+    """Remember the list that was shown, with its page and filter: a case leads back to it."""
+    response.set_cookie(_LIST_COOKIE, request.url.query[:_LONGEST_QUERY], httponly=True, samesite="lax", path="/")
+
+
+def last_list(request: Request) -> str:
+    """The path of the list that was shown last."""
+    query = request.cookies.get(_LIST_COOKIE, "")
+    return f"/queue?{query}" if _QUERY.fullmatch(query) else "/queue"
+
+
 def _notice(request: Request) -> str:
     """The key of the notice that the redirect named. Empty if unknown."""
     notice = request.query_params.get("notice", "")
@@ -103,10 +137,12 @@ NOTICES = frozenset(
     [
         "taken",
         "released",
+        "draft_kept",
         "closed",
         "reopened",
         "replied",
         "called",
+        "wish_confirmed",
         "transfer_asked",
         "split_asked",
         "link_asked",
@@ -114,5 +150,12 @@ NOTICES = frozenset(
         "written_down",
         "logged_out",
         "unknown_reference",
+        "enrolled",
+        "granted",
+        "revoked",
+        "reviewed",
+        "decided",
+        "deputy_named",
+        "department_chosen",
     ]
 )

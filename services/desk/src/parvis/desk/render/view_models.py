@@ -18,7 +18,7 @@ from parvis.common.text.sms_encoding import MAX_SMS_CHARACTERS, count_segments, 
 from parvis.common.town.models import TownConfig
 from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import RenderedTemplate, TemplateSet
-from parvis.desk.models.case import Case, CaseContact, ReplyRecipient
+from parvis.desk.models.case import Agent, Case, CaseContact, ReplyRecipient
 from parvis.web.format_form_answers import format_answers
 from parvis.web.translations import Translations
 
@@ -149,7 +149,14 @@ def original_file_name(reference: str, claim: ClaimCheck) -> str:
 
 
 def render_reply(
-    case: Case, target: ReplyRecipient, text: str, town_config: TownConfig, templates: TemplateSet, language: str
+    case: Case,
+    target: ReplyRecipient,
+    text: str,
+    town_config: TownConfig,
+    templates: TemplateSet,
+    language: str,
+    *,
+    agent: Agent,
 ) -> RenderedTemplate | None:
     """The answer as the citizen will read it, with the town's additions. None for a call, which sends nothing.
 
@@ -161,7 +168,9 @@ def render_reply(
         return None
     variables = standard_variables(town_config, department=case.department, language=language, reference=case.reference)
     own = {"department": town_config.current_department(case.department), "procedure": case.procedure}
-    return templates.find("answer", language, medium, **own).render(variables | {"text": text.strip()})
+    return templates.find("answer", language, medium, **own).render(
+        variables | {"text": text.strip(), "agent": agent.signature}
+    )
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ reply = Table(
 )  # fmt: skip
 delivery = Table(
     "delivery", METADATA, _id("delivery_id", is_key=True), _id("reply_id"), _id("conversation_id"),
-    *_texts("kind", "channel", "state", "failure_class", "detail"), Column("attempt", Integer), _instant("at"),
+    *_texts("kind", "channel", "state", "failure_class", "detail", "stage"), Column("attempt", Integer), _instant("at"),
 )  # fmt: skip
 transfer = Table(
     "transfer", METADATA, _id("transfer_id", is_key=True), _id("conversation_id"),
@@ -77,7 +77,11 @@ act = Table(
     "act", METADATA, _id("act_id", is_key=True), _id("conversation_id"), *_texts("kind", "agent", "text"),
     _instant("at"),
 )  # fmt: skip
+draft = Table(
+    "draft", METADATA, _id("conversation_id", is_key=True), Column("department", Text, primary_key=True),
+    Column("agent", Text, primary_key=True), Column("fields", JSONB), _instant("saved_at"),
+)  # fmt: skip
 counter_contact = Table(
     "counter_contact", METADATA, Column("department", Text, primary_key=True), _id("seed", is_key=True), _id("contact_id"),
-    *_texts("reference", "agent"), _instant("at"),
+    *_texts("reference", "agent", "to_department", "case_reference"), _instant("at"),
 )  # fmt: skip

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import RowMapping, Table, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Table, and_, false, func, not_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Poison
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
+from parvis.desk.decide.case_version import CaseVersion
+from parvis.desk.models.accounts import HiddenCases
 from parvis.desk.models.case import (
     QUEUE_PAGE_SIZE,
     Agent,
@@ -40,6 +42,7 @@ from parvis.desk.store.row_decoding import decode_all, decode_case, decoder
 
 log = logger()
 Model = TypeVar("Model")
+NOTHING_HIDDEN = HiddenCases()
 
 # (urgency, due, received, id) for open cases, (changed, id) for waiting and closed ones.
 QueueCursor = tuple[int, datetime, datetime, str] | tuple[datetime, str]
@@ -71,6 +74,7 @@ async def read_queue(
     tag: str | None = None,
     after: QueueCursor | None = None,
     limit: int = QUEUE_PAGE_SIZE,
+    hidden: HiddenCases = NOTHING_HIDDEN,
 ) -> QueuePage:
     """Cases of the agent's department: `open`, `mine`, `waiting` or `closed`; only those with the tag, where one is given.
 
@@ -80,7 +84,7 @@ async def read_queue(
     leaving = select(transfer.c.transfer_id).where(
         transfer.c.conversation_id == table.conversation_id, transfer.c.outcome == "pending"
     )
-    query = select(case_file, leaving.exists().label("is_leaving")).where(table.department == agent.department)
+    query = select(case_file, leaving.exists().label("is_leaving")).where(_shown(agent.department, hidden))
     if show == "mine":
         query = query.where(table.taken_by == agent.name, table.state != "closed")
     else:
@@ -117,13 +121,28 @@ def _cursor(row: RowMapping, show: str) -> QueueCursor:
     return (row["changed_at"], row["conversation_id"])
 
 
-async def count_cases(connection: AsyncConnection, agent: Agent) -> dict[str, int]:
+def _shown(department: str, hidden: HiddenCases) -> ColumnElement[bool]:
+    """The cases of a department without those that are hidden."""
+    table = case_file.c
+    conditions = [table.department == department]
+    if hidden.everything:
+        conditions.append(false())
+    if hidden.procedures:
+        conditions.append(or_(table.procedure.is_(None), table.procedure.not_in(hidden.procedures)))
+    if hidden.tags:
+        conditions.append(not_(table.tags.overlap(list(hidden.tags))))
+    return and_(*conditions)
+
+
+async def count_cases(
+    connection: AsyncConnection, agent: Agent, hidden: HiddenCases = NOTHING_HIDDEN
+) -> dict[str, int]:
     """The number of cases in each of the agent's lists."""
     mine = func.count().filter(and_(case_file.c.taken_by == agent.name, case_file.c.state != "closed"))
     per_state = {
         state: func.count().filter(case_file.c.state == state).label(state) for state in ("open", "waiting", "closed")
     }
-    query = select(mine.label("mine"), *per_state.values()).where(case_file.c.department == agent.department)
+    query = select(mine.label("mine"), *per_state.values()).where(_shown(agent.department, hidden))
     row = (await connection.execute(query)).mappings().one()
     return {name: row[name] for name in ("open", "mine", "waiting", "closed")}
 
@@ -146,6 +165,27 @@ async def read_case(connection: AsyncConnection, conversation: str) -> Case | No
     query = select(case_file).where(case_file.c.conversation_id == conversation)
     row = (await connection.execute(query)).mappings().one_or_none()
     return decode_case(row) if row else None
+
+
+async def read_case_version(connection: AsyncConnection, conversation: str) -> CaseVersion:
+    """The version of a case; read before its records, so that it is never newer than what is shown."""
+    tables = {
+        "contacts": contact,
+        "moves": move,
+        "relations": step,
+        "replies": reply,
+        "transfers": transfer,
+        "actions": act,
+    }
+    counts = [
+        select(func.count())
+        .select_from(table)
+        .where(table.c.conversation_id == conversation)
+        .scalar_subquery()
+        .label(name)
+        for name, table in tables.items()
+    ]
+    return CaseVersion(**(await connection.execute(select(*counts))).mappings().one())
 
 
 async def read_linked_case(connection: AsyncConnection, conversation: str) -> Case | None:
@@ -197,6 +237,15 @@ async def read_counter_contact(connection: AsyncConnection, department: str, see
     """The contact that this department registered under an idempotency key. None if there is none."""
     query = select(counter_contact).where(counter_contact.c.department == department, counter_contact.c.seed == seed)
     row = (await connection.execute(query)).mappings().one_or_none()
+    return CounterContact(**row) if row else None
+
+
+async def read_receipt(connection: AsyncConnection, department: str, reference: str) -> CounterContact | None:
+    """The contact that this department registered under a reference. None if there is none."""
+    query = select(counter_contact).where(
+        counter_contact.c.reference == reference, counter_contact.c.department == department
+    )
+    row = (await connection.execute(query)).mappings().first()
     return CounterContact(**row) if row else None
 
 

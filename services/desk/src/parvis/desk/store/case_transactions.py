@@ -1,9 +1,10 @@
 """Changes one case in one transaction: the case, its records, its events in the outbox."""
 
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,10 +15,26 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.runtime.clock import now
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
-from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact, CounterContact, OutgoingEvent
+from parvis.desk.decide.case_version import CaseChanged, CaseVersion
+from parvis.desk.models.accounts import AuditRecord
+from parvis.desk.models.case import (
+    Agent,
+    AgentReply,
+    Case,
+    CaseAction,
+    CaseChanges,
+    CaseContact,
+    CaseRow,
+    CounterContact,
+    OutgoingEvent,
+)
+from parvis.desk.store.audit_trail import append_audit
+from parvis.desk.store.case_queries import read_case_version
 from parvis.desk.store.case_updates import are_stored_alike, insert_rows, lock_cases, read_brief_contacts, update_cases
+from parvis.desk.store.reply_drafts import delete_draft, save_draft
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
 
@@ -41,29 +58,48 @@ class CaseStore:
             yield connection
         self.outbox.wake()
 
-    async def change_case(self, conversation: str, agent: Agent, work: CaseWork) -> Case:
+    async def change_case(
+        self, conversation: str, agent: Agent, work: CaseWork, *, seen: CaseVersion | None = None
+    ) -> Case:
         """Apply one action to a case of the agent's department.
 
+        Shape:  seen, the version of the case that the agent acts on; None for an action that is right whatever came since.
         Gives:  the case after the action, once it is committed.
-        Raises: CaseNotFound, when another department has it; Rejected, when `work` refuses, and `sent_before`, when its
-                idempotency key stands for something else already; DamagedCase.
+        Raises: CaseNotFound, when another department has it; CaseChanged; Rejected, when `work` refuses, and `sent_before`,
+                when its idempotency key stands for something else already; DamagedCase.
         Retry:  idempotent: if all rows of the action exist already, nothing is written or published.
         """
         async with self.begin() as connection:
             case = (await lock_cases(connection, [conversation])).get(conversation)
             if case is None or case.department != agent.department:
                 raise CaseNotFound("case")
+            version = await read_case_version(connection, conversation) if seen else None
             changes = work(case, await read_brief_contacts(connection, conversation))
             if changes.rows and not await insert_rows(connection, changes.rows):
                 if not await are_stored_alike(connection, changes.rows):
                     raise Rejected("sent_before")
                 return case
+            if seen and version != seen:
+                raise CaseChanged("case_changed")
             changed = changes.case or case
             await update_cases(connection, [changed])
+            if any(_answers(row) for row in changes.rows):
+                await delete_draft(connection, conversation, agent)
             await self.add_to_outbox(connection, changes.events)
+            await append_audit(connection, _audit_record(agent, changes, conversation))
         return changed
 
-    async def add_counter_contact(self, row: CounterContact, contact: ContactReceived) -> CounterContact | None:
+    async def keep_draft(self, conversation: str, agent: Agent, fields: Mapping[str, str], at: datetime) -> None:
+        """Store what the agent has typed; an empty text deletes the draft."""
+        async with self.database.transaction() as connection:
+            if fields.get("text", "").strip() or fields.get("note", "").strip():
+                await save_draft(connection, conversation, agent, fields, at)
+            else:
+                await delete_draft(connection, conversation, agent)
+
+    async def add_counter_contact(
+        self, row: CounterContact, contact: ContactReceived, account_id: str = ""
+    ) -> CounterContact | None:
         """Store a contact from the counter and publish it. None if its idempotency key was used before."""
         async with self.begin() as connection:
             if not await insert_rows(connection, [row]):
@@ -73,6 +109,8 @@ class CaseStore:
                 event_id=contact.contact_id, source="desk", subject=contact.contact_id,
             )  # fmt: skip
             await self.outbox.add(connection, event)
+            written = AuditRecord(now(), account_id, row.agent, "contact.register", row.department, row.contact_id)
+            await append_audit(connection, written)
         return row
 
     async def add_to_outbox(self, connection: AsyncConnection, events: Sequence[OutgoingEvent]) -> None:
@@ -94,3 +132,16 @@ class CaseStore:
             event, topic=topic.full_name(self.topic_prefix), key=event.conversation_id,
             event_id=event_id, source="desk", subject=event.conversation_id,
         )  # fmt: skip
+
+
+def _audit_record(agent: Agent, changes: CaseChanges, conversation: str) -> AuditRecord:
+    """Who changed which case, and the kinds of what was added to it: `taken`, `AgentReply`, never its text."""
+    kinds = [row.kind if isinstance(row, CaseAction) else type(row).__name__ for row in changes.rows]
+    return AuditRecord(
+        now(), agent.account_id, agent.name, "case.change", agent.department, conversation, " ".join(kinds)
+    )
+
+
+def _answers(row: CaseRow) -> bool:
+    """Whether a record says that the agent has answered, by letter or by telephone."""
+    return isinstance(row, AgentReply) or (isinstance(row, CaseAction) and row.kind == "called")

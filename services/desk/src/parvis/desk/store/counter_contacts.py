@@ -10,7 +10,7 @@ from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.town.models import TownConfig
-from parvis.desk.decide.counter_contact import CounterForm, canonical_bytes, make_counter_contact
+from parvis.desk.decide.counter_contact import CounterForm, VisitedCase, canonical_bytes, make_counter_contact
 from parvis.desk.models.case import Agent, CounterContact
 from parvis.desk.store.case_queries import read_counter_contact
 from parvis.desk.store.case_transactions import CaseStore
@@ -28,7 +28,7 @@ class CounterContacts:
     hashing_key: bytes
 
     async def register(
-        self, form: CounterForm, agent: Agent, *, seed: str, at: datetime, conversation: str | None = None
+        self, form: CounterForm, agent: Agent, *, seed: str, at: datetime, case: VisitedCase | None = None
     ) -> CounterContact:
         """Register one visit or call.
 
@@ -41,11 +41,14 @@ class CounterContacts:
         contact_id = make_contact_id("counter", agent.department, f"{seed}.{hashlib.sha256(content).hexdigest()}")
         claim = await self.blobs.put(contact_id, content, "application/json")
         contact = make_counter_contact(
-            form, contact_id=contact_id, agent=agent, original=claim, conversation=conversation,
+            form, contact_id=contact_id, agent=agent, original=claim, conversation=case.conversation_id if case else None,
             town_config=self.town_config, hashing_key=self.hashing_key, at=at,
         )  # fmt: skip
-        row = CounterContact(seed, contact_id, contact.reference, agent.department, agent.name, at)
-        registered = await self.cases.add_counter_contact(row, contact)
+        row = CounterContact(
+            seed, contact_id, contact.reference, agent.department, agent.name, at,
+            to_department=case.department if case else contact.to, case_reference=case.reference if case else None,
+        )  # fmt: skip
+        registered = await self.cases.add_counter_contact(row, contact, agent.account_id)
         if registered is None:
             earlier = await self._earlier(agent.department, seed)
             if earlier is not None and earlier.contact_id != contact_id:

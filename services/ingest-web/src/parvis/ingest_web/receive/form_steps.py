@@ -14,16 +14,7 @@ from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.town.form_fields import FileField
 from parvis.common.town.models import Procedure
-from parvis.ingest_web.models.form import (
-    CHANGE,
-    REVIEW,
-    REVIEWED,
-    STEP,
-    TOKEN,
-    FilledForm,
-    FormProblem,
-    Submission,
-)
+from parvis.ingest_web.models.form import CHANGE, REVIEW, REVIEWED, STEP, TOKEN, FilledForm, FormProblem, Submission
 from parvis.ingest_web.parse.submitted_form import parse_form
 from parvis.ingest_web.receive.form_submission import (
     FormDependencies,

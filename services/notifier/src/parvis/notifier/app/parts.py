@@ -159,6 +159,7 @@ class NotifierParts:
         return PrintBatches(
             self.settings.letters_dir,
             self.clients.database,
+            self.ledger,
             self.clients.health,
             zone=ZoneInfo(self.town.config.town.time_zone),
             at=self.settings.letters_batch_at,

@@ -1,11 +1,15 @@
 """Batches the day's letters for the print shop: one folder with a manifest, which appears complete or not at all."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common.contract.delivery import LetterStage, is_later_stage
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.concurrency import sleep_unless_stopped
@@ -14,8 +18,10 @@ from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.notifier.decide.print_batch import batch_day, batch_name, build_manifest, is_batch_due, is_batch_name
 from parvis.notifier.models.letter import PrintShopLetter
-from parvis.notifier.send.post import gather_batch, publish_batch
+from parvis.notifier.send.post import forget_posted_batch, gather_batch, publish_batch, read_posted_batches
 from parvis.notifier.store import letters as store
+from parvis.notifier.store.deliveries import lock_deliveries
+from parvis.notifier.store.delivery_ledger import DeliveryLedger
 
 log = logger()
 EVERY_S = 20.0
@@ -31,6 +37,7 @@ class PrintBatches:
 
     folder: Path
     database: Database
+    ledger: DeliveryLedger
     health: Health
     zone: ZoneInfo
     at: time
@@ -58,7 +65,35 @@ class PrintBatches:
             made = await self._finish_open()
             while await self._begin(at_once=at_once):
                 made += await self._finish_open()
-            return made
+        await self._take_up_posted()
+        return made
+
+    async def _take_up_posted(self) -> None:
+        """Take up what the print shop has posted since the last round."""
+        try:
+            for name in await asyncio.to_thread(read_posted_batches, self.folder):
+                await self.record_posted(name)
+                await asyncio.to_thread(forget_posted_batch, self.folder, name)
+        except OSError as error:
+            raise Unavailable(f"the letters folder cannot be read: {type(error).__name__}") from error
+
+    async def record_posted(self, name: str) -> int:
+        """Record that the print shop has posted a batch. Gives the number of its letters."""
+        async with self.database.transaction() as connection:
+            ids = await store.delivery_ids_of(connection, name)
+            await self._advance(connection, ids, "posted")
+        self.ledger.outbox.wake()
+        if ids:
+            log.info("print-batch.posted", file=name, count=len(ids))
+        else:
+            log.warning("print-batch.unknown", file=name)
+        return len(ids)
+
+    async def _advance(self, connection: AsyncConnection, ids: Sequence[str], stage: LetterStage) -> None:
+        """Note how far letters have come; those that came further already stay."""
+        locked = (await lock_deliveries(connection, ids)).values()
+        changes = [(old, replace(old, stage=stage)) for old in locked if is_later_stage(stage, old.stage)]
+        await self.ledger.write(connection, changes, self.clock())
 
     async def _begin(self, *, at_once: bool) -> bool:
         at = self.clock()
@@ -100,7 +135,13 @@ class PrintBatches:
             return False
         moved = await asyncio.to_thread(self._publish, name, made_at, letters)
         async with self.database.transaction() as connection:
+            await self._advance(
+                connection,
+                [letter.delivery_id for letter in letters if moved is None or letter in moved],
+                "handed-over",
+            )
             await store.close_batch(connection, name, self.clock())
+        self.ledger.outbox.wake()
         _log_batch(name, letters, moved)
         return moved is not None
 

@@ -21,6 +21,7 @@ def delivery_updated(delivery: Delivery, at: datetime) -> DeliveryUpdated:
             "why": delivery.why[:200],
             "moves_to": delivery.moves_to,
             "state": delivery.state,
+            "stage": delivery.stage,
             "provider": delivery.provider,
             "provider_id": delivery.provider_id,
             "failure_class": delivery.failure_class,

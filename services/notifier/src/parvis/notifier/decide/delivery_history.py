@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from parvis.common.contract.delivery import DeliveryUpdated, is_late_bounce, outranks
+from parvis.common.contract.delivery import DeliveryUpdated, is_late_bounce, is_later_stage, outranks
 from parvis.common.contract.reply import ReplyRequested
 from parvis.notifier.decide.channel_choice import ChannelChoice, ChannelChooser
 from parvis.notifier.models.delivery import Delivery
@@ -77,6 +77,8 @@ def _counts_more(new: DeliveryUpdated, old: DeliveryUpdated) -> bool:
     ours, theirs = (new.attempt, _ORDER[new.state]), (old.attempt, _ORDER[old.state])
     if ours != theirs:
         return ours > theirs
+    if new.state == old.state:
+        return is_later_stage(new.stage, old.stage)
     failed = new if new.state == "undelivered" else old
     return outranks(new.state, old.state, came_back=is_late_bounce(failed.channel, failed.failure_class))
 
@@ -92,7 +94,8 @@ def is_behind(row: Delivery | None, published: DeliveryUpdated) -> bool:
         return False  # it was cancelled, and planned again
     # A failure before any attempt is published as the first attempt.
     attempt = row.attempt if row.state == "planned" else max(1, row.attempt)
-    return (attempt, _ORDER[row.state]) < (published.attempt, _ORDER[published.state])
+    ours, theirs = (attempt, _ORDER[row.state]), (published.attempt, _ORDER[published.state])
+    return ours < theirs or (ours == theirs and is_later_stage(published.stage, row.stage))
 
 
 def rebuild_delivery(
@@ -119,6 +122,7 @@ def rebuild_delivery(
         step=last.step,
         why=last.why or base.why,
         moves_to=last.moves_to,
+        stage=last.stage,
         sends=max(base.sends, history.sends),
         resent_at=base.resent_at or history.resent_at,
     )

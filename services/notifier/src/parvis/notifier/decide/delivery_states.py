@@ -5,7 +5,15 @@ from datetime import datetime, timedelta
 
 from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import ClaimCheck
-from parvis.common.contract.delivery import DeliveryReported, DeliveryState, FailureClass, is_late_bounce, outranks
+from parvis.common.contract.delivery import (
+    DeliveryReported,
+    DeliveryState,
+    FailureClass,
+    LetterStage,
+    is_late_bounce,
+    is_later_stage,
+    outranks,
+)
 from parvis.notifier.decide.reply_channels import contact_point_kind_of
 from parvis.notifier.models.delivery import (
     FOR_PEOPLE,
@@ -31,6 +39,7 @@ class Transition:
     detail: str = ""
     wait: timedelta = timedelta()
     was_not_taken: bool = False  # the provider certainly did not take this attempt
+    stage: LetterStage | None = None
 
 
 def transition_after_attempt(
@@ -55,7 +64,7 @@ def transition_after_attempt(
         better = outranks(outcome.state, current.state)
         refused = outcome.state == "failed"
         return (
-            Transition(outcome.state, outcome.failure_class, outcome.detail, was_not_taken=refused)
+            Transition(outcome.state, outcome.failure_class, outcome.detail, was_not_taken=refused, stage=outcome.stage)
             if better
             else unchanged
         )
@@ -90,6 +99,7 @@ def apply_transition(
         evidence=evidence or delivery.evidence,
         resent_at=resent_at or delivery.resent_at,
         sends=max(0, delivery.sends - to.was_not_taken),
+        stage=to.stage if is_later_stage(to.stage, delivery.stage) else delivery.stage,
     )
 
 
@@ -101,7 +111,8 @@ def transition_from_report(report: DeliveryReported, current: Delivery) -> Trans
     failed = failure_class if report.outcome == "undelivered" else current.failure_class
     if not outranks(report.outcome, current.state, came_back=is_late_bounce(current.channel, failed)):
         return None
-    return Transition(report.outcome, failure_class, report.detail)
+    is_returned_letter = report.outcome == "undelivered" and contact_point_kind_of(current.channel) == "post"
+    return Transition(report.outcome, failure_class, report.detail, stage="returned" if is_returned_letter else None)
 
 
 def should_fall_back(delivery: Delivery) -> bool:

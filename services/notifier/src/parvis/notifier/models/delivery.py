@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from parvis.common.contract.contact import ClaimCheck, ConversationId
-from parvis.common.contract.delivery import DeliveryId, DeliveryState, FailureClass
+from parvis.common.contract.delivery import DeliveryId, DeliveryState, FailureClass, LetterStage
 from parvis.common.contract.reply import ReplyId, ReplyKind
 
 # Not written by a person. Questions and transfer notices count too: the router requests them by itself.
@@ -44,6 +44,7 @@ class Delivery:
     moves_to: str | None = None
     sends: int = 0  # attempts that the provider took, or may have taken
     large_print: bool = False
+    stage: LetterStage | None = None
 
     @property
     def is_automatic(self) -> bool:
@@ -62,6 +63,7 @@ class SendOutcome:
     failure_class: FailureClass | None = None
     detail: str = ""
     provider: str | None = None  # for channels with several
+    stage: LetterStage | None = None
 
 
 @dataclass(frozen=True)

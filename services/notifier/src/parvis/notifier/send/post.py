@@ -25,7 +25,7 @@ _LETTER_MODE, _BATCH_MODE = 0o640, 0o770
 
 @dataclass
 class PrintShopFolder:
-    """The folder that the print shop empties. A letter in it counts as delivered, and is never written twice.
+    """The folder that the print shop empties. A letter in it is still to be printed, and is never written twice.
 
     Crash: after writing the file and before registering it, the letter is written again, with the same bytes under the same name; a
            batch takes registered letters only.
@@ -41,7 +41,7 @@ class PrintShopFolder:
         try:
             written = await self.register.find_file_name(message.delivery.delivery_id)
             if written:
-                return SendOutcome("delivered", written)
+                return SendOutcome("accepted", written, stage="to-print")
             name = self._file_name(message)
             await asyncio.to_thread(_write_file, self.folder, name, message.content)
             await self.register.record(self._letter(message, name))
@@ -49,7 +49,7 @@ class PrintShopFolder:
             return SendOutcome("retry", None, "temporary", f"folder of letters: {type(error).__name__}")
         except Unavailable as error:
             return SendOutcome("retry", None, "temporary", f"register of letters: {error}"[:200])
-        return SendOutcome("delivered", name)
+        return SendOutcome("accepted", name, stage="to-print")
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -102,6 +102,16 @@ def publish_batch(folder: Path, name: str, manifest: Mapping[str, bytes]) -> Non
         _write_file(part, file, content)
     part.replace(folder / name)
     fsync_path(folder)
+
+
+def read_posted_batches(folder: Path) -> list[str]:
+    """The batches that the print shop has posted: it says so by a file `<batch>.posted`, empty or not."""
+    return sorted(path.stem for path in folder.glob("batch-*.posted"))
+
+
+def forget_posted_batch(folder: Path, name: str) -> None:
+    """Remove the print shop's word once it is stored."""
+    (folder / f"{name}.posted").unlink(missing_ok=True)
 
 
 def _hidden_folder(folder: Path, name: str) -> Path:

@@ -26,11 +26,11 @@ _COLUMNS = {
 _CHANGED = {
     "delivery_id": "text", "state": "text", "send_at": "timestamptz", "resent_at": "timestamptz", "provider": "text",
     "provider_id": "text", "failure_class": "text", "detail": "text", "evidence": "text", "moves_to": "text",
-    "sends": "integer",
+    "sends": "integer", "stage": "text",
 }  # fmt: skip
 _TAKEN_UP = ("address", "address_hash", "state", "send_at", "failure_class", "detail", "step", "why")
 
-_REBUILT = ("first_reserved_at", "reserved_at", "resent_at", "provider", "provider_id", "moves_to")
+_REBUILT = ("first_reserved_at", "reserved_at", "resent_at", "provider", "provider_id", "moves_to", "stage")
 
 
 def _arrays(columns: Mapping[str, str]) -> str:

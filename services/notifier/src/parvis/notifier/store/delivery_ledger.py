@@ -34,7 +34,9 @@ class DeliveryLedger:
             delivery_updated(delivery, at),
             topic=self.topic,
             key=delivery.conversation_id,
-            event_id=f"{delivery.delivery_id}.{event_attempt(delivery)}.{delivery.state}",
+            event_id=".".join(
+                filter(None, (delivery.delivery_id, f"{event_attempt(delivery)}", delivery.state, delivery.stage))
+            ),
             source="notifier",
             subject=delivery.conversation_id,
             time=at,
@@ -49,9 +51,10 @@ class DeliveryLedger:
     async def write(
         self, connection: AsyncConnection, changes: Sequence[tuple[Delivery, Delivery]], now: datetime
     ) -> None:
-        """Update locked deliveries, given as before and after; publish those whose state has changed."""
+        """Update locked deliveries, given as before and after; publish those whose state or stage has changed."""
         await rows.update_changed(connection, [new for _, new in changes], now)
-        await self._publish(connection, [new for old, new in changes if new.state != old.state], now)
+        news = [new for old, new in changes if (new.state, new.stage) != (old.state, old.stage)]
+        await self._publish(connection, news, now)
 
     async def transition(self, connection: AsyncConnection, delivery: Delivery, to: Transition, now: datetime) -> None:
         """Change the state of one locked delivery, without any next step."""

@@ -56,6 +56,10 @@ async def letters_of(connection: AsyncConnection, batch: str) -> list[PrintShopL
     return [PrintShopLetter(**row) for row in (await connection.execute(statement)).mappings()]
 
 
+async def delivery_ids_of(connection: AsyncConnection, batch: str) -> Sequence[str]:
+    return (await connection.scalars(select(_l.delivery_id).where(_l.batch == batch))).all()
+
+
 async def close_batch(connection: AsyncConnection, name: str, now: datetime) -> None:
     await connection.execute(update(schema.batch).where(_b.name == name).values(closed_at=now))
 

@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.references import find_references
 from parvis.common.contract.routing.decisions import RunnerUp
-from parvis.common.town.models import Procedure, TownConfig, localized
+from parvis.common.town.models import Department, Procedure, TownConfig, localized
 from parvis.router.decide import fast_models
 from parvis.router.rules.facts import Facts, join_text
 from parvis.router.rules.rule_set import RuleMatch, RuleSet
 from parvis.router.rules.rules_file import Urgency
 from parvis.router.rules.term_patterns import fold_for_matching
 
+WRITTEN_DOWN = "written-down"
 _MOST_RUNNERS_UP = 3
 _MOST_TAGS = 12
 _LANGUAGES = ("fr", "en")
@@ -53,12 +54,43 @@ def decide_department(
 ) -> Decision:
     """The department that gets this contact, and why.
 
-    Order: hard rules, the form's procedure, a department's own mailbox, rules by priority, triage.
+    Order: the department in which an agent wrote the contact down, hard rules, the form's procedure, a department's own mailbox,
+           rules by priority, triage.
     Gives: always a department that exists and is not retired.
     Needs: the town configuration that the rules were loaded for.
     """
     facts = facts_of(contact, town_config, rules, language=contact.language or language)
-    return rules.decision_cache.get_or_compute(facts, lambda facts: _decide_uncached(facts, rules, town_config))
+    decision = rules.decision_cache.get_or_compute(facts, lambda facts: _decide_uncached(facts, rules, town_config))
+    stated = _stated_by_staff(contact, town_config)
+    return _written_down(decision, stated, facts.procedure) if stated else decision
+
+
+def _stated_by_staff(contact: ContactReceived, town_config: TownConfig) -> Department | None:
+    """The department that an agent stated who saw or heard the person. None for reception, which leaves it to the rules."""
+    if contact.sender.level != "staff" or contact.to == TRIAGE:
+        return None
+    stated = town_config.department(contact.to)
+    return town_config.departments[town_config.current_department(stated.slug)] if stated else None
+
+
+def _written_down(decision: Decision, department: Department, procedure: str | None) -> Decision:
+    """Keep a contact where an agent wrote it down; what the rules say is a proposal, and its urgency and tags hold."""
+    slug = department.slug
+    proposed = fast_models.RunnerUp(department=decision.department, rule=decision.rule, confidence=decision.confidence)
+    others = [proposed] if decision.department not in (slug, TRIAGE) else []
+    return replace(
+        decision,
+        department=slug,
+        procedure=decision.procedure if procedure or decision.department == slug else None,
+        rule=WRITTEN_DOWN,
+        matched=(WRITTEN_DOWN,),
+        confidence=_HARD,
+        runners_up=(*others, *(other for other in decision.runners_up if other.department != slug))[:_MOST_RUNNERS_UP],
+        reason=_sentences(
+            f"Un agent a noté cette demande pour le service : {localized(department.name, 'fr')}.",
+            f"An agent wrote this request down for the department: {localized(department.name, 'en')}.",
+        ),
+    )
 
 
 def _decide_uncached(facts: Facts, rules: RuleSet, town_config: TownConfig) -> Decision:

@@ -8,7 +8,7 @@ from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import OTHER_PERSON, RunnerUp, Suggestion
 from parvis.common.town.models import TownConfig
 from parvis.router.decide import fast_models
-from parvis.router.decide.department import Decision
+from parvis.router.decide.department import WRITTEN_DOWN, Decision
 from parvis.router.decide.find_conversation import ConversationMatch, is_clear
 from parvis.router.decide.known_conversations import WaitingContact
 from parvis.router.decide.routing_reasons import (
@@ -67,7 +67,12 @@ def suggest_split(
     contact: ContactReceived, conversation: Conversation, decision: Decision, town_config: TownConfig
 ) -> Suggestion | None:
     """Suggest that an agent split the contact off, if the rules clearly name another department."""
-    if contact.machine or not is_clear(decision) or decision.department == conversation.department:
+    if (
+        contact.machine
+        or decision.rule == WRITTEN_DOWN
+        or not is_clear(decision)
+        or decision.department == conversation.department
+    ):
         return None
     department = town_config.departments[decision.department]
     return fast_models.Suggestion(

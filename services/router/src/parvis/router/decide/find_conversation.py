@@ -11,7 +11,7 @@ from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.references import find_references
 from parvis.router.decide.clarification import asks_for_new_conversation
-from parvis.router.decide.department import Decision
+from parvis.router.decide.department import WRITTEN_DOWN, Decision
 from parvis.router.decide.known_conversations import (
     ConversationWindows,
     KnownConversations,
@@ -235,7 +235,11 @@ def _wrote_outside_threads(recent: RecentActivity) -> bool:
 
 def _match_only_open(conversation: Conversation, is_same_channel: bool, decision: Decision) -> ConversationMatch:
     # A conversation on another channel is a weaker match: a clear rule for another department overrides it.
-    if not is_same_channel and is_clear(decision) and decision.department != conversation.department:
+    if (
+        (not is_same_channel or decision.rule == WRITTEN_DOWN)
+        and is_clear(decision)
+        and decision.department != conversation.department
+    ):
         return ConversationMatch()
     return ConversationMatch(by="sender", continues=conversation)
 

@@ -12,7 +12,7 @@ from parvis.ingest_email.parse.mime.headers import parse_headers
 from parvis.ingest_email.parse.mime.html_text import html_to_text
 from parvis.ingest_email.parse.mime.part_tree import MimePart, parse_part_tree
 from parvis.ingest_email.parse.mime.rtf import rtf_to_text
-from parvis.ingest_email.parse.mime.shown_words import has_words, is_short, says_more, says_nothing_else
+from parvis.ingest_email.parse.mime.shown_words import has_words, is_short, lacks_words, says_more, says_nothing_else
 from parvis.ingest_email.parse.mime.text_part import DISPLAYED_TYPES, decode_text_part, is_binary, is_html_placeholder
 from parvis.ingest_email.parse.mime.tnef import is_tnef, parse_tnef
 from parvis.ingest_email.parse.mime.transfer_encodings import find_uuencoded_files
@@ -25,6 +25,7 @@ _KNOWN_FIELD = re.compile(
     re.IGNORECASE,
 )
 _GMAIL_REACTION = "text/vnd.google.email-reaction+json"
+_TABLE_CELL = re.compile(rb"<t[dh][\s>]", re.IGNORECASE)
 _YENC = re.compile(r"^=ybegin [^\n]{0,300}name=", re.MULTILINE)
 _QUOTED_CHARACTERS = 200_000
 
@@ -90,7 +91,7 @@ def _choose_alternative(children: Sequence[MimePart], body: ParsedBody) -> None:
     alternatives: list[ParsedBody] = []
     best: ParsedBody | None = None
     for child in children:
-        # HTML next to a long plain text is not converted
+        # HTML next to a long plain text is not converted, unless it has a table, which text versions leave out
         alternative = ParsedBody(skips_text=body.skips_text or (best is not None and not is_short(best.words)))
         _collect(child, alternative, "multipart/alternative")
         alternatives.append(alternative)
@@ -101,6 +102,10 @@ def _choose_alternative(children: Sequence[MimePart], body: ParsedBody) -> None:
     kept = [best, *_longer_pages(best, alternatives)]
     if len(kept) > 1 and best and says_nothing_else(best.words, kept[1].words if kept[1] else ""):
         kept.pop(0)
+    shown = "\n".join(way.words for way in kept if way)
+    pages = [way for way in alternatives if way not in kept and "calendar" not in way.remarks and way.has_text]
+    if any(not way.texts[0].is_plain and lacks_words(shown, way.words) for way in pages):
+        body.add_remark("more-in-page")
     for alternative in alternatives:
         body.merge(alternative, with_words=alternative in kept or "calendar" in alternative.remarks)
 
@@ -164,9 +169,9 @@ def _collect_leaf(part: MimePart, body: ParsedBody, within: str) -> None:
 
 def _collect_text(part: MimePart, body: ParsedBody) -> None:
     """Add a text part; uuencoded files in plain text become attachments."""
-    if body.skips_text:
-        return
     content = part.decoded.content
+    if body.skips_text and not (part.media_type == "text/html" and _TABLE_CELL.search(content)):
+        return
     if part.decoded.is_damaged:
         body.add_remark("damaged-parts")
     if part.media_type == "text/plain":

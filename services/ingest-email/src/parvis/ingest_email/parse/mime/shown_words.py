@@ -42,5 +42,10 @@ def says_nothing_else(text: str, page: str) -> bool:
     return sum(word in on_page for word in words) >= len(words) * _CONTAINED
 
 
+def lacks_words(text: str, page: str) -> bool:
+    """Whether a page has words that a text lacks, as when a table is left out of the text version."""
+    return len(set(list_words(page)) - set(list_words(text))) >= _FEWEST_MORE
+
+
 def list_words(text: str) -> list[str]:
     return _WORD.findall(_INVISIBLE.sub("", _NO_WORDS.sub(" ", text)).casefold())
