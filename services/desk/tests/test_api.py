@@ -132,6 +132,34 @@ async def test_refusals_say_why(api: httpx.AsyncClient, project: Project) -> Non
     ).status_code == 409
 
 
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"text": "Bonjour", "chanel": "post"}, 422),
+        ({"text": "Bonjour", "address": "a@b.example"}, 409),
+        ({"text": " \u200b\u2060"}, 409),
+        ({"text": "Bonjour", "agent": " "}, 422),
+    ],
+)
+async def test_a_reply_that_is_not_the_one_meant_is_refused(
+    api: httpx.AsyncClient, project: Project, published: Published, body: dict[str, str], status: int
+) -> None:
+    await project(routed())
+    assert (await api.post(f"{CASE}/reply", json=WHO | body)).status_code == status
+    assert not await published("reply.requested")
+
+
+@pytest.mark.parametrize("body", [{"text": "\u200b"}, {"text": "Un acte", "reply_address": "a@b.example"}])
+async def test_a_visit_without_words_or_with_an_address_for_no_channel_is_refused(
+    api: httpx.AsyncClient, body: dict[str, str]
+) -> None:
+    assert (await api.post("/api/v1/contacts", json=WHO | body)).status_code == 409
+
+
+async def test_a_damaged_cursor_is_not_the_first_page(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/api/v1/cases?department=voirie&after=AAAA")).status_code == 422
+
+
 async def test_a_visit_is_written_down_once_for_a_key(api: httpx.AsyncClient, published: Published) -> None:
     visit = WHO | {"text": "Un lampadaire.", "phone": "06 39 98 00 01", "reply_channel": "sms"}
     headers = {"idempotency-key": "visit-1"}
@@ -146,7 +174,7 @@ async def test_a_visit_is_written_down_once_for_a_key(api: httpx.AsyncClient, pu
     assert (await api.post("/api/v1/contacts", json=visit | {"phone": "1"})).json() == {"detail": "wrong_phone"}
 
 
-@pytest.mark.parametrize("hostile", ["a\x00b", "<script>", "\u202e", "'; drop table desk.reply; --", "𝕏\x1b[0m"])
+@pytest.mark.parametrize("hostile", ["a\x00b", "<script>", "\u202ea", "'; drop table desk.reply; --", "𝕏\x1b[0m"])
 async def test_any_text_can_be_sent_and_is_never_a_fault(
     api: httpx.AsyncClient, project: Project, hostile: str
 ) -> None:

@@ -156,6 +156,20 @@ def test_a_file_that_says_it_is_text_is_a_file() -> None:
     assert (mail.text, mail.attachments[0].trouble) == ("", "declared as text but contains binary data")
 
 
+@pytest.mark.parametrize("stray", ["\x00", "\x1b[31m", "\x07\x08"])
+def test_a_stray_control_character_does_not_hide_the_words_in_a_file(stray: str) -> None:
+    mail, _ = parse_mail(f"From: a@b.example\n\nOdeur{stray} de gaz".encode())
+    assert mail.text.startswith("Odeur")
+    assert mail.text.endswith(" de gaz")
+    assert not mail.attachments
+
+
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x85", "\u2028", "\u2029"])
+def test_whatever_ends_a_line_keeps_the_words_apart(end: str) -> None:
+    head = "From: a@b.example\nContent-Type: text/plain; charset=utf-8\n\n"
+    assert parse_mail(f"{head}rue Haute{end}12 bis".encode())[0].text == "rue Haute\n12 bis"
+
+
 def test_a_telephone_may_send_its_message_as_a_named_text() -> None:
     mail, _ = parse_mail(b'From: a@b.example\nContent-Type: text/plain; name="text_0.txt"\n\nBonjour')
     assert mail.text == "Bonjour"

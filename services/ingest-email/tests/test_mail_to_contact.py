@@ -50,6 +50,14 @@ def contact(mail: ParsedMail, **changes: Any) -> ContactReceived:
     return build_contact(mail, dataclasses.replace(ARRIVAL, **changes), KEYS)
 
 
+@pytest.mark.parametrize("reply_to", [TOWN, TOWN.upper(), f"mairie+voirie@{DOMAIN}"])
+def test_a_reply_to_of_the_town_leaves_the_answer_with_the_sender(reply_to: str) -> None:
+    made = contact(ParsedMail(sender="camille@citizens.example", reply_to=reply_to, text="Un arbre est tombé."))
+    assert (made.personal.reply_channels, made.remarks, made.machine) == ((), (), None)
+    assert made.personal.from_ is not None
+    assert made.personal.from_.value == "camille@citizens.example"
+
+
 def test_the_source_of_a_mail_is_its_proved_sender_else_its_client() -> None:
     proved = {"sender": Verification(level="domain")}
     camille, cecile = (

@@ -28,6 +28,7 @@ TOWN = load_town_config(CONFIG)
 KEY = "a key of an integrator, for tests only"
 LAMP: dict[str, Any] = {"procedure": "road-report", "answers": {"problem": "lamp", "place": "12 rue des Lilas"}}
 MANY = b'{"procedure":"road-report","answers":[' + b"0," * 300_000 + b"0]}"  # its schema would refuse it, much later
+TWICE = b'{"procedure":"road-report","answers":{"problem":"lamp","place":"1 rue Haute","place":"2 rue Haute"}}'
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 100
 
 
@@ -124,7 +125,7 @@ async def test_errors_point_at_the_members_at_fault(
     assert not await browser.events()
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"NaN", b'{"procedure":"\\ud800"}', MANY])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"NaN", b'{"procedure":"\\ud800"}', MANY, TWICE])
 async def test_a_body_that_is_not_json_is_rejected(
     browser: Browser, environment: pytest.MonkeyPatch, body: bytes
 ) -> None:

@@ -140,3 +140,17 @@ def test_a_name_typed_without_its_accent_is_not_written_twice() -> None:
     filled = parse_form(TOWN_CONFIG.procedures["school-meals"], typed, {}, today=TODAY)
     assert filled.reply
     assert len(filled.reply.address.split("\n")) == 3
+
+
+@pytest.mark.parametrize(
+    ("channel", "address"),
+    [("email", TOWN_CONFIG.town.mailbox), ("phone", "05 36 49 01 01"), ("email", "Mairie@Example-Town.example")],
+)
+def test_an_address_of_the_town_is_nobodys(channel: str, address: str) -> None:
+    fields = meals(**{"reply__channel": channel, f"reply__{channel}": address})
+    procedure, own = TOWN_CONFIG.procedures["school-meals"], TOWN_CONFIG.own_addresses
+    assert parse_form(procedure, fields, {}, today=TODAY, own=own).problems[f"reply-{channel}"].key == "own_address"
+
+
+def test_what_shows_nothing_is_no_answer() -> None:
+    assert problems(child_name=" \u200b\u2060") == {"child_name": "required"}

@@ -80,6 +80,12 @@ def test_what_is_not_asked_is_not_assumed(text: str) -> None:
         ("Je vous l'ai déjà écrit : répondez-moi par mail à a@b.example", [("email", "a@b.example")]),
         ("Lettre du 3 mars, demande : répondez-moi par mail à a@b.example", [("email", "a@b.example")]),
         ("Il a écrit « répondez-moi par SMS au 06 39 98 00 12 »", []),
+        ("J'ai reçu ce message suspect : merci de me répondre par SMS au 06 39 98 00 12. Est-ce vous ?", []),
+        ("Message reçu :\n| Répondez-moi par SMS au 06 39 98 00 12\nEst-ce vous ?", []),
+        ("Le message frauduleux :\n\nRépondez-moi par SMS au 06 39 98 00 12", []),
+        ("I received this: text me on 06 39 98 00 12", []),
+        ("Répondez-moi par SMS au 06 39 98 00 1", []),
+        ("Votre lettre est reçue. Répondez-moi par SMS au 06 39 98 00 12", [("sms", "+33639980012")]),
         ("Écrivez-moi à l'adresse mairie@town.example", []),
     ],
 )

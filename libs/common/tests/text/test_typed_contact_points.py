@@ -27,6 +27,17 @@ def test_a_number_as_people_type_it(typed: str, number: str) -> None:
     assert phone_contact_point(typed).value == number
 
 
+@pytest.mark.parametrize("typed", ["06 39 98 00 1", "0536 49 01 2", "+33 06 39 98 00"])
+def test_a_number_with_a_missing_digit_is_nobodys(typed: str) -> None:
+    with pytest.raises(Rejected):
+        phone_contact_point(typed)
+
+
+def test_a_zero_that_belongs_to_the_number_stays() -> None:
+    assert phone_contact_point("+390612345678").value == "+390612345678"
+    assert phone_contact_point("+2250712345678").value == "+2250712345678"
+
+
 def test_two_numbers_are_no_number() -> None:
     with pytest.raises(Rejected):
         phone_contact_point("06 39 98 00 12 ou 06 39 98 00 13")
@@ -76,3 +87,14 @@ def test_dots_that_no_relay_takes(typed: str) -> None:
 def test_a_domain_in_the_form_of_idna_2008() -> None:
     assert email_contact_point("zoe@STRAẞE.example").value == "zoe@straße.example"
     assert email_contact_point("zoe@éco\uff0eexample").value == "zoe@éco.example"
+
+
+def test_a_domain_is_one_however_it_is_written() -> None:
+    assert email_contact_point("zoe@xn--co-9ia.example") == email_contact_point("zoe@éco.example")
+    assert email_contact_point("zoe@xn--a-.example").value == "zoe@xn--a-.example"
+
+
+@pytest.mark.parametrize("typed", ["zo\ufffd@club.example", "z" * 65 + "@club.example"])
+def test_an_address_that_no_relay_can_write_to(typed: str) -> None:
+    with pytest.raises(Rejected):
+        email_contact_point(typed)

@@ -28,7 +28,8 @@ def email_contact_point(text: str) -> ContactPoint:
 
     Shape:  as people type and copy it: `Name <address>`, `mailto:address`, with invisible characters or the root's dot.
     Raises: Rejected, if it lacks a local part or a domain, has a space, a control character, or dots that are not single and
-            between other characters (RFC 5321 §4.1.2), or is longer than 254 characters.
+            between other characters (RFC 5321 §4.1.2), or is longer than 254 characters, its local part than 64 (§4.5.3.1);
+            or if a character of it could not be read (U+FFFD).
     """
     typed = remove_invisible_characters(text)
     if named := _NAME_AND_ADDRESS.fullmatch(typed):
@@ -37,19 +38,37 @@ def email_contact_point(text: str) -> ContactPoint:
     local, at, domain = address.rpartition("@")
     if not (local and at and domain) or len(address) > 254 or any(c.isspace() or not c.isprintable() for c in address):
         raise Rejected("not a mail address")
-    if any(c in address for c in '<>,;:"()[]\\') or "" in local.split(".") or "" in domain.split("."):
+    if (
+        len(local) > 64
+        or any(c in address for c in '<>,;:"()[]\\\ufffd')
+        or "" in local.split(".")
+        or "" in domain.split(".")
+    ):
         raise Rejected("not a mail address")
     return ContactPoint(kind="email", value=f"{local}@{_map_domain(domain)}")
 
 
 def _map_domain(domain: str) -> str:
-    """A domain outside ASCII in the form of UTS 46 and IDNA 2008; one inside ASCII stays as it is."""
+    """A domain outside ASCII in the form of UTS 46 and IDNA 2008, however it was written; one inside ASCII stays as it is.
+
+    Mail servers write `xn--…` and people the letters: both are one mailbox, with one STOP and one budget.
+    """
     if domain.isascii():
-        return domain
+        return _decode_labels(domain)
     try:
         return idna.decode(idna.encode(domain, uts46=True))
     except idna.IDNAError as error:
         raise Rejected("not a mail address") from error
+
+
+def _decode_labels(domain: str) -> str:
+    """The letters of a domain with `xn--` labels; it stays as it is, if they are no labels of IDNA 2008."""
+    if not any(label.startswith("xn--") for label in domain.split(".")):
+        return domain
+    try:
+        return idna.decode(domain)
+    except idna.IDNAError:
+        return domain
 
 
 def postal_contact_point(text: str) -> ContactPoint:

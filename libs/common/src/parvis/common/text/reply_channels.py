@@ -101,6 +101,10 @@ _REPORTS = re.compile(
     r"(?:mot|message|lettre|mail|courriel|e-mail|email|sms|texto|note|annonce|letter|word|text) "
     r"(?:de (?:mon|ma|mes|notre|nos|son|sa|la)|du (?![0-9])|from|of))\b"
 )
+# « J'ai reçu ce message suspect : répondez… »: what one received is another's, although it is « je » who says it.
+_RECEIVED = re.compile(
+    r"\b(?:recus?|recues?|recu(?:ent|rent)|received|got|suspecte?s?|suspicious|frauduleu\w*|arnaques?|fraud\w*|scam\w*)\b"
+)
 _FIRST_PERSON = re.compile(r"\b(?:je|j'|i|we)(?:\b|(?<='))")
 _INFINITIVE = re.compile(r"(?:recontacter|contacter|repondre|joindre|prevenir|avertir|informer)\b")
 _ASKS_ME = re.compile(
@@ -201,7 +205,10 @@ def _is_reported(before: str) -> bool:
     """Whether the text ends with a colon after words that tell what somebody else said or wrote."""
     said, colon, rest = before.rpartition(":")
     clause = _SENTENCE_END.split(said)[-1]
-    return bool(colon) and not rest.strip() and bool(_REPORTS.search(clause)) and not _FIRST_PERSON.search(clause)
+    if not colon or rest.strip():
+        return False
+    is_told = bool(_REPORTS.search(clause)) and not _FIRST_PERSON.search(clause)
+    return is_told or bool(_RECEIVED.search(clause))
 
 
 def _quotes_before(folded: str, start: int) -> bool:

@@ -35,7 +35,7 @@ def parse_e164(text: str, region: str) -> str:
     is_one_line = not any(unicodedata.category(character) == "Cc" for character in text)
     text = remove_invisible_characters(text)
     number = _parse_alone(text, region) or (_parse_beside_note(text, region) if is_one_line else None)
-    if number is None:
+    if number is None or _keeps_trunk_prefix(number):
         raise Rejected("not a possible telephone number")
     return _format_e164(_find_overseas_number(number, region) or number)
 
@@ -102,6 +102,13 @@ def _parse_alone(text: str, region: str) -> PhoneNumber | None:
         return None
     is_number = phonenumbers.is_possible_number(number) or _is_complete_foreign_number(number, region)
     return number if is_number else None
+
+
+def _keeps_trunk_prefix(number: PhoneNumber) -> bool:
+    """Whether a digit is missing after the national prefix: `06 39 98 00 1` has nine digits, but +33 0… is nobody's number."""
+    prefix, _ = _numbering_plan(str(number.country_code))
+    national = phonenumbers.national_significant_number(number)
+    return prefix == "0" and national.startswith("0") and not phonenumbers.is_valid_number(number)
 
 
 def _parse_beside_note(text: str, region: str) -> PhoneNumber | None:

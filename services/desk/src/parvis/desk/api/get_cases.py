@@ -25,12 +25,15 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
         """The cases of a department in one state, most urgent first; waiting and closed ones by their last change."""
         if access.town_config.department(department) is None:
             raise HTTPException(404, "no such department")
+        cursor = decode_cursor(after)
+        if after and cursor is None:  # the first page again would be read for ever
+            raise HTTPException(422, "query.after: not a cursor of this list")
         async with access.cases.database.transaction() as connection:
             page = await read_queue(
                 connection,
                 Agent("", department),
                 state,
-                after=decode_cursor(after),
+                after=cursor,
                 limit=limit,
                 hidden=hidden_cases(request.state.program, access.rules.confidential, department),
             )

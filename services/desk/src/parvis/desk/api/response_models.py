@@ -14,7 +14,8 @@ from parvis.web.form_parsing import clean_text
 
 CleanText = Annotated[str, AfterValidator(clean_text)]
 AgentName = Annotated[
-    CleanText, Field(min_length=1, max_length=80, description="name of the agent", examples=["Camille Exemple"])
+    CleanText,
+    Field(min_length=1, max_length=80, pattern=r"\S", description="name of the agent", examples=["Camille Exemple"]),
 ]
 Department = Annotated[str, Query(description="the agent's department", examples=["voirie"])]
 IdempotencyKey = Annotated[
@@ -137,6 +138,10 @@ class CaseDetail(CaseSummary):
 
 
 class ActionBody(ApiModel):
+    """What every request has. A member with a slip in its name is refused: the action would not be the one that was meant."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     agent: AgentName
     department: CleanText = Field(description="the agent's department", examples=["voirie"])
     quality: CleanText = Field(

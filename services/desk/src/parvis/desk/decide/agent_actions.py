@@ -10,6 +10,7 @@ from parvis.common.contract.contact_points import email_contact_point, phone_con
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import PersonalReply, ReplyId, ReplyRequested, make_reply_id
 from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.text.invisible_characters import remove_invisible_characters
 from parvis.common.town.models import TownConfig
 from parvis.common.town.template_variables import standard_variables
 from parvis.desk.decide.case_updated import build_case_updated
@@ -216,7 +217,7 @@ def _with_row(case: Case, row: CaseRow, context: ActionContext) -> CaseChanges:
 
 def _checked_text(agent_text: AgentText) -> str:
     text = agent_text.text.strip()
-    if not text:
+    if not remove_invisible_characters(text):
         raise Rejected("no_text")
     if len(text) > MAX_TEXT_LENGTH:
         raise Rejected("text_too_long")
@@ -225,6 +226,8 @@ def _checked_text(agent_text: AgentText) -> str:
 
 def _recipient(answer: ReplyInput, contacts: Sequence[CaseContact]) -> ReplyRecipient:
     if not answer.channel:
+        if answer.address:
+            raise Rejected("no_channel")
         known = find_recipient(contacts)
         if known.source == "unknown":
             raise Rejected("no_address")

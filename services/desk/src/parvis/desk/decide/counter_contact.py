@@ -23,6 +23,7 @@ from parvis.common.contract.contact_points import (
 )
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import find_references, make_reference
+from parvis.common.text.invisible_characters import remove_invisible_characters
 from parvis.common.town.models import TownConfig, localized
 from parvis.desk.models.case import IN_PERSON_CHANNELS, MAX_TEXT_LENGTH, Agent
 
@@ -84,7 +85,7 @@ def make_counter_contact(
     chosen = town_config.department(form.to_department)
     if form.to_department and (chosen is None or chosen.successor):
         raise Rejected("no_department")
-    if not form.text.strip():
+    if not remove_invisible_characters(form.text):
         raise Rejected("no_text")
     if len(form.text) > MAX_TEXT_LENGTH:
         raise Rejected("text_too_long")
@@ -143,6 +144,8 @@ def _sender(form: CounterForm) -> ContactPoint | None:
 def _reply_addresses(form: CounterForm) -> tuple[ReplyAddress, ...]:
     """The preferred reply channel; without an address of its own it uses the phone number or mail address given above."""
     if not form.reply_channel:
+        if form.reply_address.strip():
+            raise Rejected("no_reply_channel")
         return ()
     if form.reply_channel not in _PARSERS:
         raise Rejected("no_reply_channel")

@@ -57,7 +57,10 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         except CaseChanged:
             sent = SentForm(_typed(form), seen=_seen(form), status=409)
         except Rejected as error:
-            sent = SentForm(_typed(form), wrong=(action, str(error)), status=422)
+            typed = _typed(form)
+            if str(error) == "sent_before":  # the next attempt is another action
+                del typed["_once"]
+            sent = SentForm(typed, wrong=(action, str(error)), status=422)
         await _keep_draft(dependencies, session, str(conversation), form)
         return await case_page(dependencies, request, session, str(conversation), sent)
 

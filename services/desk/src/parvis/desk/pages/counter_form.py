@@ -87,6 +87,8 @@ async def _submit(
             counter_form, session.agent, seed=seed, at=dependencies.clock(), case=case
         )
     except Rejected as error:
+        if str(error) == "sent_before":  # the next attempt is another visit
+            del typed["_once"]
         return _page(dependencies, request, session, status=422, typed=typed, wrong=str(error))
     except Unavailable:
         return _page(dependencies, request, session, status=503, typed=typed, wrong="unavailable")

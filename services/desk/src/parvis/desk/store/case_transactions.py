@@ -33,7 +33,7 @@ from parvis.desk.models.case import (
 )
 from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.case_queries import read_case_version
-from parvis.desk.store.case_updates import insert_rows, lock_cases, read_brief_contacts, update_cases
+from parvis.desk.store.case_updates import are_stored_alike, insert_rows, lock_cases, read_brief_contacts, update_cases
 from parvis.desk.store.reply_drafts import delete_draft, save_draft
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
@@ -65,7 +65,8 @@ class CaseStore:
 
         Shape:  seen, the version of the case that the agent acts on; None for an action that is right whatever came since.
         Gives:  the case after the action, once it is committed.
-        Raises: CaseNotFound, when another department has it; CaseChanged; Rejected, when `work` refuses; DamagedCase.
+        Raises: CaseNotFound, when another department has it; CaseChanged; Rejected, when `work` refuses, and `sent_before`,
+                when its idempotency key stands for something else already; DamagedCase.
         Retry:  idempotent: if all rows of the action exist already, nothing is written or published.
         """
         async with self.begin() as connection:
@@ -75,6 +76,8 @@ class CaseStore:
             version = await read_case_version(connection, conversation) if seen else None
             changes = work(case, await read_brief_contacts(connection, conversation))
             if changes.rows and not await insert_rows(connection, changes.rows):
+                if not await are_stored_alike(connection, changes.rows):
+                    raise Rejected("sent_before")
                 return case
             if seen and version != seen:
                 raise CaseChanged("case_changed")

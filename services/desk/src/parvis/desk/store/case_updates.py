@@ -50,6 +50,13 @@ TABLE_OF: dict[type[object], Table] = {
     CounterContact: counter_contact,
 }
 
+# What an agent said in a row: one idempotency key must not stand for two things.
+_SAID: dict[type[object], tuple[str, ...]] = {
+    AgentReply: ("channel", "address", "text"),
+    TransferRecord: ("to_department", "reason"),
+    CaseAction: ("kind", "text"),
+}
+
 _TEXTS = ("subject", "text", "quoted", "signature", "answers")  # of a contact's personal data: as long as citizens like
 
 
@@ -115,6 +122,19 @@ async def insert_rows(connection: AsyncConnection, rows: Sequence[CaseRow]) -> i
         if isinstance(row, TransferOutcome):
             await _update_transfers(connection, row)
     return added
+
+
+async def are_stored_alike(connection: AsyncConnection, rows: Sequence[CaseRow]) -> bool:
+    """Whether the stored rows with these keys say what these rows say."""
+    for row in rows:
+        said, table = _SAID.get(type(row)), TABLE_OF.get(type(row))
+        if said is None or table is None:
+            continue
+        keys = [column == value for column, value in zip(table.primary_key.columns, primary_key(row), strict=True)]
+        stored = (await connection.execute(select(*(table.c[name] for name in said)).where(*keys))).first()
+        if stored is None or tuple(stored) != tuple(getattr(row, name) for name in said):
+            return False
+    return True
 
 
 def _values(row: CaseRow) -> Mapping[str, object]:

@@ -1,11 +1,12 @@
 """Registers a visit or a call: stores its original, its contact, and the event in the outbox."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
 
 from parvis.common.contract.contact import ClaimCheck, make_contact_id
-from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.contract.errors import Poison, Rejected, Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
@@ -33,11 +34,12 @@ class CounterContacts:
         """Register one visit or call.
 
         Gives:  the registered contact, once it is committed; Kafka may be down.
-        Raises: Rejected, with the key of the missing or invalid field; Unavailable.
-        Retry:  the same seed gives the same contact, with the content that was sent first.
+        Raises: Rejected, with the key of the missing or invalid field, or `sent_before`, when the seed stands for another
+                visit already; Unavailable.
+        Retry:  the same seed and content give the same contact.
         """
-        contact_id = make_contact_id("counter", agent.department, seed)
         content = canonical_bytes(form, agent)
+        contact_id = make_contact_id("counter", agent.department, f"{seed}.{hashlib.sha256(content).hexdigest()}")
         claim = await self.blobs.put(contact_id, content, "application/json")
         contact = make_counter_contact(
             form, contact_id=contact_id, agent=agent, original=claim, conversation=case.conversation_id if case else None,
@@ -50,7 +52,10 @@ class CounterContacts:
         )  # fmt: skip
         registered = await self.cases.add_counter_contact(row, contact, agent.account_id)
         if registered is None:
-            return await self._earlier(agent.department, seed) or row
+            earlier = await self._earlier(agent.department, seed)
+            if earlier is not None and earlier.contact_id != contact_id:
+                raise Rejected("sent_before")
+            return earlier or row
         metrics.contacts_received.labels(contact.channel).inc()
         log.info("contact.received", contact_id=contact_id, channel=contact.channel, size_bytes=len(content))
         return registered

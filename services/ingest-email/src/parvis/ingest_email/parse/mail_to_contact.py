@@ -86,7 +86,7 @@ def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> Co
             Attachment.from_claim_check(claim, trouble=attachment.trouble, inline=attachment.inline)
             for claim, attachment in zip(arrival.attachments, mail.attachments, strict=False)
         ),
-        remarks=_remarks(mail, arrival, sender),
+        remarks=_remarks(mail, arrival, sender, keys),
         unreadable=mail.trouble[:200] if mail.trouble else None,
         contact_point_hash=hash_contact_point(sender, keys.hashing_key) if sender else None,
         sources=hash_sources(_sources(arrival, None if is_form else sender), arrival.received_at, keys.hashing_key),
@@ -96,7 +96,7 @@ def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> Co
                 "display_name": "" if is_form else mail.sender_name[:400],
                 "subject": mail.subject,
                 "file_names": _file_names(mail, len(arrival.attachments)),
-                "reply_channels": _reply_channels(mail, sender, keys.own_addresses | keys.own_numbers),
+                "reply_channels": _reply_channels(mail, sender, keys),
             }
         ),
     )
@@ -184,10 +184,10 @@ def _is_own_address(address: str, keys: MailKeys) -> bool:
     return f"{base}@{domain}" in keys.own_addresses or (base == "bounce" and domain == keys.mail_domain.lower())
 
 
-def _remarks(mail: ParsedMail, arrival: MailDelivery, sender: ContactPoint | None) -> tuple[str, ...]:
+def _remarks(mail: ParsedMail, arrival: MailDelivery, sender: ContactPoint | None, keys: MailKeys) -> tuple[str, ...]:
     """Collect the remarks for agents, including a failed authentication of the sender and a Reply-To that is not From."""
     failed = ("dmarc-failed",) if arrival.sender.dmarc == "fail" else ()
-    reply_to = _email_point(mail.reply_to)
+    reply_to = _reply_to_point(mail, keys)
     return (
         *mail.remarks,
         *failed,
@@ -210,9 +210,14 @@ def _thread(mail: ParsedMail, keys: MailKeys) -> ThreadIdentifiers:
     )
 
 
-def _reply_channels(mail: ParsedMail, sender: ContactPoint | None, own: frozenset[str]) -> tuple[ReplyAddress, ...]:
+def _reply_to_point(mail: ParsedMail, keys: MailKeys) -> ContactPoint | None:
+    """Return the address in Reply-To. One of ours, as after a click on “reply to all”, is nobody's: nothing is sent there."""
+    return None if _is_own_address(mail.reply_to, keys) else _email_point(mail.reply_to)
+
+
+def _reply_channels(mail: ParsedMail, sender: ContactPoint | None, keys: MailKeys) -> tuple[ReplyAddress, ...]:
     """Return the channel that the text asks for, else Reply-To if it differs from the sender."""
-    reply_to = _email_point(mail.reply_to)
+    reply_to, own = _reply_to_point(mail, keys), keys.own_addresses | keys.own_numbers
     if stated := find_stated_reply_channels(mail.text, sender=reply_to or sender, own=own):
         return stated
     return (ReplyAddress(channel="email", address=reply_to.value),) if reply_to and reply_to != sender else ()

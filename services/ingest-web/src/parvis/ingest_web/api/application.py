@@ -130,9 +130,8 @@ async def _accept(
     contents = file_contents(procedure, document)
     fields = form_fields(document)
     today = town_today(context)
-    filled = parse_form(
-        procedure, fields, {name: [f for f, _ in in_field] for name, in_field in contents.items()}, today=today
-    )
+    files = {name: [f for f, _ in in_field] for name, in_field in contents.items()}
+    filled = parse_form(procedure, fields, files, today=today, own=context.town_config.own_addresses)
     if filled.problems:
         raise form_problems(context, request, filled)
     contact_id = ContactId(row.contact_id)

@@ -57,7 +57,7 @@ def parse_body(context: ApiContext, request: Request, body: bytes) -> tuple[dict
     if body.count(b",") > _MAX_COMMAS:
         raise ApiProblem(400, "body")
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        document = json.loads(body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once_each)
         json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate is not text
     except (ValueError, RecursionError) as error:
         raise ApiProblem(400, "body") from error
@@ -125,6 +125,14 @@ def _content(document: Mapping[str, str]) -> tuple[FormFile, bytes]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def _once_each(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names are unique (RFC 8259 §4): of two values, one would be lost."""
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a name twice")
+    return found
 
 
 def form_problems(context: ApiContext, request: Request, filled: FilledForm) -> ApiProblem:

@@ -1,13 +1,14 @@
 """Parses a procedure's submitted form into answers and problems, in the order of the page. No I/O."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
 from parvis.common.contract.contact_points import email_contact_point, phone_contact_point, postal_contact_point
 from parvis.common.contract.errors import Rejected
 from parvis.common.text.folding import fold
+from parvis.common.text.invisible_characters import remove_invisible_characters
 from parvis.common.text.telephone import can_receive_sms
 from parvis.common.town.field_types import LocalText
 from parvis.common.town.form_fields import (
@@ -44,11 +45,17 @@ _FRENCH_DATE = re.compile(r"^([0-9]{1,2})[/. -]([0-9]{1,2})[/. -]([0-9]{4})$")
 
 
 def parse_form(
-    procedure: Procedure, fields: Mapping[str, Sequence[str]], files: Mapping[str, Sequence[FormFile]], *, today: date
+    procedure: Procedure,
+    fields: Mapping[str, Sequence[str]],
+    files: Mapping[str, Sequence[FormFile]],
+    *,
+    today: date,
+    own: Collection[str] = (),
 ) -> FilledForm:
     """Parse the fields of a form.
 
-    Shape:  fields, cleaned text by input name; today, in the town's time zone.
+    Shape:  fields, cleaned text by input name; today, in the town's time zone; own, the town's addresses and numbers, where
+            nothing is sent.
     Gives:  all problems at once, in the order of the page.
     Raises: never.
     """
@@ -57,10 +64,17 @@ def parse_form(
         if isinstance(form_field, FileField):
             _check_files(filled, form_field, files.get(form_field.name, ()))
         else:
-            _parse_answer(filled, form_field, [v for v in fields.get(form_field.name, ()) if v.strip()], today)
+            _parse_answer(filled, form_field, _shown(fields, form_field.name), today)
     _parse_name(filled, procedure, _first(fields, NAME))
     _parse_reply(filled, procedure, fields)
+    if filled.reply and filled.reply.address in own:
+        filled.problems[reply_address_input(filled.reply.channel)] = FormProblem("own_address")
     return filled
+
+
+def _shown(fields: Mapping[str, Sequence[str]], name: str) -> list[str]:
+    """The values of a field that show anything."""
+    return [value for value in fields.get(name, ()) if remove_invisible_characters(value)]
 
 
 def _first(fields: Mapping[str, Sequence[str]], name: str) -> str:

@@ -112,9 +112,8 @@ async def _read_submission(
 
 async def _receive(dependencies: FormDependencies, submission: FormSubmission) -> Response:
     began, now = time.monotonic(), dependencies.pages.clock()
-    filled = parse_form(
-        submission.procedure, submission.form.fields, submission.files(), today=dependencies.pages.dates.today(now)
-    )
+    today, own = dependencies.pages.dates.today(now), dependencies.town_config.own_addresses
+    filled = parse_form(submission.procedure, submission.form.fields, submission.files(), today=today, own=own)
     if not has_valid_tokens(dependencies, submission):
         return _form_again(dependencies, submission, status=422, notice="stale", fresh=True)
     if submission.form.is_too_heavy or submission.form.has_no_room:

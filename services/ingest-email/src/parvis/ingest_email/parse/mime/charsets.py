@@ -10,6 +10,8 @@ from charset_normalizer import from_bytes
 from parvis.ingest_email.models.parsed_mail import CHARSETS
 
 _GUESSED_FROM_BYTES = 4 * 1024
+# Every character that ends a line (Unicode 5.8); Word's soft line end is one of them.
+_LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 # What is valid UTF-8 is hardly ever meant to be one of these.
 _WESTERN = frozenset(["cp1252", "iso8859-1", "iso8859-15", "ascii"])
@@ -120,5 +122,5 @@ def clean_line(text: str, length: int) -> str:
 
 def clean_text(text: str) -> str:
     """A text as people may see it: line feeds only, without control or direction characters, or lone surrogates."""
-    plain = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
+    plain = _LINE_END.sub("\n", text).encode("utf-8", "replace").decode()
     return _UNSEEN.sub("", plain)

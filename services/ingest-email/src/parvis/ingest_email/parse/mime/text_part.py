@@ -1,5 +1,6 @@
 """Decodes a text part: charset, format=flowed, HTML, enriched text, calendar. Pure; no I/O."""
 
+import codecs
 import re
 
 from parvis.ingest_email.codes.quote_phrases import SEE_HTML
@@ -52,11 +53,24 @@ def is_html_placeholder(text: str) -> bool:
 
 
 def is_binary(content: bytes, declared: MimeField) -> bool:
-    """Whether a part declared as text is binary. ISO 2022 contains escapes, UTF-16 contains zeros."""
+    """Whether a part declared as text is binary. ISO 2022 contains escapes, UTF-16 contains zeros.
+
+    A short text with a stray control character is still a text: its words must not hide in a file.
+    """
     if declared.get("charset").lower().startswith(("utf-16", "utf-32", "ucs", "unicode", "iso-10646")):
         return False
     sample = content[:_JUDGED_BYTES]
-    return len(_CONTROL.findall(sample)) * 50 > len(sample)
+    controls = len(_CONTROL.findall(sample))
+    return controls * 50 > len(sample) and not (controls * 4 <= len(sample) and _is_utf8(sample))
+
+
+def _is_utf8(sample: bytes) -> bool:
+    """Whether it is UTF-8, which binary data never are by chance. The last character may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _unflow(text: str, declared: MimeField) -> str:
