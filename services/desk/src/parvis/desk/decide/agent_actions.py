@@ -66,25 +66,25 @@ def take_case(case: Case, context: ActionContext) -> CaseChanges:
     """Assign the case to the agent, also when a colleague has it; the timeline shows it."""
     if case.taken_by == context.agent.name and case.state == "open":
         return CaseChanges()
-    return _record_action(replace(case, taken_by=context.agent.name, state="open"), "taken", context)
+    return record_action(replace(case, taken_by=context.agent.name, state="open"), "taken", context)
 
 
 def release_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.taken_by is None:
         return CaseChanges()
-    return _record_action(replace(case, taken_by=None), "released", context)
+    return record_action(replace(case, taken_by=None), "released", context)
 
 
 def close_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.state == "closed":
         return CaseChanges()
-    return _record_action(replace(case, state="closed", undelivered=False), "closed", context)
+    return record_action(replace(case, state="closed", undelivered=False), "closed", context)
 
 
 def reopen_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.state == "open":
         return CaseChanges()
-    return _record_action(replace(case, state="open"), "reopened", context)
+    return record_action(replace(case, state="open"), "reopened", context)
 
 
 def request_reply(
@@ -96,7 +96,7 @@ def request_reply(
             the citizen asked to be called.
     Retry:  the same idempotency key gives the same reply.
     """
-    text, target = _checked_text(answer), _recipient(answer, contacts)
+    text, target = checked_text(answer), _recipient(answer, contacts)
     reply_id = make_reply_id("desk", case.conversation_id, answer.idempotency_key)
     row = AgentReply(
         reply_id,
@@ -109,7 +109,7 @@ def request_reply(
         context.at,
     )
     requested = _reply_requested(case, context, contacts, answer, row)
-    changes = _with_row(_after_contacting_citizen(case, answer, context), row, context)
+    changes = add_row(_after_contacting_citizen(case, answer, context), row, context)
     return replace(changes, events=[requested, *changes.events])
 
 
@@ -157,14 +157,14 @@ def confirm_wish(case: Case, context: ActionContext, contacts: Sequence[CaseCont
         raise Rejected("no_wish")
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"wish:{contact_id}")
     row = CaseAction(str(act_id), case.conversation_id, "wish_confirmed", context.agent.name, contact_id, context.at)
-    return _with_row(case, row, context)
+    return add_row(case, row, context)
 
 
 def record_call(case: Case, context: ActionContext, note: AgentText) -> CaseChanges:
     """Record a call to the citizen with the agent's notes."""
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"called:{note.idempotency_key}")
-    row = CaseAction(str(act_id), case.conversation_id, "called", context.agent.name, _checked_text(note), context.at)
-    return _with_row(_after_contacting_citizen(case, note, context), row, context)
+    row = CaseAction(str(act_id), case.conversation_id, "called", context.agent.name, checked_text(note), context.at)
+    return add_row(_after_contacting_citizen(case, note, context), row, context)
 
 
 def request_transfer(
@@ -204,17 +204,17 @@ def _after_contacting_citizen(case: Case, text: AgentText, context: ActionContex
     return replace(case, taken_by=case.taken_by or context.agent.name, state=text.next_state, undelivered=False)
 
 
-def _record_action(case: Case, kind: str, context: ActionContext) -> CaseChanges:
+def record_action(case: Case, kind: str, context: ActionContext) -> CaseChanges:
     row = CaseAction(str(uuid.uuid4()), case.conversation_id, kind, context.agent.name, "", context.at)
-    return _with_row(case, row, context)
+    return add_row(case, row, context)
 
 
-def _with_row(case: Case, row: CaseRow, context: ActionContext) -> CaseChanges:
+def add_row(case: Case, row: CaseRow, context: ActionContext) -> CaseChanges:
     case = replace(case, changed_at=context.at)
     return CaseChanges(case, [row], [build_case_updated(case, context.town_config, context.at)])
 
 
-def _checked_text(agent_text: AgentText) -> str:
+def checked_text(agent_text: AgentText) -> str:
     text = agent_text.text.strip()
     if not text:
         raise Rejected("no_text")

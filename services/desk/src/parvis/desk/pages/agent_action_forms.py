@@ -1,13 +1,14 @@
 """Handles the forms of a case's page: one form, one transaction, one redirect."""
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from parvis.common.contract.errors import Rejected, Unavailable
-from parvis.desk.decide import agent_actions, request_split_and_link
+from parvis.desk.decide import agent_actions, case_notes, request_split_and_link
 from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
 from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
@@ -28,7 +29,9 @@ _STATE_CHANGES = {
     "close": agent_actions.close_case,
     "reopen": agent_actions.reopen_case,
 }
-_DRAFT_FIELDS = ("text", "note", "channel", "address-sms", "address-email", "address-post", "then")
+_DRAFT_FIELDS = ("text", "note", "internal", "channel", "address-sms", "address-email", "address-post", "then")
+_TEXT_FIELDS = frozenset({"text", "note", "internal"})
+_NOTE_OF = {"note": "internal", "call-note": "internal"}  # the field that becomes a note, and is no draft then
 _STATE_NOTICES = {"take": "taken", "release": "released", "close": "closed", "reopen": "reopened"}
 
 
@@ -48,7 +51,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         form = await dependencies.read_own_form(request, session)
         try:
             if action != "reply" or form.first("do") == "preview":
-                await _keep_draft(dependencies, session, str(conversation), form)
+                await _keep_draft(dependencies, session, str(conversation), form, leaving_out=_NOTE_OF.get(action))
             return await _act(dependencies, request, session, str(conversation), action, form)
         except Unavailable:
             return _unsent_page(dependencies, request, session, form)
@@ -227,7 +230,30 @@ async def _confirm_wish(
     return redirect(f"/cases/{conversation}?notice=wish_confirmed#notice")
 
 
-_REQUESTS = {"call": _call, "wish": _confirm_wish, "transfer": _transfer, "split": _split, "link": _link}
+async def _note(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm, kind: str = "noted"
+) -> Response:
+    at = dependencies.clock()
+    note = AgentText(form.first("internal"), _one_time_seed(dependencies, session, form))
+    await dependencies.cases.change_case(
+        conversation,
+        session.agent,
+        lambda case, _: case_notes.record_note(
+            case, ActionContext(session.agent, dependencies.town_config, at), note, kind=kind
+        ),
+    )
+    return redirect(f"/cases/{conversation}?notice={kind}#notice")
+
+
+_REQUESTS = {
+    "note": _note,
+    "call-note": partial(_note, kind="call_noted"),
+    "call": _call,
+    "wish": _confirm_wish,
+    "transfer": _transfer,
+    "split": _split,
+    "link": _link,
+}
 
 
 def _one_time_seed(dependencies: DeskDependencies, session: AgentSession, form: SubmittedForm) -> str:
@@ -238,11 +264,15 @@ def _one_time_seed(dependencies: DeskDependencies, session: AgentSession, form: 
 
 
 async def _keep_draft(
-    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+    dependencies: DeskDependencies,
+    session: AgentSession,
+    conversation: str,
+    form: SubmittedForm,
+    leaving_out: str | None = None,
 ) -> None:
     """Every button of the page sends the answer along, so that none loses it."""
-    if "text" in form.fields or "note" in form.fields:
-        fields = {name: form.first(name) for name in _DRAFT_FIELDS if name in form.fields}
+    if _TEXT_FIELDS.intersection(form.fields):
+        fields = {name: form.first(name) for name in _DRAFT_FIELDS if name in form.fields and name != leaving_out}
         await dependencies.cases.keep_draft(conversation, session.agent, fields, dependencies.clock())
 
 
@@ -252,7 +282,12 @@ def _unsent_page(
     """The page for an outage: it has everything that was typed, and sends the same form again."""
     sent = [(name, value) for name, values in form.fields.items() for value in values if name != "_csrf"]
     return dependencies.render_page(
-        request, "unsent.html", session, status=503, sent=sent, text=form.first("text") or form.first("note")
+        request,
+        "unsent.html",
+        session,
+        status=503,
+        sent=sent,
+        text=form.first("text") or form.first("note") or form.first("internal"),
     )
 
 

@@ -134,6 +134,8 @@ NOTICES = frozenset(
         "reopened",
         "replied",
         "called",
+        "noted",
+        "call_noted",
         "transfer_asked",
         "split_asked",
         "link_asked",

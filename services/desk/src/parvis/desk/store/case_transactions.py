@@ -85,7 +85,7 @@ class CaseStore:
     async def keep_draft(self, conversation: str, agent: Agent, fields: Mapping[str, str], at: datetime) -> None:
         """Store what the agent has typed; an empty text deletes the draft."""
         async with self.database.transaction() as connection:
-            if fields.get("text", "").strip() or fields.get("note", "").strip():
+            if any(fields.get(name, "").strip() for name in ("text", "note", "internal")):
                 await save_draft(connection, conversation, agent, fields, at)
             else:
                 await delete_draft(connection, conversation, agent)
