@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from parvis.common.contract.contact import ConversationId, ReplyAddress
 from parvis.common.contract.contact_points import email_contact_point, phone_contact_point, postal_contact_point
@@ -60,6 +60,7 @@ class ReplyInput(AgentText):
 
     channel: str = ""
     address: str = ""
+    delay: timedelta = timedelta()  # until it leaves; meanwhile it can be withdrawn
 
 
 def take_case(case: Case, context: ActionContext) -> CaseChanges:
@@ -107,6 +108,8 @@ def request_reply(
         target.address,
         text,
         context.at,
+        due_at=context.at + answer.delay if answer.delay else None,
+        before={"state": case.state, "taken_by": case.taken_by, "then": answer.next_state} if answer.delay else None,
     )
     requested = _reply_requested(case, context, contacts, answer, row)
     changes = add_row(_after_contacting_citizen(case, answer, context), row, context)
@@ -131,7 +134,7 @@ def _reply_requested(
         template="answer",
         language=language,
         legal=False,
-        send_at=context.at,
+        send_at=context.at + answer.delay,
         requested_at=context.at,
         requested_by=context.agent.name[:80],
         personal=PersonalReply(

@@ -22,6 +22,7 @@ from parvis.desk.render.view_models import ReplyPreview, build_contact_view
 from parvis.desk.store.case_queries import read_case, read_case_file, read_case_version, read_linked_case
 from parvis.desk.store.case_updates import read_whole_contacts
 from parvis.desk.store.reply_drafts import read_draft
+from parvis.desk.store.reserved_replies import read_reserved_replies
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.error_pages import error_page
@@ -74,6 +75,7 @@ async def case_page(
         followed = _followed_conversation(file) if file else None
         linked = await read_linked_case(connection, followed) if followed else None
         kept = await read_draft(connection, conversation, session.agent)
+        reserved = await read_reserved_replies(connection, session.agent, dependencies.clock())
     sent = sent or SentForm(kept.fields if kept else {})
     if file is None or file.case.department != session.agent.department:
         return _moved_page(dependencies, request, session, file, unsent=sent.fields.get("text", ""))
@@ -109,6 +111,7 @@ async def case_page(
             (o.contact.personal.display_name for o in reversed(file.contacts) if o.contact.personal.display_name), ""
         ),
         departments=_transfer_destinations(file, dependencies.town_config),
+        reserved=reserved,
         draft=sent.fields,
         draft_saved_at=kept.saved_at if kept else None,
         wrong=sent.wrong,

@@ -7,6 +7,7 @@ from parvis.common.contract.references import find_references
 from parvis.desk.pages.dependencies import DeskDependencies, redirect, remember_list
 from parvis.desk.render.view_models import decode_cursor, encode_cursor
 from parvis.desk.store.case_queries import count_cases, find_reference, read_queue
+from parvis.desk.store.reserved_replies import read_reserved_replies
 
 LISTS = ("open", "mine", "waiting", "closed")
 
@@ -30,9 +31,10 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         async with dependencies.cases.database.transaction() as connection:
             page = await read_queue(connection, session.agent, wanted, tag=tag, after=after)
             numbers = await count_cases(connection, session.agent)
+            reserved = await read_reserved_replies(connection, session.agent, dependencies.clock())
         answer = dependencies.render_page(
             request, "queue.html", session, rows=page.rows, damaged=page.damaged, numbers=numbers, show=wanted, lists=LISTS, tag=tag,
-            after=encode_cursor(page.after) if page.after else None, is_first=after is None,
+            after=encode_cursor(page.after) if page.after else None, is_first=after is None, reserved=reserved,
         )  # fmt: skip
         remember_list(request, answer)
         return answer

@@ -103,7 +103,12 @@ class CaseStore:
         return row
 
     async def add_to_outbox(self, connection: AsyncConnection, events: Sequence[OutgoingEvent]) -> None:
-        await self.outbox.add(connection, *(self._build_record(event) for event in events))
+        for event in events:
+            record = self._build_record(event)
+            if isinstance(event, ReplyRequested) and event.send_at > event.requested_at:
+                await self.outbox.add_delayed(connection, record, event.reply_id, event.send_at - event.requested_at)
+            else:
+                await self.outbox.add(connection, record)
 
     def _build_record(self, event: OutgoingEvent) -> Record:
         match event:

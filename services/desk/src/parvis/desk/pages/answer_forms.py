@@ -1,0 +1,106 @@
+"""Handles the forms that answer the citizen: send, send and go on, preview, withdraw."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from fastapi import HTTPException, Request
+from fastapi.responses import Response
+
+from parvis.common.contract.errors import Rejected
+from parvis.desk.decide import agent_actions
+from parvis.desk.decide.agent_actions import ActionContext, ReplyInput
+from parvis.desk.decide.reply_recipient import find_recipient, reply_language
+from parvis.desk.models.case import Case, CaseChanges, CaseContact, ReplyRecipient
+from parvis.desk.pages.case_page import SentForm, case_page, is_visible
+from parvis.desk.pages.dependencies import DeskDependencies, last_list, redirect
+from parvis.desk.pages.form_fields import next_state, one_time_seed, seen_version, typed_fields
+from parvis.desk.render.view_models import build_preview, render_reply
+from parvis.desk.store.case_queries import read_case, read_queue
+from parvis.desk.store.case_transactions import CaseNotFound
+from parvis.desk.store.case_updates import read_brief_contacts
+from parvis.desk.store.reserved_replies import withdraw_reserved_reply
+from parvis.desk.verify.agent_sessions import AgentSession
+from parvis.web.form_parsing import SubmittedForm
+
+WITHDRAWAL_PERIOD = timedelta(seconds=10)  # between the agent's click and the departure of the answer
+
+
+async def reply(
+    dependencies: DeskDependencies, request: Request, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    at = dependencies.clock()
+    answer = ReplyInput(
+        text=form.first("text"),
+        idempotency_key=one_time_seed(dependencies, session, form),
+        next_state=next_state(form),
+        channel=form.first("channel"),
+        address=form.first(f"address-{form.first('channel')}"),
+        delay=WITHDRAWAL_PERIOD,
+    )
+    if not answer.channel and form.first("must-choose"):
+        raise Rejected("no_channel")
+    if form.first("do") == "preview":
+        return await _preview(dependencies, request, session, conversation, form, answer)
+
+    def work(case: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
+        return agent_actions.request_reply(
+            case, ActionContext(session.agent, dependencies.town_config, at), contacts, answer
+        )
+
+    await dependencies.cases.change_case(conversation, session.agent, work, seen=seen_version(form))
+    if form.first("do") == "next":
+        return redirect(await _next_case(dependencies, request, session, conversation))
+    return redirect(f"/cases/{conversation}?notice=replied#notice")
+
+
+async def _preview(
+    dependencies: DeskDependencies,
+    request: Request,
+    session: AgentSession,
+    conversation: str,
+    form: SubmittedForm,
+    answer: ReplyInput,
+) -> Response:
+    """The page with a preview of the reply; nothing is sent or stored."""
+    async with dependencies.cases.database.transaction() as connection:
+        case = await read_case(connection, conversation)
+        contacts = await read_brief_contacts(connection, conversation)
+    if not is_visible(case, session) or case is None:
+        raise CaseNotFound("case")
+    target = ReplyRecipient(answer.channel, answer.address, "stated") if answer.channel else find_recipient(contacts)
+    language = reply_language(contacts, dependencies.town_config)
+    rendered = render_reply(
+        case, target, answer.text, dependencies.town_config, dependencies.templates, language, agent=session.agent
+    )
+    preview = build_preview(target, rendered) if rendered else None
+    return await case_page(dependencies, request, session, conversation, SentForm(typed_fields(form), preview=preview))
+
+
+async def _next_case(dependencies: DeskDependencies, request: Request, session: AgentSession, conversation: str) -> str:
+    """The page of the most urgent other case of the list that the agent came from; the list, when it has no other."""
+    show = "mine" if "show=mine" in last_list(request) else "open"
+    async with dependencies.cases.database.transaction() as connection:
+        page = await read_queue(connection, session.agent, show, limit=2)
+    others = [row.case.conversation_id for row in page.rows if row.case.conversation_id != conversation]
+    return f"/cases/{others[0]}?notice=replied_next#notice" if others else f"{last_list(request)}"
+
+
+async def _withdraw(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    context = ActionContext(session.agent, dependencies.town_config, dependencies.clock())
+    try:
+        reply_id = str(UUID(form.first("reply")))
+    except ValueError:
+        raise HTTPException(404) from None
+    try:
+        await withdraw_reserved_reply(dependencies.cases, conversation, reply_id, context)
+    except Rejected as error:
+        if isinstance(error, CaseNotFound):
+            raise
+        return redirect(f"/cases/{conversation}?notice=too_late#notice")
+    return redirect(f"/cases/{conversation}?notice=withdrawn#end")
+
+
+REQUESTS = {"withdraw": _withdraw}
