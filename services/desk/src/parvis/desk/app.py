@@ -70,6 +70,7 @@ async def build() -> Service:
         claim_checks=ClaimCheckFetcher(blobs, AntivirusScanner(town.clamav)),
         page_previews=page_previews,
         sessions=AgentSessions(town.signing_key, timedelta(hours=settings.session_hours)),
+        withdrawal_period=timedelta(seconds=settings.withdrawal_s),
     )
     consumer = Consumer(
         Subscription.from_settings(town, service=NAME, topics=_topics(town_config), types=EVENT_TYPES),

@@ -24,6 +24,12 @@ class Settings(ServiceSettings):
         default=None, description="bearer token of the API, for development; without one every call is answered 401"
     )
     session_hours: int = Field(default=12, ge=1, le=24, description="hours until an agent has to log in again")
+    withdrawal_s: int = Field(
+        default=10,
+        ge=1,
+        le=60,
+        description="seconds between an agent's click and the departure of the answer: until then it can be withdrawn",
+    )
 
     @field_validator("host")
     @classmethod

@@ -1,7 +1,6 @@
 """Handles the forms that answer the citizen: send, send and go on, preview, withdraw."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID
 
 from fastapi import HTTPException, Request
@@ -23,8 +22,6 @@ from parvis.desk.store.reserved_replies import withdraw_reserved_reply
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 
-WITHDRAWAL_PERIOD = timedelta(seconds=10)  # between the agent's click and the departure of the answer
-
 
 async def reply(
     dependencies: DeskDependencies, request: Request, session: AgentSession, conversation: str, form: SubmittedForm
@@ -36,7 +33,7 @@ async def reply(
         next_state=next_state(form),
         channel=form.first("channel"),
         address=form.first(f"address-{form.first('channel')}"),
-        delay=WITHDRAWAL_PERIOD,
+        delay=dependencies.withdrawal_period,
     )
     if not answer.channel and form.first("must-choose"):
         raise Rejected("no_channel")

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -45,6 +46,7 @@ class DeskDependencies:
     page_previews: PagePreviews
     sessions: AgentSessions
     clock: Clock = now
+    withdrawal_period: timedelta = timedelta(seconds=10)  # between the click and the departure of an answer
 
     def require_session(self, request: Request) -> AgentSession:
         """The session of the agent.
