@@ -10,6 +10,7 @@ from parvis.common.contract.contact_points import email_contact_point, phone_con
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import PersonalReply, ReplyId, ReplyRequested, make_reply_id
 from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.town.answer_texts import has_open_variable
 from parvis.common.town.models import TownConfig
 from parvis.common.town.template_variables import standard_variables
 from parvis.desk.decide.case_updated import build_case_updated
@@ -93,11 +94,13 @@ def request_reply(
 ) -> CaseChanges:
     """Ask the notifier to send a reply.
 
-    Raises: Rejected, with the key of its sentence: no text, text too long, no address, invalid address; `call_instead`, when
+    Raises: Rejected, with the key of its sentence: no text, text too long, an open variable, no address, invalid address; `call_instead`, when
             the citizen asked to be called.
     Retry:  the same idempotency key gives the same reply.
     """
     text, target = checked_text(answer), _recipient(answer, contacts)
+    if has_open_variable(text):
+        raise Rejected("open_variable")
     reply_id = make_reply_id("desk", case.conversation_id, answer.idempotency_key)
     row = AgentReply(
         reply_id,

@@ -13,7 +13,8 @@ from parvis.desk.decide.reply_recipient import find_recipient, reply_language
 from parvis.desk.models.case import Case, CaseChanges, CaseContact, ReplyRecipient
 from parvis.desk.pages.case_page import SentForm, case_page, is_visible
 from parvis.desk.pages.dependencies import DeskDependencies, last_list, redirect
-from parvis.desk.pages.form_fields import next_state, one_time_seed, seen_version, typed_fields
+from parvis.desk.pages.form_fields import draft_fields, next_state, one_time_seed, seen_version, typed_fields
+from parvis.desk.render.answer_texts import fill_answer_texts
 from parvis.desk.render.view_models import build_preview, render_reply
 from parvis.desk.store.case_queries import read_case, read_queue
 from parvis.desk.store.case_transactions import CaseNotFound
@@ -100,4 +101,32 @@ async def _withdraw(
     return redirect(f"/cases/{conversation}?notice=withdrawn#end")
 
 
-REQUESTS = {"withdraw": _withdraw}
+async def _insert(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    """Add the chosen answer text to the draft; a page with scripts does so itself, at the cursor."""
+    at = dependencies.clock()
+    async with dependencies.cases.database.transaction() as connection:
+        case = await read_case(connection, conversation)
+        contacts = await read_brief_contacts(connection, conversation)
+    if not is_visible(case, session) or case is None:
+        raise CaseNotFound("case")
+    language = reply_language(contacts, dependencies.town_config)
+    filled = fill_answer_texts(
+        dependencies.answer_texts,
+        case,
+        dependencies.town_config,
+        agent=session.agent,
+        language=language,
+        page_language=language,
+        at=at,
+    )
+    chosen = next((answer for answer in filled if answer.slug == form.first("answer-text")), None)
+    if chosen:
+        text = "\n\n".join(part for part in (form.first("text").strip(), chosen.text) if part)
+        fields = draft_fields(form) | {"text": text, "then": chosen.then}
+        await dependencies.cases.keep_draft(conversation, session.agent, fields, at)
+    return redirect(f"/cases/{conversation}#end")
+
+
+REQUESTS = {"withdraw": _withdraw, "insert": _insert}

@@ -18,6 +18,7 @@ from parvis.desk.decide.reply_recipient import find_case_addressee, find_dead_ad
 from parvis.desk.decide.timeline import TimelinePage, build_timeline, cut_page
 from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRelation
 from parvis.desk.pages.dependencies import DeskDependencies
+from parvis.desk.render.answer_texts import fill_answer_texts
 from parvis.desk.render.view_models import ReplyPreview, build_contact_view
 from parvis.desk.store.case_queries import read_case, read_case_file, read_case_version, read_linked_case
 from parvis.desk.store.case_updates import read_whole_contacts
@@ -111,6 +112,15 @@ async def case_page(
             (o.contact.personal.display_name for o in reversed(file.contacts) if o.contact.personal.display_name), ""
         ),
         departments=_transfer_destinations(file, dependencies.town_config),
+        answer_texts=fill_answer_texts(
+            dependencies.answer_texts,
+            file.case,
+            dependencies.town_config,
+            agent=session.agent,
+            language=reply_language(file.contacts, dependencies.town_config),
+            page_language=language,
+            at=dependencies.clock(),
+        ),
         reserved=reserved,
         draft=sent.fields,
         draft_saved_at=kept.saved_at if kept else None,

@@ -10,6 +10,7 @@ from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from parvis.common.runtime.clock import Clock, now
+from parvis.common.town.answer_texts import AnswerText
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher
@@ -40,6 +41,7 @@ class DeskDependencies:
     town_config: TownConfig
     templates: TemplateSet
     pages: PageRenderer
+    answer_texts: tuple[AnswerText, ...]
     cases: CaseStore
     counter_contacts: CounterContacts
     claim_checks: ClaimCheckFetcher

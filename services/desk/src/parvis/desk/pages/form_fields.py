@@ -19,6 +19,10 @@ def one_time_seed(dependencies: DeskDependencies, session: AgentSession, form: S
     return seed
 
 
+def draft_fields(form: SubmittedForm) -> dict[str, str]:
+    return {name: form.first(name) for name in _DRAFT_FIELDS if name in form.fields}
+
+
 async def keep_draft(
     dependencies: DeskDependencies,
     session: AgentSession,
@@ -28,7 +32,7 @@ async def keep_draft(
 ) -> None:
     """Every button of the page sends the answer along, so that none loses it."""
     if _TEXT_FIELDS.intersection(form.fields):
-        fields = {name: form.first(name) for name in _DRAFT_FIELDS if name in form.fields and name != leaving_out}
+        fields = {name: value for name, value in draft_fields(form).items() if name != leaving_out}
         await dependencies.cases.keep_draft(conversation, session.agent, fields, dependencies.clock())
 
 
