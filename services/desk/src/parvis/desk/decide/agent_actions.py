@@ -68,7 +68,7 @@ def take_case(case: Case, context: ActionContext) -> CaseChanges:
     """Assign the case to the agent, also when a colleague has it; the timeline shows it."""
     if case.taken_by == context.agent.name and case.state == "open":
         return CaseChanges()
-    return record_action(replace(case, taken_by=context.agent.name, state="open"), "taken", context)
+    return record_action(replace(case, taken_by=context.agent.name, state="open", snoozed_until=None), "taken", context)
 
 
 def release_case(case: Case, context: ActionContext) -> CaseChanges:
@@ -80,7 +80,7 @@ def release_case(case: Case, context: ActionContext) -> CaseChanges:
 def close_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.state == "closed":
         return CaseChanges()
-    return record_action(replace(case, state="closed", undelivered=False), "closed", context)
+    return record_action(replace(case, state="closed", undelivered=False, snoozed_until=None), "closed", context)
 
 
 def reopen_case(case: Case, context: ActionContext) -> CaseChanges:
@@ -207,7 +207,8 @@ def request_transfer(
 
 
 def _after_contacting_citizen(case: Case, text: AgentText, context: ActionContext) -> Case:
-    return replace(case, taken_by=case.taken_by or context.agent.name, state=text.next_state, undelivered=False)
+    owner = case.taken_by or context.agent.name
+    return replace(case, taken_by=owner, state=text.next_state, undelivered=False, snoozed_until=None)
 
 
 def record_action(case: Case, kind: str, context: ActionContext) -> CaseChanges:

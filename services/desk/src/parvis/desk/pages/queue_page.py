@@ -9,7 +9,7 @@ from parvis.desk.render.view_models import decode_cursor, encode_cursor
 from parvis.desk.store.case_queries import count_cases, find_reference, read_queue
 from parvis.desk.store.reserved_replies import read_reserved_replies
 
-LISTS = ("open", "mine", "waiting", "closed")
+LISTS = ("open", "mine", "snoozed", "waiting", "closed")
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:

@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from parvis.common.contract.channels import channel
@@ -202,6 +202,14 @@ def build_preview(target: ReplyRecipient, rendered: RenderedTemplate) -> ReplyPr
     text = simplify_typography(rendered.text)
     alphabet, parts = count_segments(text)
     return ReplyPreview(rendered.subject, text, SmsCost(parts, alphabet == "GSM-7", len(text) > MAX_SMS_CHARACTERS))
+
+
+def parse_day(text: str) -> date | None:
+    """The day that an action names. None if it names none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def encode_cursor(key: Sequence[Any]) -> str:
