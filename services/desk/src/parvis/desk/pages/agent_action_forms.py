@@ -71,6 +71,8 @@ async def _act(
     action: str,
     form: SubmittedForm,
 ) -> Response:
+    if action == "draft" and "application/json" in request.headers.get("accept", ""):
+        return await answer_forms.measure_draft(dependencies, request, session, conversation, form)
     if action == "draft":
         return redirect(f"/cases/{conversation}?notice=draft_kept#end")
     if action in _STATE_CHANGES:

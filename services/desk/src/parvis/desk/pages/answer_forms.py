@@ -1,10 +1,11 @@
 """Handles the forms that answer the citizen: send, send and go on, preview, withdraw."""
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from fastapi import HTTPException, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from parvis.common.contract.errors import Rejected
 from parvis.desk.decide import agent_actions
@@ -15,13 +16,14 @@ from parvis.desk.pages.case_page import SentForm, case_page, is_visible
 from parvis.desk.pages.dependencies import DeskDependencies, last_list, redirect
 from parvis.desk.pages.form_fields import draft_fields, next_state, one_time_seed, seen_version, typed_fields
 from parvis.desk.render.answer_texts import fill_answer_texts
-from parvis.desk.render.view_models import build_preview, render_reply
+from parvis.desk.render.view_models import ReplyPreview, build_preview, render_reply
 from parvis.desk.store.case_queries import read_case, read_queue
 from parvis.desk.store.case_transactions import CaseNotFound
 from parvis.desk.store.case_updates import read_brief_contacts
 from parvis.desk.store.reserved_replies import withdraw_reserved_reply
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
+from parvis.web.language_negotiation import negotiate_language
 
 
 async def reply(
@@ -39,7 +41,7 @@ async def reply(
     if not answer.channel and form.first("must-choose"):
         raise Rejected("no_channel")
     if form.first("do") == "preview":
-        return await _preview(dependencies, request, session, conversation, form, answer)
+        return await _preview(dependencies, request, session, conversation, form)
 
     def work(case: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
         return agent_actions.request_reply(
@@ -58,21 +60,53 @@ async def _preview(
     session: AgentSession,
     conversation: str,
     form: SubmittedForm,
-    answer: ReplyInput,
 ) -> Response:
     """The page with a preview of the reply; nothing is sent or stored."""
+    preview = await _render_preview(dependencies, session, conversation, form)
+    return await case_page(dependencies, request, session, conversation, SentForm(typed_fields(form), preview=preview))
+
+
+async def measure_draft(
+    dependencies: DeskDependencies, request: Request, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    """What the page shows while the agent types: that the draft is kept, and how many SMS or pages it makes."""
+    language = negotiate_language(request, dependencies.town_config.town)
+    translate = partial(dependencies.pages.words.translate, language=language)
+    preview = await _render_preview(dependencies, session, conversation, form) if form.first("text").strip() else None
+    sentences: list[str] = []
+    if preview and preview.cost:
+        cost = preview.cost
+        is_long = cost.is_too_long
+        sentences.append(translate("reply.too_long") if is_long else translate("reply.parts", count=cost.parts))
+        sentences += [] if cost.is_plain else [translate("reply.not_plain")]
+    elif preview and preview.pages:
+        sentences.append(translate("work.pages", count=preview.pages))
+    return JSONResponse({"saved": translate("notice.draft_kept"), "meter": " ".join(sentences)})
+
+
+async def _render_preview(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> ReplyPreview | None:
     async with dependencies.cases.database.transaction() as connection:
         case = await read_case(connection, conversation)
         contacts = await read_brief_contacts(connection, conversation)
     if not is_visible(case, session) or case is None:
         raise CaseNotFound("case")
-    target = ReplyRecipient(answer.channel, answer.address, "stated") if answer.channel else find_recipient(contacts)
+    name = form.first("channel")
+    target = ReplyRecipient(name, form.first(f"address-{name}"), "stated") if name else find_recipient(contacts)
+    if not target.channel:
+        return None
     language = reply_language(contacts, dependencies.town_config)
     rendered = render_reply(
-        case, target, answer.text, dependencies.town_config, dependencies.templates, language, agent=session.agent
+        case,
+        target,
+        form.first("text"),
+        dependencies.town_config,
+        dependencies.templates,
+        language,
+        agent=session.agent,
     )
-    preview = build_preview(target, rendered) if rendered else None
-    return await case_page(dependencies, request, session, conversation, SentForm(typed_fields(form), preview=preview))
+    return build_preview(target, rendered) if rendered else None
 
 
 async def _next_case(dependencies: DeskDependencies, request: Request, session: AgentSession, conversation: str) -> str:

@@ -22,7 +22,7 @@ from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions
 from parvis.web.form_parsing import SubmittedForm, read_form
 from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
 from parvis.web.pages import PageRenderer
-from parvis.web.security_headers import is_same_origin
+from parvis.web.security_headers import allow_scripts, is_same_origin
 
 _LIST_COOKIE = "parvis-desk-list"
 _LONGEST_QUERY = 600
@@ -102,7 +102,7 @@ class DeskDependencies:
             describe_remark=partial(describe_remark, self.pages.words, language=language),
             **values,
         )
-        response = HTMLResponse(html, status_code=status)
+        response = HTMLResponse(html, status_code=status, headers=allow_scripts({}) if session else None)
         remember_language(request, response, self.town_config.town)
         return response
 

@@ -2,6 +2,7 @@
 
 from fastapi import HTTPException
 
+from parvis.common.contract.reply import make_reply_id
 from parvis.desk.decide.case_version import CaseVersion
 from parvis.desk.models.case import STATES, State
 from parvis.desk.pages.dependencies import DeskDependencies
@@ -33,7 +34,14 @@ async def keep_draft(
     """Every button of the page sends the answer along, so that none loses it."""
     if _TEXT_FIELDS.intersection(form.fields):
         fields = {name: value for name, value in draft_fields(form).items() if name != leaving_out}
-        await dependencies.cases.keep_draft(conversation, session.agent, fields, dependencies.clock())
+        seed = dependencies.sessions.read_one_time_token(form.first("_once"), session)
+        await dependencies.cases.keep_draft(
+            conversation,
+            session.agent,
+            fields,
+            dependencies.clock(),
+            unless_sent=make_reply_id("desk", conversation, seed) if seed else None,
+        )
 
 
 def typed_fields(form: SubmittedForm) -> dict[str, str]:

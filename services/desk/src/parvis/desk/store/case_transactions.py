@@ -30,7 +30,7 @@ from parvis.desk.models.case import (
     OutgoingEvent,
 )
 from parvis.desk.store.case_queries import read_case_version
-from parvis.desk.store.case_updates import insert_rows, lock_cases, read_brief_contacts, update_cases
+from parvis.desk.store.case_updates import has_reply, insert_rows, lock_cases, read_brief_contacts, update_cases
 from parvis.desk.store.reply_drafts import delete_draft, save_draft
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
@@ -82,9 +82,22 @@ class CaseStore:
             await self.add_to_outbox(connection, changes.events)
         return changed
 
-    async def keep_draft(self, conversation: str, agent: Agent, fields: Mapping[str, str], at: datetime) -> None:
-        """Store what the agent has typed; an empty text deletes the draft."""
+    async def keep_draft(
+        self,
+        conversation: str,
+        agent: Agent,
+        fields: Mapping[str, str],
+        at: datetime,
+        *,
+        unless_sent: str | None = None,
+    ) -> None:
+        """Store what the agent has typed; an empty text deletes the draft.
+
+        Order: a draft that arrives after its answer, whose id is `unless_sent`, changes nothing.
+        """
         async with self.database.transaction() as connection:
+            if unless_sent and await has_reply(connection, unless_sent):
+                return
             if any(fields.get(name, "").strip() for name in ("text", "note", "internal")):
                 await save_draft(connection, conversation, agent, fields, at)
             else:
