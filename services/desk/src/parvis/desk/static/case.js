@@ -55,7 +55,8 @@
     chosen?.addEventListener("change", () => {
       const { text: words, then } = chosen.selectedOptions[0].dataset;
       if (!words) return;
-      text.setRangeText(words, text.selectionStart, text.selectionEnd, "end");
+      const before = text.value.slice(0, text.selectionStart);
+      text.setRangeText((before && !before.endsWith("\n") ? "\n\n" : "") + words, text.selectionStart, text.selectionEnd, "end");
       const radio = form.querySelector(`input[name=then][value="${then}"]`);
       if (radio) radio.checked = true;
       chosen.value = "";
