@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.faults.door_testbed import DoorScenario
 from tests.faults.matrix import SCENARIOS
 from tests.faults.oracle import Verdict
+from tests.faults.outsider_town import OutsiderScenario
 from tests.faults.scenario import OwnTownScenario, RouterScenario, Workspace
 
 
@@ -24,7 +26,7 @@ def main(names: Sequence[str]) -> int:
     return 1 if any(verdict.violations for verdict in verdicts) else 0
 
 
-def _run(scenario: OwnTownScenario | RouterScenario) -> Verdict:
+def _run(scenario: OwnTownScenario | RouterScenario | DoorScenario | OutsiderScenario) -> Verdict:
     print(f"{scenario.name}  {scenario.injection}\n      must hold: {scenario.must_hold}", flush=True)
     if reason := scenario.missing_requirement():
         print(f"      skipped: {reason}\n", flush=True)
@@ -43,7 +45,9 @@ def _run(scenario: OwnTownScenario | RouterScenario) -> Verdict:
     return verdict
 
 
-def _rows(scenario: OwnTownScenario | RouterScenario, verdict: Verdict) -> list[dict[str, Any]]:
+def _rows(
+    scenario: OwnTownScenario | RouterScenario | DoorScenario | OutsiderScenario, verdict: Verdict
+) -> list[dict[str, Any]]:
     figures = verdict.figures | {"broken invariants": len(verdict.violations)}
     return [
         {

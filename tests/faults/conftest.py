@@ -1,11 +1,12 @@
-"""Provides the testbed that router scenarios share."""
+"""Provides the testbed that router scenarios share, and the town that scenarios of its doors share."""
 
 from collections.abc import AsyncGenerator
 
 import pytest
 import pytest_asyncio
 
-from tests.faults.small_size import SharedTestbed
+from parvis.local.towns_for_tests import Towns
+from tests.faults.small_size import SharedDoors, SharedTestbed
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -13,3 +14,10 @@ async def shared_testbed(tmp_path_factory: pytest.TempPathFactory) -> AsyncGener
     testbed = SharedTestbed(tmp_path_factory.mktemp("stages"))
     yield testbed
     await testbed.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_doors(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> AsyncGenerator[SharedDoors]:
+    doors = SharedDoors(tmp_path_factory.mktemp("doors"), towns)
+    yield doors
+    await doors.close()

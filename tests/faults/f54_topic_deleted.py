@@ -20,12 +20,12 @@ DEPARTMENT = topics.department_topic("voirie")
 
 async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     seconds, per_second = (60, 200) if full else (1, 60)
-    verdict, parked = Verdict(), testbed.count_log_lines("contact.parked")
+    verdict, parked = Verdict(), testbed.count_log_lines("department-topic.missing")
     name = DEPARTMENT.full_name(testbed.prefix)
     await testbed.wait_until_idle()
     await _delete_department(testbed, name)
     async with testbed.load(per_second=per_second) as contacts:
-        is_parked = await testbed.wait_until(lambda: testbed.count_log_lines("contact.parked") > parked)
+        is_parked = await testbed.wait_until(lambda: testbed.count_log_lines("department-topic.missing") > parked)
         later = len(contacts.attempts)
         await contacts.wait_until_sent(later + seconds * per_second)
     await testbed.wait_until_idle()  # the missing topic holds nothing on contact.received

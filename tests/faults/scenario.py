@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
@@ -25,10 +26,14 @@ FAULTY_SERVICE = (sys.executable, "-m", "tests.faults.injected_faults")
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder and the shared brokers of a scenario's run. Without `towns` the scenario starts brokers of its own."""
+    """The folder and the shared brokers of a scenario's run. Without `towns` the scenario starts brokers of its own.
+
+    has_own_database: only Kafka is shared, so that the scenario may freeze PostgreSQL.
+    """
 
     folder: Path
     towns: Towns | None = None
+    has_own_database: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,9 @@ def start_town(
 ) -> Generator[tuple[Stack, ClientLog]]:
     """Start a town and its senders' log. The session time-out is 2 s instead of 10 s, so that a killed consumer is noticed sooner."""
     quick = {"PARVIS_SESSION_TIMEOUT_S": "2", "PARVIS_LOG_FORMAT": "json"}
-    start = workspace.towns.start if workspace.towns else Stack.start
+    start = workspace.towns.start if workspace.towns and not workspace.has_own_database else Stack.start
+    if workspace.towns and workspace.has_own_database:
+        quick |= {"PARVIS_KAFKA_BOOTSTRAP": workspace.towns.kafka, "PARVIS_TOPIC_PREFIX": f"own-{uuid4().hex[:8]}"}
     workspace.folder.mkdir(parents=True, exist_ok=True)
     log = ClientLog(workspace.folder / "client.jsonl")
     try:

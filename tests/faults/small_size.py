@@ -1,4 +1,4 @@
-"""Checks fault scenarios in their small size: in a town of their own or on the shared router testbed."""
+"""Checks fault scenarios in their small size: in a town of their own, on the shared router testbed or in the shared town of the doors."""
 
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from parvis.local.towns_for_tests import Towns
+from tests.faults.door_testbed import DoorScenario, DoorTestbed, start_door_testbed
 from tests.faults.matrix import SCENARIOS
 from tests.faults.router_testbed import RouterTestbed, start_router_testbed
 from tests.faults.scenario import OwnTownScenario, RouterScenario, Workspace
 
 MARKS = [pytest.mark.fault, pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
-NOTIFIER_SCENARIOS = {"F-22", "F-23", "F-24", "F-25", "F-41", "F-60"}
+NOTIFIER_SCENARIOS = {"F-22", "F-23", "F-24", "F-25", "F-41", "F-61"}
 
 
 def own_town_scenarios(*, notifier: bool) -> list[OwnTownScenario]:
@@ -23,6 +24,11 @@ def own_town_scenarios(*, notifier: bool) -> list[OwnTownScenario]:
 def router_scenarios(name: str) -> list[RouterScenario]:
     """The scenarios that share the testbed of this name."""
     return [scenario for scenario in SCENARIOS if isinstance(scenario, RouterScenario) and scenario.testbed == name]
+
+
+def door_scenarios() -> list[DoorScenario]:
+    """The scenarios that share a town with all its doors."""
+    return [scenario for scenario in SCENARIOS if isinstance(scenario, DoorScenario)]
 
 
 class SharedTestbed:
@@ -68,5 +74,42 @@ async def check_router_scenario(scenario: RouterScenario, shared_testbed: Shared
     finally:
         if not has_held:
             await shared_testbed.close()
+
+    assert not verdict.violations, "; ".join(verdict.violations)
+
+
+class SharedDoors:
+    """The town with all its doors that scenarios share: started on first use, replaced after a failure."""
+
+    def __init__(self, folder: Path, towns: Towns) -> None:
+        self._folder = folder
+        self._towns = towns
+        self._open = AsyncExitStack()
+        self._testbed: DoorTestbed | None = None
+        self._built = 0
+
+    async def get(self) -> DoorTestbed:
+        if self._testbed is None:
+            self._built += 1
+            workspace = Workspace(self._folder / str(self._built), self._towns)
+            self._testbed = await self._open.enter_async_context(start_door_testbed(workspace, full=False))
+        return self._testbed
+
+    async def close(self) -> None:
+        self._testbed = None
+        await self._open.aclose()
+
+
+async def check_door_scenario(scenario: DoorScenario, shared_doors: SharedDoors) -> None:
+    if reason := scenario.missing_requirement():
+        pytest.skip(reason)
+    testbed = await shared_doors.get()
+    has_held = False
+    try:
+        verdict = await scenario.run_on(testbed, False)
+        has_held = not verdict.violations
+    finally:
+        if not has_held:
+            await shared_doors.close()
 
     assert not verdict.violations, "; ".join(verdict.violations)

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -67,12 +67,21 @@ class SmsLoad:
     """Sends text messages of many citizens by signed webhook to ingest-sms."""
 
     def __init__(
-        self, stack: Stack, log: ClientLog, *, senders: int = 200, run: str = "run", url: str | None = None
+        self,
+        stack: Stack,
+        log: ClientLog,
+        *,
+        senders: int = 200,
+        first_sender: int = 0,
+        run: str = "run",
+        url: str | None = None,
+        texts: Sequence[str] = TEXTS,
     ) -> None:
         self._url = f"{url or stack.env['PARVIS_INGEST_SMS_PUBLIC_URL']}/sms"
         self._account = stack.env["PARVIS_INGEST_SMS_TWILIO_ACCOUNT_SID"]
         self._validator = RequestValidator(stack.env["PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN"])
-        self._senders = [f"+336399{80_000 + number:05d}" for number in range(senders)]
+        self._senders = [f"+336399{80_000 + first_sender + number:05d}" for number in range(senders)]
+        self._texts = texts
         self._run = run
         self._log = log
         self.sent = 0
@@ -104,7 +113,7 @@ class SmsLoad:
             "AccountSid": self._account,
             "From": sender,
             "To": TOWN_NUMBER,
-            "Body": TEXTS[number % len(TEXTS)],
+            "Body": self._texts[number % len(self._texts)],
             "NumMedia": "0",
             "NumSegments": "1",
             "ApiVersion": "2010-04-01",

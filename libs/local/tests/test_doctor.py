@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,24 @@ def test_a_missing_configuration_prevents_a_start(tmp_path: Path):
         {"PARVIS_VAR": str(tmp_path), "PARVIS_CONFIG_DIR": str(tmp_path / "none"), "PARVIS_PORTS": "free"}
     )
     assert found("configuration", checks).is_fatal
+
+
+def test_weak_and_equal_keys_are_named_without_their_value(tmp_path: Path):
+    strong, other = "0123456789abcdef" * 2, "fedcba9876543210" * 2
+    given = {"PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "free", "PARVIS_CONTACT_POINT_KEY": other}
+    twilio = {f"PARVIS_{one}_TWILIO_AUTH_TOKEN": "a0b1c2d3e4f5" * 3 for one in ("INGEST_SMS", "NOTIFIER")}
+    assert found("keys", diagnose({**given, **twilio, "PARVIS_SECRET_KEY": strong})).is_fine
+    weak = found("keys", diagnose({**given, "PARVIS_SECRET_KEY": "a" * 16, "PARVIS_DESK_API_TOKEN": other}))
+    assert (weak.is_fine, weak.is_fatal) == (False, False)
+    assert "PARVIS_SECRET_KEY is easy to guess" in weak.fact
+    assert "PARVIS_CONTACT_POINT_KEY and PARVIS_DESK_API_TOKEN are equal" in weak.fact
+    assert other not in render_line(weak)
+
+
+def test_the_isolation_of_readers_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    check = found("isolation", diagnose({"PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "free"}))
+    assert check.is_fine == (sys.platform == "linux")
+    monkeypatch.setattr(doctor, "_TRY_NETWORK", "raise SystemExit('the system has none')")
+    check = found("isolation", diagnose({"PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "free"}))
+    assert (check.is_fine, check.is_fatal) == (False, False)
+    assert "keep the network: the system has none" in check.fact

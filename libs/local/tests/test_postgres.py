@@ -1,5 +1,6 @@
 """Facts about the embedded PostgreSQL: the real one."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -7,7 +8,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import psutil
 import pytest
 
@@ -72,6 +75,15 @@ def test_the_town_is_no_superuser_and_unicode_is_unicode(open_folder: Path, ledg
     assert server.run_sql("show listen_addresses") == "127.0.0.1"
     with pytest.raises(Unavailable, match="does not exist"):
         server.run_sql("select * from nothing")
+    server.process.stop(5)
+
+
+def test_the_towns_password_is_not_the_superusers(open_folder: Path, ledger: ProcessRegistry, port: int):
+    server = a_server(open_folder, ledger, port)
+    server.start(report=quiet_console)
+    login = {"host": "127.0.0.1", "port": port, "user": "postgres", "password": PASSWORD, "database": "postgres"}
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        asyncio.run(_log_in(**login))
     server.process.stop(5)
 
 
@@ -194,3 +206,8 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, ledger: ProcessRegistry, port
     finally:
         subprocess.run(["umount", str(tiny)], check=True)
         tiny.rmdir()
+
+
+async def _log_in(**login: Any) -> None:
+    connection = await asyncpg.connect(**login)
+    await connection.close()

@@ -39,6 +39,7 @@ def stack(fakes: FakeServices, tmp_path: Path) -> Iterator[Stack]:
 def test_the_up_file_says_where_everything_is(stack: Stack):
     up = json.loads((stack.plan.var / "up.json").read_text())
     assert up["kafka"] == stack.kafka
+    assert up["supervisor"] == {"pid": os.getpid()}
     assert up["database"] == stack.database_url
     assert up["services"]["fake-one"] == {"pid": stack.pid("fake-one"), "port": stack.port("fake-one")}
     assert (stack.plan.var / "up.json").stat().st_mode & 0o777 == 0o600
@@ -150,6 +151,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(fakes: FakeServices, tmp_path
     supervisor.kill()
     supervisor.wait()
     assert wait_until(lambda: not any(map(is_running, pids)), seconds=PATIENCE_S)
+    assert not (tmp_path / "var" / "up.json").exists()
 
 
 def test_what_a_killed_supervisor_and_a_killed_keeper_left_is_ended_by_the_next_start(
@@ -162,6 +164,8 @@ def test_what_a_killed_supervisor_and_a_killed_keeper_left_is_ended_by_the_next_
     supervisor.kill()
     supervisor.wait()
     assert all(map(is_running, processes))
+    left = json.loads((tmp_path / "var" / "up.json").read_text())
+    assert not psutil.pid_exists(left["supervisor"]["pid"])
     with Stack.start(tmp_path / "var", services=[], environment=ELSEWHERE):
         assert not any(map(is_running, processes))
 

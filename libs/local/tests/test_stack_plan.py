@@ -84,6 +84,24 @@ def test_the_outside_world_and_the_town_share_their_secrets():
     assert told["PARVIS_OUTSIDE_LETTERS_DIR"] == told["PARVIS_NOTIFIER_LETTERS_DIR"] == str(VAR / "letters")
 
 
+def test_a_service_sees_its_own_secrets_and_no_others():
+    plan = a_plan("notifier", "ingest-sms", "desk", "router", outside=True)
+    seen = {name: plan.environment_of(name) for name in (*plan.services, "outside")}
+    assert {name for name, told in seen.items() if "PARVIS_DESK_API_TOKEN" in told} == {"desk"}
+    assert {name for name, told in seen.items() if "PARVIS_NOTIFIER_SMTP_PASSWORD" in told} == {"notifier"}
+    assert {name for name, told in seen.items() if "PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN" in told} == {"ingest-sms"}
+    assert {name for name, told in seen.items() if "PARVIS_OUTSIDE_MAIL_PASSWORD" in told} == {"outside"}
+    assert {name for name, told in seen.items() if "PARVIS_SECRET_KEY" in told} == set(plan.services)
+    assert all("PARVIS_VAR" in told for told in seen.values())
+
+
+@pytest.mark.parametrize("given", [{}, {"PARVIS_KAFKA_BOOTSTRAP": "kafka.example:9092"}])
+def test_every_service_is_told_where_the_brokers_are(given: dict[str, str]):
+    plan = a_plan("notifier", "ingest-sms", given=given)
+    for service in plan.services:
+        assert plan.environment_of(service)["PARVIS_KAFKA_BOOTSTRAP"] == plan.environment["PARVIS_KAFKA_BOOTSTRAP"]
+
+
 def test_without_the_outside_world_its_ports_are_nobodys():
     assert not any(name.startswith("outside") for name in a_plan("router").ports_to_open)
 

@@ -206,6 +206,10 @@ async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, project: 
 
     assert f'src="{case}/contacts/{made}/pictures/original/1.jpg"' in page
     assert (await agent.get(f"{case}/contacts/{made}/pictures/original/1.jpg")).status_code == 200
+    turned = await agent.get(f"{case}/contacts/{made}/pictures/original/1.jpg?turn=90")
+    assert Image.open(io.BytesIO(turned.content)).size == (30, 40)
+    assert (await agent.get(f"{case}/contacts/{made}/pictures/original/1.jpg?turn=7")).status_code == 404
+    assert "?turn=90" in page
     assert "Aucune adresse n’est connue" in page
 
 

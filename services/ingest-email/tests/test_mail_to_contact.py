@@ -50,6 +50,20 @@ def contact(mail: ParsedMail, **changes: Any) -> ContactReceived:
     return build_contact(mail, dataclasses.replace(ARRIVAL, **changes), KEYS)
 
 
+def test_the_source_of_a_mail_is_its_proved_sender_else_its_client() -> None:
+    proved = {"sender": Verification(level="domain")}
+    camille, cecile = (
+        contact(ParsedMail(sender=f"{name}@citizens.example"), **proved) for name in ("camille", "cecile")
+    )
+    assert camille.sources[0] != cecile.sources[0]
+    assert camille.sources[1:] == cecile.sources[1:]
+    forged = [contact(ParsedMail(sender=f"{n}@citizens.example"), client="198.51.100.7") for n in range(2)]
+    assert forged[0].sources == forged[1].sources
+    assert not set(forged[0].sources) & set(contact(ParsedMail(), client="203.0.113.7").sources)
+    unnamed = [contact(ParsedMail(sender=f"{n}@citizens.example")) for n in range(2)]
+    assert unnamed[0].sources == unnamed[1].sources != ()
+
+
 def test_a_citizens_mail_is_a_contact() -> None:
     made = contact(mail_of("road-fr"))
     assert (made.channel, made.to, made.language, made.machine) == ("email", TOWN, "fr", None)

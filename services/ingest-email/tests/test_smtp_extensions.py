@@ -55,6 +55,19 @@ async def test_a_mail_may_come_encrypted(world: World, certificate: Path):
         assert len(made.contacts()) == 1
 
 
+async def test_no_password_is_asked_for_encrypted_or_not(world: World, certificate: Path):
+    def try_to_log_in(port: int) -> list[int]:
+        with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+            answers = [client.docmd("AUTH", "PLAIN AGEAYg=="), client.docmd("AUTH", "LOGIN")]
+            client.starttls(context=ssl.create_default_context(cafile=certificate))
+            client.ehlo()
+            answers += [client.docmd("AUTH", "PLAIN AGEAYg=="), client.docmd("AUTH", "LOGIN")]
+            return [code for code, _ in answers]
+
+    async with world.door(surroundings=encrypted(certificate)) as made:
+        assert await asyncio.to_thread(try_to_log_in, made.smtp_port) == [502] * 4
+
+
 async def test_what_was_said_in_clear_behind_starttls_is_not_heard(world: World, certificate: Path):
     """CVE-2024-34083."""
     async with world.door(surroundings=encrypted(certificate)) as made, world.line(made.smtp_port) as caller:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import resource
+import subprocess
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -21,6 +22,42 @@ def folder(tmp_path: Path) -> WatchedFolder:
     watched = WatchedFolder(tmp_path / "scans")
     watched.prepare()
     return watched
+
+
+@pytest.mark.parametrize(("root_mode", "ready_mode"), [(0o2770, 0o2770), (0o750, 0o700)])
+def test_a_scanner_of_the_folders_group_writes_whatever_the_umask(tmp_path: Path, root_mode: int, ready_mode: int):
+    root = tmp_path / "scans"
+    root.mkdir()
+    root.chmod(root_mode)
+    before = os.umask(0o077)
+    try:
+        watched = WatchedFolder(root)
+        watched.prepare()
+        watched.prepare()
+    finally:
+        os.umask(before)
+    modes = [folder.stat().st_mode & 0o7777 for folder in (watched.tmp_dir, watched.ready_dir)]
+    assert modes == [ready_mode] * 2
+    assert watched.done_dir.stat().st_mode & 0o77 == watched.quarantine_dir.stat().st_mode & 0o77 == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_a_scanner_that_is_another_user_is_read():
+    with tempfile.TemporaryDirectory() as open_folder:
+        Path(open_folder).chmod(0o711)
+        root = Path(open_folder) / "scans"
+        root.mkdir()
+        os.chown(root, -1, 65533)
+        root.chmod(0o2770)
+        watched = WatchedFolder(root)
+        watched.prepare()
+        write = ["sh", "-c", f"umask 007 && echo scan > {watched.ready_dir}/a.pdf"]
+        subprocess.run(write, check=True, user=65534, group=65533, extra_groups=[])
+        (file,) = watched.list_waiting()
+        assert (watched.ready_dir / file.name).stat().st_gid == 65533
+        held = watched.lock(file)
+        assert held is not None
+        held.release()
 
 
 def test_only_finished_files_wait_the_oldest_first(folder: WatchedFolder):

@@ -147,6 +147,15 @@ async def test_stop_from_an_alphanumeric_sender_is_a_contact(twilio: Twilio) -> 
     assert twilio.preferences() == []
 
 
+async def test_stop_and_start_from_somebody_on_whatsapp_who_hides_the_number(twilio: Twilio) -> None:
+    hidden = "whatsapp:FR.4410927"
+    for number, word in enumerate(("Bonjour", "STOP", "START")):
+        await twilio.write(word, "SM" + str(number) * 32, From=hidden)
+    opted_out, opted_in = twilio.preferences()
+    assert [contact.contact_point_hash for contact in twilio.contacts()] == [opted_out.contact_point_hash]
+    assert (opted_out.opt_outs, opted_in.opt_outs) == (("sms", "whatsapp"), ())
+
+
 @pytest.mark.parametrize(("text", "reply"), [("AIDE", "Mairie"), ("Help", "Mairie"), ("помощь", "Mairie")])
 async def test_help_is_answered_once(twilio: Twilio, text: str, reply: str) -> None:
     first, second = await twilio.write(text), await twilio.write(text, "SM" + "1" * 32)

@@ -74,7 +74,7 @@ async def missed(citizens: httpx.AsyncClient, body: str, **more: Any) -> str:
 
 async def read(reconciling: Reconciler, topic: str = "contact.received") -> list[ReceivedRecord]:
     name = f"{reconciling.topic_prefix}.{topic}"
-    return [received async for received in read_all_records(reconciling.kafka_bootstrap, [name])]
+    return [received async for received in read_all_records(reconciling.brokers, [name])]
 
 
 def contacts(records: list[ReceivedRecord]) -> list[ContactReceived]:
@@ -178,4 +178,4 @@ async def test_a_message_that_cannot_be_parsed_stops_no_other(
     published = {contact.personal.text: contact for contact in contacts(await read(reconciling))}
     assert set(published) == {"Un arbre est tombé.", "Une photo"}
     assert published["Une photo"].unreadable == "has pictures or files for which Twilio gives no URL"
-    assert [entry["log_level"] for entry in logs if entry["event"] == "message.refused"].count("error") >= 2
+    assert [entry["log_level"] for entry in logs if entry["event"] == "listed-message.skipped"].count("error") >= 2

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.contact_points import phone_contact_point
+from parvis.common.storage import outbox
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_web.app import build
 from parvis.ingest_web.parse.submitted_form import parse_form
@@ -79,6 +80,16 @@ async def test_a_key_belongs_to_one_body(browser: Browser, environment: pytest.M
     assert (missing.status_code, missing.json()["type"]) == (400, "urn:parvis:problem:no-key")
     assert missing.headers["content-type"] == "application/problem+json"
     assert len(await browser.events()) == 1
+
+
+async def test_a_contact_too_large_for_its_topic_is_413(browser: Browser, environment: pytest.MonkeyPatch) -> None:
+    async with caller(environment) as http:
+        with environment.context() as smaller:
+            smaller.setattr(outbox, "largest_record_bytes", lambda _topic: 100)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+            answer = await send(http, LAMP)
+
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:parvis:problem:too-large")
+    assert not await browser.events()
 
 
 async def test_twenty_concurrent_requests_make_one_contact(browser: Browser, environment: pytest.MonkeyPatch) -> None:

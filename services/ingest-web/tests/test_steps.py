@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from parvis.common.contract.contact import ContactReceived
 from parvis.ingest_web.app import build
 
 from .conftest import ROADS, Browser, hidden
@@ -120,6 +121,23 @@ async def test_a_source_that_sends_too_much_waits_with_its_text(
     assert "12 rue des Lilas" in answers[2].text
     assert neighbour.status_code == 303
     assert len(await browser.events()) == 3
+
+
+async def test_a_form_says_from_which_networks_it_came_and_not_their_addresses(
+    browser: Browser, environment: pytest.MonkeyPatch
+) -> None:
+    async with another_door(environment) as http:
+        for client in ("203.0.113.7", "203.0.113.8", "10.1.2.3"):
+            headers = {"x-forwarded-for": client}
+            await http.post("/demarches/road-report", data=await browser.open("road-report") | ROADS, headers=headers)
+    events = await browser.events()
+    one, neighbour, inside = (ContactReceived.model_validate_json(event).sources for event in events)
+
+    assert len(one) == 3
+    assert one[0] != neighbour[0]
+    assert one[1:] == neighbour[1:]
+    assert inside == ()
+    assert not any(b"203.0" in event for event in events)
 
 
 async def test_under_attack_a_sum_takes_the_place_of_waiting(browser: Browser, environment: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,16 @@
 """Tests that files of forms which nobody sent are deleted, and no others."""
 
 import asyncio
+import shutil
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from parvis.common.contract.contact import ContactId, ContactReceived, make_contact_id
+from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.ingest_web.store.unsent_forms import forget_unsent, remember_unsent, sweep_unsent
@@ -19,6 +22,12 @@ ROADS: dict[str, Any] = {"problem": "pothole", "place": "1 rue Haute", "details"
 
 def contact(name: str) -> ContactId:
     return make_contact_id("web", "unsent", name)
+
+
+def get_stuck(folder: Path) -> None:
+    """Make a folder that lists itself, which nobody can delete file by file."""
+    (folder / "loop").mkdir(parents=True)
+    (folder / "loop" / "again").symlink_to(folder / "loop")
 
 
 async def age(browser: Any) -> None:
@@ -69,3 +78,57 @@ async def test_a_form_being_sent_and_a_sweep_at_once_lose_no_file(browser: Any) 
         )
     for value in await browser.events():
         await blobs.get(ContactReceived.model_validate_json(value).original)
+
+
+async def test_files_that_cannot_be_deleted_stop_no_other_sweep(browser: Any) -> None:
+    url = load_settings(TownSettings).blobs_url
+    blobs = BlobStore(url)
+    for name in ("stuck", "free"):
+        await remember_unsent(browser.database, contact(name))
+    free = await blobs.put(contact("free"), b"a free file", "text/plain")
+    stuck = Path(url.removeprefix("file://")) / contact("stuck")
+    get_stuck(stuck)
+    await age(browser)
+    async with browser.database.transaction() as connection:
+        await connection.execute(
+            text("update ingest_web.unsent_form set stored_at = stored_at - interval '1 day' where contact_id = :id"),
+            {"id": contact("stuck")},
+        )
+
+    with pytest.raises(Unavailable):
+        await sweep_unsent(browser.database, blobs, LIFE)
+
+    with pytest.raises(Poison):
+        await blobs.get(free)
+    shutil.rmtree(stuck)
+    assert await sweep_unsent(browser.database, blobs, LIFE) == 0, "it is tried again in a day"
+    await age(browser)
+    assert await sweep_unsent(browser.database, blobs, LIFE) == 1
+
+
+async def test_many_forms_whose_files_cannot_be_deleted_do_not_stand_before_the_others(browser: Any) -> None:
+    url = load_settings(TownSettings).blobs_url
+    blobs = BlobStore(url)
+    folders = [Path(url.removeprefix("file://")) / contact(f"stuck-{number}") for number in range(25)]
+    await remember_unsent(browser.database, contact("behind"))
+    behind = await blobs.put(contact("behind"), b"a file behind them", "text/plain")
+    await age(browser)
+    for number, folder in enumerate(folders):
+        get_stuck(folder)
+        await remember_unsent(browser.database, contact(f"stuck-{number}"))
+    async with browser.database.transaction() as connection:
+        await connection.execute(
+            text("update ingest_web.unsent_form set stored_at = now() - interval '5 days' where contact_id != :id"),
+            {"id": contact("behind")},
+        )
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await sweep_unsent(browser.database, blobs, LIFE)
+
+    with pytest.raises(Poison):
+        await blobs.get(behind)
+    for folder in folders:
+        shutil.rmtree(folder)
+    await age(browser)
+    assert await sweep_unsent(browser.database, blobs, LIFE) == len(folders)

@@ -43,9 +43,9 @@ class Site:
     @property
     def codes_by_sms(self) -> list[str]:
         return [
-            matches[0]
+            matches[0].replace(" ", "")
             for message in self.notifier.at_twilio
-            if (matches := re.findall(r"code est (\d{6})", message.body))
+            if (matches := re.findall(r"code est (\d{4} \d{4} \d{4})", message.body))
         ]
 
 

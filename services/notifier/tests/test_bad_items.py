@@ -73,7 +73,7 @@ async def test_a_delivery_that_cannot_be_read_is_set_aside_and_the_next_is_sent(
     await damage(notifier, f"update notifier.delivery set {column} = {value} where reply_id = :id", id=bad.reply_id)  # noqa: S608
     async with notifier.running():
         await notifier.until(lambda states: states == ["failed", "accepted"])
-    assert errors(logs, "delivery.unreadable", "delivery_id") == {sms_of(bad)}
+    assert errors(logs, "delivery-row.unreadable", "delivery_id") == {sms_of(bad)}
 
 
 async def damage_preference(notifier: Notifier, *points: ContactPoint) -> None:
@@ -167,7 +167,7 @@ async def test_the_reconciler_sets_a_damaged_row_aside_and_resolves_the_others(
     await damage(notifier, "update notifier.delivery set kind = 'damaged' where reply_id = :id", id=bad.reply_id)
     await notifier.reconciliation().reconcile()
     assert await notifier.states() == ["failed", "unknown"]
-    assert errors(logs, "delivery.unreadable", "delivery_id") == {sms_of(bad)}
+    assert errors(logs, "delivery-row.unreadable", "delivery_id") == {sms_of(bad)}
 
 
 async def test_the_poller_asks_about_the_others_when_a_request_cannot_be_read(
@@ -233,4 +233,4 @@ async def test_a_report_on_a_damaged_row_leaves_the_others_of_its_batch_alone(
     ]
     await notifier.take(*reports)
     assert (await notifier.states())[1] == "delivered"
-    assert errors(logs, "delivery.unreadable", "delivery_id") == {sms_of(bad)}
+    assert errors(logs, "delivery-row.unreadable", "delivery_id") == {sms_of(bad)}

@@ -66,7 +66,7 @@ async def test_a_missing_file_has_a_page_that_says_so(site: Site, make_reply: Ma
     assert page.status_code == 410
     assert "Ce document est introuvable" in page.text
     assert f'href="{path}"' in page.text
-    assert [line["reply_id"] for line in logs if line["event"] == "file.missing"] == [
+    assert [line["reply_id"] for line in logs if line["event"] == "blob.missing"] == [
         row.reply_id for row in await site.notifier.rows()
     ]
 

@@ -1,14 +1,21 @@
 """Facts about what strangers can make the town pay: the numbers that get SMS, and the budgets of a day."""
 
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from services.notifier.tests.parts import MakeReply, Notifier
 
 from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.runtime.clock import now
+from parvis.common.text.sms_encoding import count_segments
 from parvis.notifier.decide.channel_choice import ChannelChooser
-from parvis.notifier.decide.send_budget import AutomaticCost
-from parvis.notifier.models.limits import SendingLimits
+from parvis.notifier.decide.send_budget import AutomaticCost, DaySpending
+from parvis.notifier.models.limits import DailyBudget, SendingLimits
+from parvis.notifier.store.send_counts import spending_of_day
 
 
 def phone(number: str) -> tuple[ContactPoint, ...]:
@@ -45,15 +52,157 @@ def test_a_listed_country_gets_automatic_sms(addressing: ChannelChooser, make_re
     assert chooser.choose(reply, {}).channel == "sms"
 
 
+ADDRESS = ContactPoint(kind="post", value="Anna Muster\n1 rue des Lilas\n65000 Exemple")
+MAIL = ContactPoint(kind="email", value="anna@exemple.example")
+BY_LETTER = {"channel": "post", "address": ADDRESS.value}
+
+
+@pytest.mark.parametrize(
+    ("kind", "contact", "wishes", "points", "channel"),
+    [
+        ("registration", "web", [BY_LETTER], (ADDRESS, MAIL), "email"),
+        ("registration", "web", [BY_LETTER], (ADDRESS, *phone("+33639980001")), "sms"),
+        ("registration", "web", [BY_LETTER, {"channel": "phone", "address": "+33536490001"}], (ADDRESS, MAIL), "email"),
+        ("registration", "web", [BY_LETTER, {"channel": "phone", "address": "+33536490001"}], (ADDRESS,), "post"),
+        ("registration", "web", [BY_LETTER], (ADDRESS, *phone("+33536490001")), "post"),
+        ("registration", "web", [BY_LETTER], (ADDRESS,), "post"),
+        ("registration", "post", [], (ADDRESS, MAIL), "post"),
+        ("answer", "web", [BY_LETTER], (ADDRESS, MAIL), "post"),
+    ],
+)
+def test_a_registration_is_printed_only_for_those_who_wrote_by_letter_or_have_no_other_way(
+    addressing: ChannelChooser,
+    make_reply: MakeReply,
+    kind: str,
+    contact: str,
+    wishes: list[dict[str, str]],
+    points: tuple[ContactPoint, ...],
+    channel: str,
+) -> None:
+    reply = make_reply(kind=kind, channel=contact, points=points, personal={"stated": wishes})
+    assert addressing.choose(reply, {}).channel == channel
+
+
+def test_a_registration_whose_mail_did_not_arrive_is_printed(addressing: ChannelChooser, make_reply: MakeReply) -> None:
+    reply = make_reply(kind="registration", channel="web", points=(ADDRESS, MAIL), personal={"stated": [BY_LETTER]})
+    assert addressing.choose(reply, {}, {"email"}).channel == "post"
+
+
 def test_money_bounds_sms_and_letters_together() -> None:
-    limits = SendingLimits(sms_cents=10, letter_cents=100, automatic_cents_per_day=200)
-    assert AutomaticCost(10, 1).is_within(limits)
-    assert not AutomaticCost(11, 1).is_within(limits)
+    limits, budget = SendingLimits(segment_cents=10, letter_cents=100), DailyBudget(segments=100, letters=9, cents=200)
+    assert AutomaticCost(10, 1).find_excess(budget, limits) is None
+    assert AutomaticCost(11, 1).find_excess(budget, limits) == "money"
+
+
+@pytest.mark.parametrize(
+    ("spent", "sources", "exhausted"),
+    [
+        ({}, ("home", "street", "town"), None),
+        ({"home": 10}, ("home", "street", "town"), "source-segments"),
+        ({"home": 10}, ("other", "street", "town"), None),
+        ({"street": 50}, ("other", "street", "town"), "source-segments"),
+        ({"town": 250}, ("other", "elsewhere", "town"), "source-segments"),
+        ({"street": 50}, (), None),
+    ],
+)
+def test_a_wider_source_may_cost_more(spent: dict[str, int], sources: tuple[str, ...], exhausted: str | None) -> None:
+    limits = SendingLimits(source_budget=DailyBudget(segments=10, letters=9, cents=900), wider_source_times=5)
+    spending = DaySpending(by_source={source: AutomaticCost(segments) for source, segments in spent.items()})
+    assert spending.find_exhausted(AutomaticCost(segments=1), sources, limits) == exhausted
+
+
+def notice(
+    make_reply: MakeReply, number: int, *, source: str, points: tuple[ContactPoint, ...] = (), **more: Any
+) -> ReplyRequested:
+    points = points or phone(f"+3363998{number:04}")
+    return make_reply(
+        str(number),
+        kind="registration",
+        points=points,
+        conversation=str(number),
+        sources=(source,),
+        **({"send_at": now()} | more),
+    )
+
+
+def count_over_budget() -> float:
+    labels = {"channel": "sms", "budget": "source-segments"}
+    return REGISTRY.get_sample_value("parvis_messages_over_budget_total", labels) or 0
+
+
+def small_source(notifier: Notifier) -> None:
+    """One SMS, or one letter, because of one source."""
+    notifier.parts.limits = replace(notifier.parts.limits, source_budget=DailyBudget(segments=3, letters=1, cents=900))
+
+
+@pytest.mark.stack
+async def test_a_flood_from_one_source_takes_nothing_from_others(notifier: Notifier, make_reply: MakeReply) -> None:
+    small_source(notifier)
+    held = count_over_budget()
+    async with notifier.running():
+        await notifier.take(*(notice(make_reply, n, source="flood") for n in range(10)))
+        await notifier.take(notice(make_reply, 20, source="a home"), notice(make_reply, 21, source="another"))
+        await notifier.until(lambda states: states.count("accepted") == 3)
+    assert [row.state for row in await notifier.rows()] == ["accepted", *["planned"] * 9, *["accepted"] * 2]
+    assert count_over_budget() == held + 9
+    assert notifier.parts.clients.health.notes == {}
+
+
+@pytest.mark.stack
+async def test_letters_of_one_source_are_bounded(notifier: Notifier, make_reply: MakeReply) -> None:
+    small_source(notifier)
+    addresses = [(ContactPoint(kind="post", value=f"Anna Muster\n{n} rue des Lilas\n65000 Exemple"),) for n in (1, 2)]
+    async with notifier.running():
+        await notifier.take(
+            *(notice(make_reply, n, source="flood", points=address) for n, address in enumerate(addresses)),
+            notice(make_reply, 9, source="a home", points=(ADDRESS,)),
+        )
+        await notifier.until(lambda states: states.count("delivered") == 2)
+    assert [row.state for row in await notifier.rows()] == ["delivered", "planned", "delivered"]
+
+
+@pytest.mark.stack
+async def test_over_the_budget_of_its_source_a_notice_goes_by_mail(notifier: Notifier, make_reply: MakeReply) -> None:
+    small_source(notifier)
+    async with notifier.running():
+        await notifier.take(
+            *(notice(make_reply, n, source="flood", points=(*phone(f"+336399800{n}"), MAIL)) for n in (10, 11))
+        )
+        await notifier.until(lambda states: sorted(states) == ["accepted", "accepted", "failed"])
+    rows = {(row.channel, row.state, row.step, row.moves_to) for row in await notifier.rows()}
+    assert {("sms", "failed", 1, "email"), ("email", "accepted", 2, None)} <= rows
+
+
+@pytest.mark.stack
+async def test_after_two_days_over_the_budget_of_its_source_a_person_decides(
+    notifier: Notifier, make_reply: MakeReply
+) -> None:
+    small_source(notifier)
+    old = now() - timedelta(hours=49)
+    async with notifier.running():
+        await notifier.take(*(notice(make_reply, n, source="flood", send_at=old) for n in (1, 2)))
+        await notifier.until(lambda states: sorted(states) == ["accepted", "failed"])
+    assert [row.failure_class for row in await notifier.rows()] == [None, "budget"]
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("language", ["fr", "en", "ar"])
+async def test_a_budget_counts_the_segments_that_are_paid(
+    notifier: Notifier, make_reply: MakeReply, language: str
+) -> None:
+    async with notifier.running():
+        await notifier.take(notice(make_reply, 1, source="a home", language=language))
+        await notifier.until(lambda states: states == ["accepted"])
+    async with notifier.database.transaction() as connection:
+        spent = await spending_of_day(connection, ["a home"], now())
+    segments = count_segments(notifier.at_twilio[0].body)[1]
+    assert segments > 1
+    assert (spent.town.segments, spent.by_source["a home"].segments) == (segments, segments)
 
 
 @pytest.mark.stack
 async def test_over_the_budget_of_a_day_notices_wait_and_answers_go(notifier: Notifier, make_reply: MakeReply) -> None:
-    notifier.parts.limits = replace(notifier.parts.limits, automatic_sms_per_day=1)
+    notifier.parts.limits = replace(notifier.parts.limits, town_budget=DailyBudget(segments=3, letters=1, cents=1_000))
     notices = [
         make_reply(str(n), points=phone(f"+3363998000{n}"), conversation=str(n)).model_copy(
             update={"kind": "registration"}

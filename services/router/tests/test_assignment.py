@@ -233,7 +233,7 @@ def test_an_sms_after_a_closed_conversation_opens_a_linked_one() -> None:
     known = KnownConversations()
     first = assign(known, a_message("s", "un nid de poule"))
     close(known, first)
-    new = assign(known, a_message("t", "merci", minutes=2))
+    new = assign(known, a_message("t", "toujours rien", minutes=2))
     assert (new.linked_to, new.sequence) == (first.conversation_id, 1)
 
 

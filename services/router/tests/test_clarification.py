@@ -54,6 +54,13 @@ def choices_text(*about: tuple[str, str | None], language: str = "fr") -> str:
     return reply.personal.text
 
 
+def test_a_question_names_the_sources_of_its_contact() -> None:
+    contact = a_contact(sources=("s1.home",))
+    choices = conversations(("voirie", None), ("etat-civil", None))
+    reply = ask_which_conversation(contact, choices, TOWN_CONFIG, TEMPLATES, language="fr", at=AN_INSTANT)
+    assert reply.sources == contact.sources
+
+
 @pytest.mark.parametrize(
     ("text", "meant"),
     [

@@ -245,6 +245,13 @@ def test_a_registration_contains_the_legal_content_and_no_text_of_the_message() 
     assert notice.reply_id == registration_notice(contact, a_routing(contact), TOWN_CONFIG, language="en").reply_id  # pyright: ignore[reportOptionalMemberAccess]
 
 
+def test_a_registration_names_the_sources_of_its_contact() -> None:
+    contact = a_contact(sources=("s1.home", "s1.street"))
+    notice = registration_notice(contact, a_routing(contact), TOWN_CONFIG, language="en")
+    assert notice is not None
+    assert notice.sources == contact.sources
+
+
 def test_no_registration_goes_to_a_machine_a_forged_address_or_without_a_recipient() -> None:
     for contact in (
         a_contact(machine=MachineSent(reason="auto-submitted")),

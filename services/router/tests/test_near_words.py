@@ -43,6 +43,48 @@ def test_a_phrase_that_excuses_does_not_hide_another_occurrence() -> None:
     assert MATCHER.find_terms("facture de gaz payee mais odeur de gaz") == {7}
 
 
+LEXICON = {
+    "child": ("enfant*", "mon fils"),
+    "still": ("bouge/respire plus/pas", "par terre"),
+    "ordinary": ("etrange*",),
+}
+IN_DANGER = NearMatcher(
+    [(3, parse_near("@child & @still", ("@child malade",), LEXICON)), (4, parse_near("etrangl* & par terre"))],
+    LEXICON["ordinary"],
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lenfant ne respire plus",
+        "par terre, un anfant, enfan par terre",
+        "mon fils il bouge meme plus",
+        "enfents par terre",
+    ],
+)
+def test_a_name_stands_for_its_words_and_phrases_without_apostrophe_and_as_they_sound(text: str) -> None:
+    assert IN_DANGER.find_terms(fold_for_matching(text)) == {3}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mon voisin a un fils, il ne bouge plus",
+        "l'enfant malade ne respire plus",
+        "plus un enfant ne bouge",
+        "un étranger par terre",
+    ],
+)
+def test_a_phrase_keeps_its_order_and_an_ordinary_word_is_no_typing_error(text: str) -> None:
+    assert IN_DANGER.find_terms(fold_for_matching(text)) == set()
+
+
+def test_a_name_that_the_lexicon_does_not_have_is_refused() -> None:
+    with pytest.raises(NearError, match="@smok"):
+        parse_near("@smok & rue", (), LEXICON)
+
+
 def test_a_part_without_words_is_refused() -> None:
     with pytest.raises(NearError):
         parse_near("gaz & |")

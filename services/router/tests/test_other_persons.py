@@ -120,7 +120,7 @@ def test_staff_who_name_a_conversation_are_no_other_person() -> None:
     first = assign(known, mailed("1"))
     seen = with_token(mailed("2", sender="v1.b"), first.conversation_id)
     seen = seen.model_copy(update={"sender": Verification(level="staff"), "channel": "counter"})
-    assert assign(known, seen).matched == ("token",)
+    assert assign(known, seen).matched == ("staff",)
 
 
 def test_whoever_we_answered_at_the_reply_to_is_a_participant() -> None:

@@ -75,7 +75,7 @@ class Bench:
 
     def subscription(self, *, batch_size: int = 50) -> Subscription:
         return Subscription(
-            bootstrap=self.kafka,
+            brokers=self.kafka,
             topic_prefix=PREFIX,
             service=self.service,
             topics=(self.topic,),

@@ -61,7 +61,21 @@ def test_after_an_anonymous_beginning_the_first_who_can_be_answered_is() -> None
 
 
 def test_a_website_is_never_answered_for_whom_it_writes() -> None:
-    assert reached(mail("1", "site@forms.example", OPENER, remarks=(OTHER_REPLY_TO,))) == [OPENER]
+    form = mail("1", "site@forms.example", OPENER, level="domain", remarks=(OTHER_REPLY_TO,))
+    assert reached(form) == [OPENER]
+
+
+def test_an_unproved_reply_to_is_answered_only_after_an_agent_confirmed_it() -> None:
+    """Who forges From would else read what an agent writes to the person whose name it is."""
+    forged = mail("1", OPENER, STRANGER, remarks=(OTHER_REPLY_TO,))
+    assert reached(forged) == []
+    assert [(w.contact_id, w.to.address) for w in find_addressee([forged]).unconfirmed] == [
+        (forged.contact_id, STRANGER)
+    ]
+    own = mail("2", STRANGER, STRANGER, level="domain", token=TOKEN)  # who reads there is not yet who wrote
+    assert reached(forged, own) == []
+    assert reached(forged, confirmed=(forged.contact_id,)) == [STRANGER]
+    assert reached(forged, mail("3", THIRD, level="staff")) == [THIRD]
 
 
 def test_however_many_addresses_are_named_few_are_kept() -> None:
@@ -72,20 +86,26 @@ def test_however_many_addresses_are_named_few_are_kept() -> None:
 
 
 people = st.sampled_from([OPENER, STRANGER, THIRD])
-messages = st.lists(
-    st.tuples(people, st.lists(people, max_size=2), st.sampled_from(["none", "domain"]), st.booleans()), max_size=12
-)
+levels = st.sampled_from(["none", "domain"])
+messages = st.lists(st.tuples(people, st.lists(people, max_size=2), levels, st.booleans()), max_size=12)
 
 
-@given(messages)
-def test_nobody_else_than_the_addressee_is_ever_reached(said: list[tuple[str, list[str], str, bool]]) -> None:
+@given(messages, st.sampled_from([None, OPENER, STRANGER]), levels)
+def test_nobody_else_than_the_addressee_is_ever_reached(
+    said: list[tuple[str, list[str], str, bool]], reply_to: str | None, level_of_first: str
+) -> None:
     """Whoever joins, whatever they ask for: only the opener, and what the opener asked for with proof, is reached."""
     later = [
         mail(str(n), sender, *wishes, level=level, token=TOKEN if has_token else None)
         for n, (sender, wishes, level, has_token) in enumerate(said, start=2)
     ]
-    allowed, agreed = {OPENER}, {OPENER}
+    has_other = reply_to not in (None, OPENER)
+    opening = mail(
+        "1", OPENER, *([reply_to] if reply_to else []), level=level_of_first, remarks=(OTHER_REPLY_TO,) * has_other
+    )
+    allowed = ({str(reply_to)} if level_of_first == "domain" else set[str]()) if has_other else {OPENER}
+    agreed = set(allowed)
     for sender, wishes, level, has_token in said:
         if sender in agreed and (level == "domain" or has_token):
             allowed |= set(wishes)
-    assert set(reached(mail("1", OPENER), *later)) <= allowed
+    assert set(reached(opening, *later)) <= allowed

@@ -93,6 +93,15 @@ async def test_a_head_of_64_kib_passes_and_one_byte_more_is_431():
         assert b" 431 " in await exchange(port, head_of(MAX_HEAD_BYTES + 1))
 
 
+async def test_a_head_that_comes_in_many_small_pieces_passes():
+    async with serving() as port, connected(port) as (reader, writer):
+        for letter in GET + b"connection: close\r\n\r\n":
+            writer.write(bytes([letter]))
+            await asyncio.sleep(0.001)
+
+        assert b" 200 OK" in await reader.read()
+
+
 @pytest.mark.parametrize(
     "endless",
     [
@@ -170,6 +179,19 @@ async def test_a_body_that_goes_on_after_the_answer_ends_with_the_connection():
         answer = await exchange(port, b"POST /mute HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\nabc")
 
         assert b" 200 OK" in answer
+
+
+async def test_a_body_that_ends_after_its_answer_is_followed_by_the_time_of_a_head():
+    async with (
+        asyncio.timeout(60),
+        serving(replace(PATIENT, head_s=0.05)) as port,
+        connected(port) as (reader, writer),
+    ):
+        writer.write(b"POST /mute HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc")
+        assert b" 200 OK" in await reader.readuntil(b"headers")
+        writer.write(b"a" * 7 + b"GET")
+
+        assert await reader.read() == b""  # the server has closed it
 
 
 async def test_a_client_has_a_limit_of_connections_that_a_proxy_has_not():

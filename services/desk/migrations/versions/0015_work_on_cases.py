@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0015"
-down_revision = "0007"
+down_revision = "0011"
 
 STATEMENTS = (
     "alter table desk.outbox add column due_at timestamptz, add column event_id text",

@@ -1,7 +1,7 @@
 """Contacts the town through each of its channels as a citizen would, for the demo and the tests."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ import httpx
 from parvis.common.contract.errors import Unavailable
 from parvis.local.stack import Stack
 
+FormFile = tuple[str, tuple[str, bytes, str]]
+"""The field of a form, and the name, the content and the media type of its file."""
 TOWN_MAILBOX = "mairie@example-town.example"
 
 
@@ -86,17 +88,30 @@ class WebForm:
     def __init__(self, http: httpx.AsyncClient, url: str, html: str) -> None:
         self._http = http
         self._url = url
-        reader = _Inputs()
+        reader = HiddenInputs()
         reader.feed(html)
         self.hidden = reader.hidden
 
-    async def send(self, answers: Mapping[str, str]) -> httpx.Response:
+    async def send(self, answers: Mapping[str, str], *, files: Sequence[FormFile] = ()) -> httpx.Response:
         """Submit the form. Submitted again, it carries the same token."""
-        fields = {name: (None, value) for name, value in (self.hidden | dict(answers)).items()}
-        return await self._http.post(self._url, files=fields, headers={"Origin": self._url.partition("/demarches")[0]})
+        return await self._post(self._url, answers, files, {})
+
+    async def upload(self, files: Sequence[FormFile], *, client: str = "") -> httpx.Response:
+        """Store files before the form is sent, as its script does; `client` is the address that a proxy would name."""
+        named = {"X-Forwarded-For": client} if client else {}
+        return await self._post(f"{self._url}/fichiers", {}, files, named)
+
+    async def _post(
+        self, url: str, answers: Mapping[str, str], files: Sequence[FormFile], headers: Mapping[str, str]
+    ) -> httpx.Response:
+        fields = [(name, (None, value.encode(), None)) for name, value in (self.hidden | dict(answers)).items()]
+        origin = {"Origin": self._url.partition("/demarches")[0]}
+        return await self._http.post(url, files=[*fields, *files], headers=origin | dict(headers))
 
 
-class _Inputs(HTMLParser):
+class HiddenInputs(HTMLParser):
+    """Collects the hidden fields of a page's forms."""
+
     def __init__(self) -> None:
         super().__init__()
         self.hidden: dict[str, str] = {}

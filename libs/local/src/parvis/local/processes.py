@@ -1,6 +1,6 @@
 """Builds the processes that a stack plan names, without starting them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,16 +51,20 @@ class StackProcesses:
 
     def service(self, name: str) -> ManagedProcess:
         module = "parvis.simulators" if name == OUTSIDE else f"parvis.{name.replace('-', '_')}"
-        return self.program(name, stack_environment.module_command(module))
+        return self._program(name, stack_environment.module_command(module), self.plan.environment_of(name))
 
-    def program(self, name: str, command: Sequence[str]) -> ManagedProcess:
+    def command(self, name: str, command: Sequence[str]) -> ManagedProcess:
+        """Build a process for a `parvis` command, which may see what every service may."""
+        return self._program(name, command, self.plan.environment)
+
+    def _program(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> ManagedProcess:
         """Build a process whose output goes to the console, or to a file if there is none."""
         return ManagedProcess(
             name=name,
             command=command,
             ledger=self.ledger,
             log=self._log(name),
-            environment={**self.plan.environment, "PYTHONUNBUFFERED": "1"},
+            environment={**environment, "PYTHONUNBUFFERED": "1"},
             show=self.console.prefixed_writer(name) if self.console else None,
         )
 

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -90,6 +91,7 @@ class Stack:
         var, free_ports = var.absolute(), FreePorts()
         with lock_folder(var), contextlib.ExitStack() as undo:
             undo.callback(free_ports.release)
+            (var / "up.json").unlink(missing_ok=True)  # of an earlier run that was killed with its watchdog
             if (ended := ProcessRegistry(var / "processes.jsonl").end_leftovers()) and console:
                 console.print_line(f"an earlier run was killed; stopped its leftover processes: {', '.join(ended)}")
             local_secrets = secrets.load_secrets(var / "secrets.json")
@@ -226,7 +228,7 @@ class Stack:
                 self.start_again(name)
             if then:
                 command = [*stack_environment.parvis_command(), *then]
-                run_command.run_parvis_command(self._parts.program(then[0], command), self.stopping)
+                run_command.run_parvis_command(self._parts.command(then[0], command), self.stopping)
         except BaseException:
             self.stopping.set()  # the other components need not start
             raise
@@ -266,6 +268,7 @@ class Stack:
         """Write `up.json` for other programs, again after each restart."""
         if not self._is_up or self.stopping.is_set():
             return
-        contents = self.plan.describe({name: self.pid(name) for name in self.supervisor.names()})
+        pids = {name: self.pid(name) for name in self.supervisor.names()}
+        contents = self.plan.describe(pids, supervisor=os.getpid())
         with self._file_lock:
             write_private(self._up_file, json.dumps(contents, indent=2))

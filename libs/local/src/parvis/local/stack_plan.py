@@ -34,6 +34,13 @@ FIXED: Mapping[str, int] = MappingProxyType(
 )
 _EMBEDDED = ("kafka", "postgres")
 _OUTSIDE = ("outside.twilio", "outside.mail-smtp", "outside.mail-web")
+_TOWN_SECRETS = (
+    "PARVIS_DATABASE_URL",
+    "PARVIS_SECRET_KEY",
+    "PARVIS_CONTACT_POINT_KEY",
+    "PARVIS_KAFKA_USERNAME",
+    "PARVIS_KAFKA_PASSWORD",
+)
 _SECOND_PORTS = {"ingest-email": ("ingest-email.smtp", "ingest-email.lmtp")}
 
 
@@ -70,13 +77,22 @@ class StackPlan:
         """Give host:port of the database, without user and password."""
         return self.environment["PARVIS_DATABASE_URL"].rpartition("@")[2].partition("/")[0]
 
-    def describe(self, pids: Mapping[str, int]) -> dict[str, object]:
+    def describe(self, pids: Mapping[str, int], *, supervisor: int) -> dict[str, object]:
         """Give the contents of `up.json`: where other programs find each part."""
         names = [*self.services, *(["outside"] if self.outside else [])]
         parts = {name: {"pid": pids[name], **self.ports_of(name)} for name in names}
         kafka, database = self.environment["PARVIS_KAFKA_BOOTSTRAP"], self.environment["PARVIS_DATABASE_URL"]
         outside = {"outside": parts.pop("outside")} if self.outside else {}
-        return {"services": parts, "kafka": kafka, "database": database, **outside}
+        return {"supervisor": {"pid": supervisor}, "services": parts, "kafka": kafka, "database": database, **outside}
+
+    def environment_of(self, program: str) -> dict[str, str]:
+        """Give the variables that a service or the simulators may see: no other's, and what is the town's alone no simulator's."""
+        # PARVIS_KAFKA_… are the town's own: every service must find its brokers.
+        names = {*self.services, *(name.partition(".")[0] for name in FIXED)} - {program, *_EMBEDDED}
+        foreign = tuple(service_variable(name, "") for name in names)
+        if program == "outside":
+            foreign += _TOWN_SECRETS
+        return {name: value for name, value in self.environment.items() if not name.startswith(foreign)}
 
     @property
     def ports_to_open(self) -> dict[str, int]:

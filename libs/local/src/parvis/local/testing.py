@@ -1,12 +1,19 @@
-"""Provides fake services and a Maven repository on the loopback, for tests of the stack."""
+"""Provides fake services, a Maven repository and a Kafka with logins on the loopback, for tests of the stack."""
 
 import http.server
 import textwrap
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from parvis.local import stack_environment
+from parvis.local.console import quiet_console
+from parvis.local.free_ports import FreePorts
+from parvis.local.kafka.broker import KafkaBroker
+from parvis.local.kafka.properties import BrokerLogins
+from parvis.local.process_registry import ProcessRegistry
 
 FAKE = """
     import http.server, os, signal, sys
@@ -82,3 +89,27 @@ def serving_repository() -> Generator[MavenRepository]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def kafka_with_logins(
+    folder: Path, plain_users: Mapping[str, str], *, scram_users: Mapping[str, str]
+) -> Generator[tuple[str, str]]:
+    """Run a broker with an authorizer. Gives its address for the super user, and the one for users with passwords."""
+    ports = FreePorts()
+    logins = BrokerLogins(ports.take(), plain_users, scram_users)
+    broker = KafkaBroker(
+        folder=folder / "kafka",
+        cache=stack_environment.cache_folder(stack_environment.current_environment()),
+        port=ports.take(),
+        ports=ports,
+        ledger=ProcessRegistry(folder / "kafka-processes.jsonl"),
+        log=folder / "log" / "kafka.log",
+        logins=logins,
+    )
+    try:
+        broker.start(report=quiet_console)
+        yield broker.bootstrap, f"127.0.0.1:{logins.port}"
+    finally:
+        broker.process.stop(10)
+        ports.release()

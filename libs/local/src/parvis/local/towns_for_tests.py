@@ -31,6 +31,11 @@ class Towns:
         self._numbers = itertools.count(1)
         self._is_open = False
 
+    @property
+    def kafka(self) -> str:
+        """The shared Kafka, for a town with a PostgreSQL of its own."""
+        return self._brokers.kafka
+
     @contextmanager
     def start(
         self,

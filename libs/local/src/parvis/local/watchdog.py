@@ -1,4 +1,4 @@
-"""Stops the processes of a local stack when its supervisor dies."""
+"""Stops the processes of a local stack when its supervisor dies, and removes its `up.json`."""
 
 import signal
 import subprocess
@@ -39,6 +39,7 @@ def main(file: str) -> int:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     sys.stdin.buffer.read()
+    Path(file).with_name("up.json").unlink(missing_ok=True)  # nobody takes a dead stack for a running one
     ProcessRegistry(Path(file)).end_leftovers()
     return 0
 

@@ -32,7 +32,7 @@ async def build() -> Service:
     town_config = load_town_config(town.config_dir)
     load_language_model()
     health = Health({"kafka": "not connected yet"})
-    producer = Producer(town.kafka_bootstrap, service="ingest-email", health=health, metadata_age_s=town.metadata_age_s)
+    producer = Producer.from_settings(town, service="ingest-email", health=health)
     mailboxes = TownMailboxes(town_config, town.signing_key)
     readers = MailParserPool(own.readers, ResourceLimits(own.reader_memory_bytes, own.reader_cpu_s, own.reader_wall_s))
     blobs = BlobStore(town.blobs_url)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.producer import Producer
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.files.inspection import FileInspector
@@ -72,7 +73,7 @@ async def build() -> Service:
         intake=intake,
         accounts=own.accounts,
         numbers=own.own_numbers or (town_config.town.sms_number,),
-        kafka_bootstrap=town.kafka_bootstrap,
+        brokers=KafkaConnection.from_settings(town),
         health=health,
         interval_s=own.reconcile_s,
         window=own.reconcile_window,

@@ -12,7 +12,7 @@ from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.files.inspection import FileInspector
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.rate_limits import RateLimiter, parse_networks
-from parvis.common.runtime.service import Service, Task, run_every, run_health_check
+from parvis.common.runtime.service import CHECK_INTERVAL_S, Service, Task, run_every, run_health_check
 from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
@@ -30,6 +30,7 @@ from parvis.ingest_web.verify.form_tokens import FormTokens
 from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
 from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
+from parvis.web.temporary_disk import note_temporary_disk
 
 _PURGE_EVERY_S = 3600.0
 _SWEEP_MARGIN = timedelta(hours=24)  # after the life of a form: a form shown again keeps its files
@@ -41,7 +42,7 @@ async def build() -> Service:
     pages = PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
     health = Health({"database": "not reached yet"})
     database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10, statement_timeout_s=5)
-    producer = Producer(town.kafka_bootstrap, service="ingest-web", metadata_age_s=town.metadata_age_s)
+    producer = Producer.from_settings(town, service="ingest-web")
     # A Health of its own: forms are accepted while Kafka is down, so its state must not take the service out of the load balancer.
     outbox = Outbox(submissions.outbox, database, producer, Health(), "ingest-web")
     tokens = FormTokens(
@@ -109,6 +110,7 @@ async def build() -> Service:
         tasks=[
             watch,
             run_health_check(health, "blobs", store.blobs.check),
+            run_every(CHECK_INTERVAL_S, partial(note_temporary_disk, health)),
             _inspecting(inspector),
             run_every(_PURGE_EVERY_S, outbox.purge),
             run_every(

@@ -69,8 +69,18 @@ tally = Table(
     METADATA,
     Column("minute", DateTime(timezone=True), primary_key=True),
     Column("automatic", Integer, nullable=False),
-    Column("sms", Integer, nullable=False, server_default="0"),  # automatic ones, for the budget of a day
+    Column("segments", Integer, nullable=False, server_default="0"),  # of automatic SMS, for the budget of a day
     Column("letters", Integer, nullable=False, server_default="0"),  # the same
+)
+
+# What automatic messages of the last day cost, by the hashed source of the contact that caused them, for the budget of each source.
+source_tally = Table(
+    "source_tally",
+    METADATA,
+    Column("source", Text, primary_key=True),
+    Column("hour", DateTime(timezone=True), primary_key=True),
+    Column("segments", Integer, nullable=False),
+    Column("letters", Integer, nullable=False),
 )
 
 # One-time codes of the inbox, as keyed hashes.

@@ -125,8 +125,10 @@ class Settings(ServiceSettings):
         pattern=r"^[A-Z]{2}(,[A-Z]{2})*$",
         description="countries to whose numbers automatic SMS are sent, comma-separated codes of ISO 3166",
     )
-    automatic_sms_a_day: int = Field(
-        default=5_000, ge=1, description="most automatic SMS of the whole town in 24 hours; further ones wait"
+    automatic_segments_a_day: int = Field(
+        default=10_000,
+        ge=1,
+        description="most segments of automatic SMS of the whole town in 24 hours; further ones wait",
     )
     automatic_letters_a_day: int = Field(
         default=200, ge=1, description="most automatic letters of the whole town in 24 hours; further ones wait"
@@ -136,8 +138,25 @@ class Settings(ServiceSettings):
         ge=1,
         description="most cents that automatic SMS and letters cost in 24 hours; further ones wait",
     )
-    sms_cents: float = Field(
-        default=21, ge=0, description="price of one automatic SMS, with all its segments, in cents, for the budget"
+    source_segments_a_day: int = Field(
+        default=20,
+        ge=1,
+        description="most segments of automatic SMS in 24 hours because of one source: the network of a form's client, a proved mail address, the network of an unproved mail's client, the number of an SMS",
+    )
+    source_letters_a_day: int = Field(
+        default=2, ge=0, description="most automatic letters in 24 hours because of one source"
+    )
+    source_cents_a_day: int = Field(
+        default=400, ge=1, description="most cents of automatic SMS and letters in 24 hours because of one source"
+    )
+    wider_source_times: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description="how many times as much the networks or domains around a source may cost: /24 and /48 so many times, /16 and /32 that squared",
+    )
+    segment_cents: float = Field(
+        default=7, ge=0, description="price of one segment of an SMS in cents, for the budgets"
     )
     letter_cents: float = Field(default=130, ge=0, description="price of one printed letter in cents, for the budget")
     ask_every_s: float = Field(

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
-from parvis.common.contract.errors import Unavailable
+from parvis.common.bus.connection import Brokers, as_connection
 from parvis.common.contract.topics import Topic
 
 
@@ -37,16 +37,18 @@ def topic_configuration(topic: Topic, *, replication: int) -> dict[str, str]:
     }
 
 
-async def plan_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replication: int) -> list[TopicChange]:
+async def plan_topics(brokers: Brokers, topics: Sequence[Topic], *, prefix: str, replication: int) -> list[TopicChange]:
     """List what differs between the map and the cluster."""
-    async with AdminClient(bootstrap) as admin:
+    async with AdminClient(brokers) as admin:
         changes, _ = await _compare_with_cluster(admin, topics, prefix, replication)
         return changes
 
 
-async def apply_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replication: int) -> list[TopicChange]:
+async def apply_topics(
+    brokers: Brokers, topics: Sequence[Topic], *, prefix: str, replication: int
+) -> list[TopicChange]:
     """Create what is missing, add partitions, correct the configuration; never delete, never shrink. Idempotent."""
-    async with AdminClient(bootstrap) as admin:
+    async with AdminClient(brokers) as admin:
         changes, todo = await _compare_with_cluster(admin, topics, prefix, replication)
         if todo.create:
             with suppress(TopicAlreadyExistsError):
@@ -59,15 +61,15 @@ async def apply_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str, 
         return changes
 
 
-async def remove_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str) -> None:
+async def remove_topics(brokers: Brokers, topics: Sequence[Topic], *, prefix: str) -> None:
     """Delete topics with all their records, in tests. No command does this."""
-    async with AdminClient(bootstrap) as admin:
+    async with AdminClient(brokers) as admin:
         await admin.delete_topics([topic.full_name(prefix) for topic in topics], timeout_ms=20_000)
 
 
-async def partition_count(bootstrap: str, topic: str) -> int:
+async def partition_count(brokers: Brokers, topic: str) -> int:
     """Count the partitions of a topic."""
-    async with AdminClient(bootstrap) as admin:
+    async with AdminClient(brokers) as admin:
         return len((await admin.describe_topics([topic]))[0]["partitions"])
 
 
@@ -125,20 +127,21 @@ async def _read_configurations(admin: Any, names: list[str]) -> dict[str, dict[s
 class AdminClient:
     """Connects an admin client for one command. Raises: Unavailable."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, brokers: Brokers) -> None:
+        self._connection = as_connection(brokers)
         self._admin: Any = None
 
     async def __aenter__(self) -> Any:
-        self._admin = AIOKafkaAdminClient(
-            bootstrap_servers=self._bootstrap, client_id="parvis-topics", request_timeout_ms=20_000
-        )
         try:
+            self._admin = AIOKafkaAdminClient(
+                **self._connection.client_options(), client_id="parvis-topics", request_timeout_ms=20_000
+            )
             async with asyncio.timeout(20):
                 await self._admin.start()
         except (KafkaError, OSError, TimeoutError) as error:
-            await self._admin.close()
-            raise Unavailable(f"Kafka at {self._bootstrap} does not answer") from error
+            if self._admin:
+                await self._admin.close()
+            raise await self._connection.failure(error) from error
         return self._admin
 
     async def __aexit__(self, *_: object) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from parvis.common.bus.cloudevents import ReceivedRecord, Record
+from parvis.common.bus.connection import Brokers
 from parvis.common.bus.dead_letters import HEADER_PREFIX
 from parvis.common.bus.producer import Producer
 from parvis.common.bus.topic_reader import read_all_records
@@ -77,14 +78,14 @@ class _TopicContents:
     replayed_at: dict[tuple[str, int, int], datetime] = field(default_factory=dict[tuple[str, int, int], datetime])
 
 
-async def read_dead_letters(bootstrap: str, topic: str) -> list[DeadLetter]:
+async def read_dead_letters(brokers: Brokers, topic: str) -> list[DeadLetter]:
     """Read all dead letters, sorted by topic, partition and offset of the original records, which is the order of each key.
 
     A record that was dead-lettered twice, because its consumer crashed before the commit, gives one letter. Anything
     else in the topic is logged and skipped.
     """
     contents = _TopicContents()
-    async for received in read_all_records(bootstrap, [topic]):
+    async for received in read_all_records(brokers, [topic]):
         try:
             _add_record(contents, received)
         except ValueError:

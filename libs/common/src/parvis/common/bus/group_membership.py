@@ -17,6 +17,7 @@ from aiokafka.errors import (
 )
 
 from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.connection import as_connection, describe_refusal
 from parvis.common.bus.partition_growth import PartitionGrowthBarrier
 from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.errors import Misconfigured, Unavailable
@@ -53,6 +54,7 @@ class GroupMembership(ConsumerRebalanceListener):
         self.assignment_generation = 0  # how often partitions were assigned
         self.progressed_at: float | None = None  # when it last joined, fetched or was resumed; on the monotonic clock
         self._subscription = subscription
+        self._connection = as_connection(subscription.brokers)
         self._barrier = barrier
         self._partition_counts: dict[str, int] = {}
         self._next_barrier_check_at = 0.0
@@ -65,17 +67,15 @@ class GroupMembership(ConsumerRebalanceListener):
         return self._is_paused
 
     async def join(self) -> None:
-        self._consumer = self._build_client()
         try:
+            self._consumer = self._build_client()
             async with asyncio.timeout(15):
                 await self._consumer.start()
                 await self._check_barrier()
                 self.progressed_at = time.monotonic()
         except (KafkaError, OSError, TimeoutError) as error:
             await self.leave()
-            raise Unavailable(
-                f"Kafka at {self._subscription.bootstrap} does not answer: {type(error).__name__}"
-            ) from error
+            raise await self._connection.failure(error) from error
         except Unavailable:
             await self.leave()
             raise
@@ -104,7 +104,7 @@ class GroupMembership(ConsumerRebalanceListener):
             # aiokafka's position is already behind it: continuing would lose it.
             raise Misconfigured("a record is larger than max_partition_fetch_bytes", mend="raise that limit") from error
         except (KafkaError, OSError) as error:
-            raise Unavailable(f"Kafka: {type(error).__name__}") from error
+            raise Unavailable(describe_refusal(error, f"Kafka: {type(error).__name__}")) from error
         self.progressed_at = time.monotonic()
         records_by_partition = {
             tp: records for tp, records in fetched.items() if not self._seek_back_if_held(tp, records)
@@ -223,7 +223,7 @@ class GroupMembership(ConsumerRebalanceListener):
         # Short, because nobody reads a killed member's partitions until its session ends.
         session_timeout_ms = int(self._subscription.session_timeout_s * 1000)
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._subscription.bootstrap,
+            **self._connection.client_options(),
             client_id=self._subscription.group,
             group_id=self._subscription.group,
             enable_auto_commit=False,

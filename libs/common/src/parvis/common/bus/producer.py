@@ -21,6 +21,7 @@ from aiokafka.errors import (
 )
 
 from parvis.common.bus.cloudevents import Record
+from parvis.common.bus.connection import RIGHT_MISSING, Brokers, KafkaConnection, as_connection, describe_refusal
 from parvis.common.bus.record_batches import build_record_batches
 from parvis.common.bus.topic_metadata import count_partitions
 from parvis.common.contract.errors import OutcomeUnknown, ParvisError, Poison, TopicMissing, Unavailable
@@ -66,7 +67,7 @@ class Producer:
 
     def __init__(
         self,
-        bootstrap: str,
+        brokers: Brokers,
         *,
         service: str,
         health: Health | None = None,
@@ -74,7 +75,7 @@ class Producer:
         metadata_age_s: float = 30.0,
         client_id_prefix: str = "parvis",
     ) -> None:
-        self._bootstrap = bootstrap
+        self._connection = as_connection(brokers)
         self._service = service
         self._client_id = f"{client_id_prefix}-{service}"
         self._health = health
@@ -90,7 +91,7 @@ class Producer:
     ) -> "Producer":
         """Take the brokers, the prefix and the metadata age from the settings that all services share."""
         return cls(
-            town.kafka_bootstrap,
+            KafkaConnection.from_settings(town),
             service=service,
             health=health,
             linger_ms=linger_ms,
@@ -169,7 +170,7 @@ class Producer:
             raise Unavailable(f"{target} accepted no record in time") from error
         except KafkaError as error:
             self._replace(kafka, error)
-            raise Unavailable(f"{target} accepts no record: {type(error).__name__}") from error
+            raise Unavailable(describe_refusal(error, f"{target} accepts no record: {type(error).__name__}")) from error
 
     async def _await_acknowledgements(
         self, kafka: AIOKafkaProducer, pending_acks: Sequence[_PendingAck], ends_at: float
@@ -199,6 +200,8 @@ class Producer:
         if error is None or isinstance(error, DuplicateSequenceNumber):
             return None
         self._replace(kafka, error)
+        if isinstance(error, RIGHT_MISSING):
+            return Unavailable(describe_refusal(error, ""))
         if isinstance(error, _TOO_LARGE):  # a batch of several records is never too large
             return Poison(f"{sent.topic} refused a record of {sent.size_bytes} bytes")
         metrics.records_unknown.labels(sent.topic).inc(sent.records)
@@ -213,11 +216,11 @@ class Producer:
                     self._kafka = await self._connect()
                 return self._kafka
         except (KafkaError, OSError, TimeoutError) as error:
-            raise Unavailable(f"Kafka at {self._bootstrap} does not answer") from error
+            raise await self._connection.failure(error) from error
 
     def _build_client(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._connection.client_options(),
             client_id=self._client_id,
             enable_idempotence=True,
             acks="all",
@@ -258,7 +261,7 @@ class Producer:
             async with asyncio.timeout(max(0.01, ends_at - time.monotonic())):
                 if await kafka.client.force_metadata_update():
                     return
-        raise Unavailable(f"Kafka at {self._bootstrap} does not answer")
+        raise await self._connection.failure()
 
     async def stop(self, *, deadline_s: float = 5.0) -> None:
         """Wait at most `deadline_s` for unacknowledged records, then close the client."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from parvis.common.bus.connection import Brokers, KafkaConnection
 from parvis.common.contract.event import Event
 from parvis.common.contract.topics import Topic, dead_letter_topic
 from parvis.common.runtime.settings import TownSettings
@@ -15,7 +16,7 @@ class Subscription:
     Services build it with `from_settings`. The town's settings have no defaults here, so that none can be forgotten.
     """
 
-    bootstrap: str
+    brokers: Brokers
     topic_prefix: str
     service: str
     topics: tuple[str, ...]
@@ -46,7 +47,7 @@ class Subscription:
     ) -> "Subscription":
         """Take the brokers, the prefix, the session timeout and the metadata age from the settings that all services share."""
         return cls(
-            bootstrap=town.kafka_bootstrap,
+            brokers=KafkaConnection.from_settings(town),
             topic_prefix=town.topic_prefix,
             service=service,
             topics=tuple(topic.full_name(town.topic_prefix) for topic in topics),

@@ -6,40 +6,42 @@ from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from parvis.common.bus.admin import AdminClient
 from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.connection import Brokers, as_connection
 from parvis.common.bus.group_membership import received_record
-from parvis.common.contract.errors import Unavailable
 
 
-async def read_all_records(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[ReceivedRecord]:
+async def read_all_records(brokers: Brokers, topics: Sequence[str]) -> AsyncGenerator[ReceivedRecord]:
     """Read every record up to the end offsets at the start of the call."""
-    async with _connected_reader(bootstrap) as consumer:
+    async with _connected_reader(brokers) as consumer:
         ends, starts = await _end_offsets(consumer, topics), await _first_offsets(consumer, topics)
         begin = {tp: starts[tp] for tp, end in ends.items() if starts[tp] < end}
         async for received in _read_between(consumer, begin, ends):
             yield received
 
 
-async def consumer_lag(bootstrap: str, group: str, topics: Sequence[str]) -> int:
+async def consumer_lag(brokers: Brokers, group: str, topics: Sequence[str]) -> int:
     """Count the records of these topics that a consumer group has not committed."""
-    async with AdminClient(bootstrap) as admin, _connected_reader(bootstrap) as consumer:
+    async with AdminClient(brokers) as admin, _connected_reader(brokers) as consumer:
         committed = await admin.list_consumer_group_offsets(group)
         ends, starts = await _end_offsets(consumer, topics), await _first_offsets(consumer, topics)
         reached = {tp: max(committed[tp].offset, starts[tp]) if tp in committed else starts[tp] for tp in ends}
         return sum(max(0, end - reached[tp]) for tp, end in ends.items())
 
 
-async def event_ids_since(bootstrap: str, topics: Sequence[str], since: datetime) -> set[str]:
+async def event_ids_since(brokers: Brokers, topics: Sequence[str], since: datetime) -> set[str]:
     """Read the ids of the events written since an instant."""
-    return {received.event_id async for received in read_records_since(bootstrap, topics, since)}
+    return {received.event_id async for received in read_records_since(brokers, topics, since)}
 
 
-async def read_records_since(bootstrap: str, topics: Sequence[str], since: datetime) -> AsyncGenerator[ReceivedRecord]:
+async def read_records_since(
+    brokers: Brokers, topics: Sequence[str], since: datetime
+) -> AsyncGenerator[ReceivedRecord]:
     """Read every record written since an instant, up to the end offsets at the start of the call."""
-    async with _connected_reader(bootstrap) as consumer:
+    async with _connected_reader(brokers) as consumer:
         ends = await _end_offsets(consumer, topics)
         starts = await consumer.offsets_for_times(dict.fromkeys(ends, int(since.timestamp() * 1000))) if ends else {}
         begin = {tp: starts[tp].offset for tp, end in ends.items() if starts.get(tp) and starts[tp].offset < end}
@@ -47,9 +49,9 @@ async def read_records_since(bootstrap: str, topics: Sequence[str], since: datet
             yield received
 
 
-async def last_record_of_each_partition(bootstrap: str, topics: Sequence[str]) -> list[ReceivedRecord]:
+async def last_record_of_each_partition(brokers: Brokers, topics: Sequence[str]) -> list[ReceivedRecord]:
     """Read the newest record of each partition."""
-    async with _connected_reader(bootstrap) as consumer:
+    async with _connected_reader(brokers) as consumer:
         ends = await _end_offsets(consumer, topics)
         starts = await _first_offsets(consumer, topics)
         begin = {tp: end - 1 for tp, end in ends.items() if end > starts[tp]}
@@ -70,9 +72,9 @@ async def _read_between(
                     yield received_record(record)
 
 
-async def follow_topics(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[ReceivedRecord]:
+async def follow_topics(brokers: Brokers, topics: Sequence[str]) -> AsyncGenerator[ReceivedRecord]:
     """Read every record from the first, then new ones as they arrive, until the caller stops."""
-    async with _connected_reader(bootstrap) as consumer:
+    async with _connected_reader(brokers) as consumer:
         consumer.assign(list(await _end_offsets(consumer, topics)))
         while True:
             for records in (await consumer.getmany(timeout_ms=500)).values():
@@ -81,9 +83,10 @@ async def follow_topics(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator
 
 
 @asynccontextmanager
-async def _connected_reader(bootstrap: str) -> AsyncGenerator[Any]:
+async def _connected_reader(brokers: Brokers) -> AsyncGenerator[Any]:
+    connection = as_connection(brokers)
     consumer: Any = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **connection.client_options(),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
@@ -93,7 +96,7 @@ async def _connected_reader(bootstrap: str) -> AsyncGenerator[Any]:
         await consumer.start()
         yield consumer
     except (KafkaError, OSError) as error:
-        raise Unavailable(f"Kafka at {bootstrap} does not answer") from error
+        raise await connection.failure(error) from error
     finally:
         await consumer.stop()
 
@@ -108,9 +111,18 @@ async def _end_offsets(consumer: Any, topics: Sequence[str]) -> dict[TopicPartit
     return await consumer.end_offsets(partitions) if partitions else {}
 
 
+async def _raise_if_hidden(client: Any, topics: set[str]) -> None:
+    """Raise TopicAuthorizationFailedError for topics that are there, and not for this user: they must not look empty."""
+    for topic in topics:
+        client.add_topic(topic)
+    if topics and await client.force_metadata_update() and (hidden := topics & client.cluster.unauthorized_topics):
+        raise TopicAuthorizationFailedError(", ".join(sorted(hidden)))
+
+
 async def _partitions_of(consumer: Any, topics: Sequence[str]) -> list[TopicPartition]:
     partitions: list[TopicPartition] = []
     existing = await consumer.topics()
+    await _raise_if_hidden(consumer._client, set(topics) - set(existing))
     for topic in topics:
         if topic in existing:
             await consumer._client._wait_on_metadata(topic)  # loads the partitions of a topic without a subscription

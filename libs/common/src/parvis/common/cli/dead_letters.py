@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.dead_letter_replay import (
     DeadLetter,
     DeadLetterFilter,
@@ -85,7 +86,7 @@ def _list(arguments: argparse.Namespace) -> int:
 async def _print_letters(town: TownSettings, service: str, choice: DeadLetterFilter) -> int:
     letters = [
         letter
-        for letter in await read_dead_letters(town.kafka_bootstrap, _topic(town, service))
+        for letter in await read_dead_letters(KafkaConnection.from_settings(town), _topic(town, service))
         if choice.matches(letter)
     ]
     for letter in letters:
@@ -114,7 +115,7 @@ def _print_reasons(letters: Sequence[DeadLetter]) -> None:
 
 def _show(arguments: argparse.Namespace) -> int:
     town = load_settings(TownSettings)
-    for letter in asyncio.run(read_dead_letters(town.kafka_bootstrap, _topic(town, arguments.service))):
+    for letter in asyncio.run(read_dead_letters(KafkaConnection.from_settings(town), _topic(town, arguments.service))):
         if letter.event_id == arguments.id:
             sys.stdout.buffer.write(letter.received.value + b"\n")
             return 0
@@ -129,7 +130,7 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 async def _replay_matching(town: TownSettings, service: str, choice: DeadLetterFilter, *, dry_run: bool) -> int:
-    everything = await read_dead_letters(town.kafka_bootstrap, _topic(town, service))
+    everything = await read_dead_letters(KafkaConnection.from_settings(town), _topic(town, service))
     chosen = [letter for letter in everything if choice.matches(letter)]
     if not chosen:
         raise Rejected(_describe_no_match(everything, service, choice))

@@ -52,10 +52,10 @@ def asyncapi() -> dict[str, Any]:
             f"{verb}.{_channel(row)}": {
                 "action": verb,
                 "channel": {"$ref": f"#/channels/{_channel(row)}"},
-                "summary": service,
+                "summary": ", ".join(services),
             }
             for row in rows
-            for verb, service in (("send", row.written_by), ("receive", row.read_by))
+            for verb, services in (("send", row.written_by), ("receive", row.read_by))
         },
         "components": {"messages": {kind.TYPE: _message(kind) for kind in event_types()}},
     }
@@ -68,7 +68,7 @@ def _channel(row: topics.Topic) -> str:
 def _channel_object(row: topics.Topic) -> dict[str, Any]:
     channel: dict[str, Any] = {
         "address": row.full_name("parvis"),
-        "description": f"Key: {row.key}. Written by {row.written_by}; read by {row.read_by}.",
+        "description": f"Key: {row.key}. Written by {', '.join(row.written_by)}; read by {', '.join(row.read_by)}.",
         "messages": {kind.TYPE: {"$ref": f"#/components/messages/{kind.TYPE}"} for kind in row.types},
         "bindings": {"kafka": {"topic": row.full_name("parvis"), "partitions": row.partitions}},
     }
@@ -111,7 +111,7 @@ def _topics() -> str:
         retention = "compacted" if row.compacted else f"{row.retention.days} days" if row.retention else "for ever"
         size = f"{row.largest_record_bytes // 1024} KiB"
         lines.append(
-            f"| `{row.full_name('parvis')}` | {row.key} | {types} | {row.written_by} | {row.read_by} | {retention} | {size} |"
+            f"| `{row.full_name('parvis')}` | {row.key} | {types} | {', '.join(row.written_by)} | {', '.join(row.read_by)} | {retention} | {size} |"
         )
     return f"# Topics\n\n{_HEAD}" + "\n".join(lines) + "\n"
 

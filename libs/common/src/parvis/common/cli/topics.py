@@ -1,11 +1,12 @@
-"""Implements `parvis topics plan|apply`: compares the topic map with the cluster, creates and changes topics."""
+"""Implements `parvis topics plan|apply|acls`: compares the topic map with the cluster, changes topics, lists and grants rights."""
 
 import argparse
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from parvis.common.bus import admin
+from parvis.common.bus import access_rights, admin
+from parvis.common.bus.connection import KafkaConnection
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract import topics
 from parvis.common.contract.errors import Rejected
@@ -17,7 +18,7 @@ _MAX_PARTITIONS = 1000
 
 def register(commands: Commands) -> None:
     command = commands.add_parser("topics", help="compare the cluster with the topic map, or create and change topics")
-    actions = command.add_subparsers(metavar="plan|apply", required=True)
+    actions = command.add_subparsers(metavar="plan|apply|acls", required=True)
     for name, run, meaning in (
         ("plan", _plan, "list the changes that apply would make"),
         ("apply", _apply, "create and change topics; never deletes topics or removes partitions"),
@@ -28,6 +29,9 @@ def register(commands: Commands) -> None:
             help="more partitions than in the topic map, such as contact.received=24; repeatable. Routers keep the order of keys",
         )  # fmt: skip
         action.set_defaults(run=run)
+    action = actions.add_parser("acls", help="print the rights that each service's Kafka user needs, or grant them")
+    action.add_argument("--apply", action="store_true", help="grant them, as a super user; never revokes any")
+    action.set_defaults(run=_acls)
 
 
 def _parse_partition_count(text: str) -> tuple[str, int]:
@@ -72,7 +76,9 @@ def _plan(arguments: argparse.Namespace) -> int:
     town = load_settings(TownSettings)
     rows = with_more_partitions(town_topics(town), dict(arguments.partitions))
     changes = asyncio.run(
-        admin.plan_topics(town.kafka_bootstrap, rows, prefix=town.topic_prefix, replication=town.replication)
+        admin.plan_topics(
+            KafkaConnection.from_settings(town), rows, prefix=town.topic_prefix, replication=town.replication
+        )
     )
     return _print_changes(changes)
 
@@ -81,9 +87,21 @@ def _apply(arguments: argparse.Namespace) -> int:
     town = load_settings(TownSettings)
     rows = with_more_partitions(town_topics(town), dict(arguments.partitions))
     changes = asyncio.run(
-        admin.apply_topics(town.kafka_bootstrap, rows, prefix=town.topic_prefix, replication=town.replication)
+        admin.apply_topics(
+            KafkaConnection.from_settings(town), rows, prefix=town.topic_prefix, replication=town.replication
+        )
     )
     return _print_changes(changes)
+
+
+def _acls(arguments: argparse.Namespace) -> int:
+    town = load_settings(TownSettings)
+    rights = access_rights.needed_rights(town_topics(town), prefix=town.topic_prefix)
+    if arguments.apply:
+        asyncio.run(access_rights.grant_rights(KafkaConnection.from_settings(town), rights))
+    for right in rights:
+        print(right.as_command())
+    return 0
 
 
 def _print_changes(changes: list[admin.TopicChange]) -> int:

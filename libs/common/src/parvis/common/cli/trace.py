@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from importlib.metadata import entry_points
 
 from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.connection import Brokers, KafkaConnection
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.cli.subparsers import Commands
 from parvis.common.cli.topics import town_topics
@@ -25,16 +26,23 @@ def register(commands: Commands) -> None:
 def _trace(arguments: argparse.Namespace) -> int:
     town = load_settings(TownSettings)
     names = [topic.full_name(town.topic_prefix) for topic in town_topics(town)]
-    events = asyncio.run(_find_events(town.kafka_bootstrap, names, arguments.id))
+    events = asyncio.run(_find_events(KafkaConnection.from_settings(town), names, arguments.id))
     for received in sorted(events, key=lambda r: r.header("ce_time") or ""):
-        position = f"{received.topic}[{received.partition}]@{received.offset}"
-        print(f"{received.header('ce_time')}  {received.header('ce_type'):<20} {received.event_id}  {position}")
+        print(describe_event(received))
     lines = asyncio.run(_ask_services(town, _ids_of(events) | {arguments.id}))
     for line in lines:
         print(line)
     if not events and not lines:
         print(f"nothing found about {arguments.id}: it was never accepted, or its events have expired")
     return 0 if events or lines else 1
+
+
+def describe_event(received: ReceivedRecord) -> str:
+    """The time, type, id and position of an event; of a record of another tool, which has none of its own, the position alone."""
+    kind, at = received.header("ce_type") or "(no type)", received.header("ce_time") or "(no time)"
+    return (
+        f"{at}  {kind:<20} {received.event_id or '(no id)'}  {received.topic}[{received.partition}]@{received.offset}"
+    )
 
 
 def _ids_of(events: Iterable[ReceivedRecord]) -> frozenset[str]:
@@ -52,10 +60,10 @@ async def _ask_services(town: TownSettings, ids: frozenset[str]) -> list[str]:
     return lines
 
 
-async def _find_events(bootstrap: str, topics: Iterable[str], event_or_subject_id: str) -> list[ReceivedRecord]:
+async def _find_events(brokers: Brokers, topics: Iterable[str], event_or_subject_id: str) -> list[ReceivedRecord]:
     """Find events with the id in a header, the key, or as a string in the value; then those of the same conversation."""
     needles = {event_or_subject_id.encode()}
-    everything = [received async for received in read_all_records(bootstrap, list(topics))]
+    everything = [received async for received in read_all_records(brokers, list(topics))]
     matches: dict[tuple[str, int, int], ReceivedRecord] = {}
     for _ in range(2):  # the second pass goes from the contact to its conversation
         for received in everything:

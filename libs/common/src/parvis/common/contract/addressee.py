@@ -45,14 +45,18 @@ def find_addressee(contacts: Sequence[ContactReceived], confirmed: Collection[st
     Order:  the wishes of confirmed and proven messages, latest first; those of the first message.
     Proof:  an agent wrote the contact down; or it comes from the addressee's own address, under our token or with a DMARC pass.
             Anything else that names a new address is an unconfirmed wish, whoever seems to have written it.
+    Opener: a mail whose Reply-To is not its From is answered nowhere until a DMARC pass of From, or an agent, vouches for the
+            Reply-To: From may be somebody else's name, or a website's own address.
     """
     answerable = [contact for contact in contacts if own_contact_points(contact) or contact.personal.reply_channels]
     if not answerable:
         return Addressee(channel=contacts[0].channel) if contacts else Addressee()
     opening, *later = answerable  # a letter without an address opens a case that somebody may write to later
-    own = {point.value for point in own_contact_points(opening)} | {a.address for a in opening.personal.reply_channels}
-    stated, points = list(opening.personal.reply_channels), list(own_contact_points(opening))
     wishes: list[UnconfirmedWish] = []
+    stated, points = list(opening.personal.reply_channels), list(own_contact_points(opening))
+    if not _is_vouched_for(opening, confirmed):
+        wishes, stated = [UnconfirmedWish(opening.contact_id, to) for to in stated], []
+    own = {point.value for point in points} | {address.address for address in stated}
     for contact in later:
         is_confirmed = contact.contact_id in confirmed or contact.sender.level == "staff"
         proven = [to for to in contact.personal.reply_channels if is_confirmed or _is_proven(contact, to, own)]
@@ -76,6 +80,11 @@ def own_contact_points(contact: ContactReceived) -> tuple[ContactPoint, ...]:
     """The sender's address; nothing if the mail's Reply-To names another, because From then may be a website's own address."""
     point = contact.personal.from_
     return (point,) if point and OTHER_REPLY_TO not in contact.remarks else ()
+
+
+def _is_vouched_for(opening: ContactReceived, confirmed: Collection[str]) -> bool:
+    is_proven = opening.sender.level in ("domain", "staff") or opening.contact_id in confirmed
+    return is_proven or OTHER_REPLY_TO not in opening.remarks
 
 
 def _is_proven(contact: ContactReceived, to: ReplyAddress, own: Collection[str]) -> bool:

@@ -18,6 +18,7 @@ ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,20}$")]
 ReplyChannel = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,20}$")]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 RemarkCode = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,60}(:[0-9]{1,6})?$")]
+SourceHash = Annotated[str, StringConstraints(max_length=60)]
 ScanVerdict = Literal["unscanned", "pending", "clean", "infected"]
 
 TRIAGE = "triage"
@@ -186,6 +187,10 @@ class ContactReceived(Event):
     dated_on: date | None = Field(default=None, description="date written on the letter", examples=["2026-03-02"])
     contact_point_hash: str | None = Field(
         default=None, description="HMAC of `personal.from`; null for an anonymous contact"
+    )
+    sources: tuple[SourceHash, ...] = Field(
+        default=(),
+        description="keyed hashes of where it came from, the narrowest first; new ones every day; empty if nobody can tell or staff saw it",
     )
     personal: PersonalContact
 

@@ -39,7 +39,9 @@ class TopicMissing(Unavailable):
     """Kafka has no such topic. The records of all other topics were written, in their order."""
 
     def __init__(self, topics: frozenset[str]) -> None:
-        super().__init__(f"Kafka has no topic {', '.join(sorted(topics))}: run `parvis topics apply`")
+        super().__init__(
+            f"Kafka has no topic {', '.join(sorted(topics))}: run `parvis topics apply`, or grant this user what `parvis topics acls` prints"
+        )
         self.topics = topics
 
 

@@ -13,6 +13,7 @@ from parvis.common.contract.contact import (
     Language,
     Reference,
     ReplyAddress,
+    SourceHash,
 )
 from parvis.common.contract.event import Event, Model
 
@@ -75,6 +76,9 @@ class ReplyRequested(Event):
     requested_at: AwareDatetime
     requested_by: str = Field(description="the requesting service, or the account of the agent", max_length=80)
     attachments: tuple[ClaimCheck, ...] = ()
+    sources: tuple[SourceHash, ...] = Field(
+        default=(), description="`sources` of the contact that caused it, for the budgets of automatic messages"
+    )
     personal: PersonalReply
 
 

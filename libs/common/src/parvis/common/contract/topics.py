@@ -1,5 +1,6 @@
 """Lists every Kafka topic with its key, events, retention and size; `parvis topics apply` creates them. Data only; no I/O."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,6 +28,7 @@ from parvis.common.contract.routing.transfer import (
 )
 
 PARTITIONS = 12
+_SYSTEMS = "departments' own systems"
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,9 @@ class Topic:
     name: str
     key: str
     types: tuple[type[Event], ...]
-    written_by: str
-    read_by: str
+    written_by: Sequence[str]
+    """Services by name, and others in words; `parvis topics acls` makes the services' rights of it."""
+    read_by: Sequence[str]
     retention: timedelta | None = timedelta(days=30)
     compacted: bool = False
     largest_record_bytes: int = 128 * 1024
@@ -51,44 +54,44 @@ CONTACT_RECEIVED = Topic(
     name="contact.received",
     key="contact-point hash, else contact id",
     types=(ContactReceived,),
-    written_by="ingest services, desk",
-    read_by="router, insights",
+    written_by=("ingest-sms", "ingest-email", "ingest-web", "ingest-postal", "desk"),
+    read_by=("router", "ingest-sms"),  # ingest-sms looks for what its provider has and Kafka has not
 )
 TRANSFER_REQUESTED = Topic(
     name="transfer.requested",
     key="conversation id",
     types=(TransferRequested, SplitRequested, LinkRequested),
-    written_by="desk, departments' own systems",
-    read_by="router",
+    written_by=("desk", _SYSTEMS),
+    read_by=("router",),
 )
 REPLY_REQUESTED = Topic(
     name="reply.requested",
     key="conversation id",
     types=(ReplyRequested,),
-    written_by="router, desk, departments' own systems",
-    read_by="notifier",
+    written_by=("router", "desk", _SYSTEMS),
+    read_by=("notifier",),
 )
 DELIVERY_REPORTED = Topic(
     name="delivery.reported",
     key="reply id",
     types=(DeliveryReported,),
-    written_by="ingest services",
-    read_by="notifier",
+    written_by=("ingest-sms", "ingest-email", "ingest-postal"),
+    read_by=("notifier",),
 )
 DELIVERY_UPDATED = Topic(
     name="delivery.updated",
     key="conversation id",
     types=(DeliveryUpdated,),
-    written_by="notifier",
-    read_by="desk, portal, insights",
+    written_by=("notifier",),
+    read_by=("desk", "notifier"),  # the notifier rebuilds its ledger from it
     retention=timedelta(days=365),
 )
 CASE_UPDATED = Topic(
     name="case.updated",
     key="conversation id",
     types=(CaseUpdated,),
-    written_by="desk",
-    read_by="router, portal, insights",
+    written_by=("desk",),
+    read_by=("router",),
     retention=None,
     compacted=True,
 )
@@ -96,8 +99,8 @@ PREFERENCE_CHANGED = Topic(
     name="preference.changed",
     key="contact-point hash",
     types=(PreferenceChanged,),
-    written_by="ingest services, portal, desk, notifier",
-    read_by="notifier",
+    written_by=("ingest-sms", "notifier"),
+    read_by=("notifier", "ingest-sms"),
     retention=None,
 )
 FIXED = (
@@ -129,8 +132,8 @@ def department_topic(slug: str) -> Topic:
             ConversationUnlinked,
             LinkRefused,
         ),
-        written_by="router",
-        read_by="desk, the department's own consumers, insights",
+        written_by=("router",),
+        read_by=("desk", "the department's own consumers"),
         largest_record_bytes=160 * 1024,  # a contact of the largest size and its routing
     )
 
@@ -141,8 +144,8 @@ def dead_letter_topic(service: str) -> Topic:
         name=f"dead-letter.{service}",
         key="the original's",
         types=(),
-        written_by=service,
-        read_by="operator",
+        written_by=(service,),
+        read_by=("operator",),
         retention=timedelta(days=365),
         largest_record_bytes=2 * 1024 * 1024,
         partitions=3,

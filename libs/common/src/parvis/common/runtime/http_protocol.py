@@ -113,7 +113,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._arm(self.limits.head_s, self._head_timed_out)
         view = memoryview(data)
         while view and not self.transport.is_closing():
-            size = min(_PIECE_BYTES, MAX_HEAD_BYTES - self._bytes_without_body)
+            size = min(len(view), _PIECE_BYTES, MAX_HEAD_BYTES - self._bytes_without_body)
             if size <= 0:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-bytes")
                 return
@@ -141,6 +141,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_in_body = False
         self._disarm()
         super().on_message_complete()
+        if self.waits_for_head:  # the body ended after its answer: nothing else would end the connection
+            self.began_at = time.monotonic()
+            self._arm(self.limits.head_s, self._head_timed_out)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

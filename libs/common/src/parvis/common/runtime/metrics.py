@@ -27,8 +27,8 @@ loops_suspected = Counter(
 )
 messages_over_budget = Counter(
     "parvis_messages_over_budget",
-    "times that an automatic SMS or letter was held: the day's budget is used up",
-    ["channel"],
+    "times that an automatic SMS or letter was not sent: a day's budget of its source or the town is used up, in segments, letters or money",
+    ["channel", "budget"],
 )
 replies_sent_too_often = Gauge(
     "parvis_replies_sent_too_often",

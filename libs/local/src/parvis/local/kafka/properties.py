@@ -1,9 +1,23 @@
 """Writes the broker's configuration from ports and folders. Pure; no I/O."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+_PLAIN_MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule"
+_SCRAM_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
-def server_properties(*, port: int, controller_port: int, folder: Path) -> str:
+
+@dataclass(frozen=True)
+class BrokerLogins:
+    """A second listener of the broker, with passwords by user, and with access control; users' rights are granted later."""
+
+    port: int
+    plain_users: Mapping[str, str] = field(default_factory=dict[str, str])
+    scram_users: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def server_properties(*, port: int, controller_port: int, folder: Path, logins: BrokerLogins | None = None) -> str:
     """Configure one node as broker and controller, on the loopback only.
 
     `parvis topics apply` sets the partitions, retention and largest record of each topic.
@@ -50,7 +64,26 @@ def server_properties(*, port: int, controller_port: int, folder: Path) -> str:
         "num.recovery.threads.per.data.dir": "2",
         "controlled.shutdown.enable": "true",
     }
+    if logins:
+        settings |= _login_properties(settings, logins)
     return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _login_properties(settings: Mapping[str, str], logins: BrokerLogins) -> dict[str, str]:
+    """Open a second listener, for users with passwords and rights. The first one stays, for the super user."""
+    users = " ".join(f'user_{name}="{password}"' for name, password in logins.plain_users.items())
+    listener = f"SASL_PLAINTEXT://127.0.0.1:{logins.port}"
+    mechanism = "listener.name.sasl_plaintext"
+    return {
+        "listeners": f"{settings['listeners']},{listener}",
+        "advertised.listeners": f"{settings['advertised.listeners']},{listener}",
+        "listener.security.protocol.map": f"{settings['listener.security.protocol.map']},SASL_PLAINTEXT:SASL_PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+        f"{mechanism}.plain.sasl.jaas.config": f"{_PLAIN_MODULE} required {users};",
+        f"{mechanism}.scram-sha-512.sasl.jaas.config": f"{_SCRAM_MODULE} required;",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+    }
 
 
 def log_properties(log: Path) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -119,11 +120,11 @@ class PostgresServer:
         # Built-in Unicode rules do not depend on the machine's locales. --no-sync: after a power cut this step is repeated.
         locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=PG_UNICODE_FAST", "--locale=C"]
         with tempfile.TemporaryFile("w+") as secret:
-            secret.write(self._password + "\n")
+            secret.write(secrets.token_hex(32) + "\n")
             secret.seek(0)
             if location.user:  # initdb opens the file again, by its descriptor
                 os.fchown(secret.fileno(), location.user.uid, location.user.gid)
-            # The superuser has the same password as the owner, and is not used.
+            # Nobody keeps the superuser's password: nothing logs in as it.
             login = ["--username=postgres", "--auth=scram-sha-256", f"--pwfile=/dev/fd/{secret.fileno()}"]
             self._run(
                 location, ["initdb", "-D", str(new), *login, *locale, "--no-sync", "--no-instructions"], secret.fileno()

@@ -67,6 +67,7 @@ class ContactDetail(ApiModel):
     received_at: datetime
     reason: dict[str, str] = Field(description="reason for the routing, one sentence per language")
     rule: str
+    only_thanks: bool = Field(description="it says nothing but thanks: nobody has to act on it")
     display_name: str
     contact_point: str | None
     subject: str
@@ -238,6 +239,7 @@ def _contact(opened: CaseContact) -> ContactDetail:
         received_at=contact.received_at,
         reason=opened.routing.reason,
         rule=opened.routing.rule,
+        only_thanks=bool(opened.routing.only_thanks),
         display_name=personal.display_name,
         contact_point=personal.from_.value if personal.from_ else None,
         subject=personal.subject,

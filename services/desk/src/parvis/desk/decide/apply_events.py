@@ -33,7 +33,7 @@ _SNIPPET = 140
 def apply_contact(
     case: Case, event: ContactRouted, routed: bytes, town_config: TownConfig, at: datetime
 ) -> CaseChanges:
-    """Add a new contact to the case; it reopens the case, unless a machine sent it."""
+    """Add a new contact to the case; it reopens the case, unless a machine sent it, or it only thanks for a closed one."""
     routing, contact = event.routing, event.contact
     row = CaseContactRecord(
         contact.contact_id, case.conversation_id, routing.sequence, contact.reference, routing.decided_at, routed
@@ -51,7 +51,7 @@ def apply_contact(
         urgency=min(case.urgency, URGENCY_RANKS[routing.urgency]),
         tags=list(dict.fromkeys([*case.tags, *routing.tags])),
     )
-    if contact.machine is not None:
+    if contact.machine is not None or (routing.only_thanks and case.state == "closed"):
         return _with_case_updated(case, updated, [row], town_config, at)
     updated, actions = _reopen(
         _bring_due_dates_forward(replace(updated, snoozed_until=None), routing),

@@ -88,6 +88,9 @@ def make_counter_contact(
         raise Rejected("no_text")
     if len(form.text) > MAX_TEXT_LENGTH:
         raise Rejected("text_too_long")
+    quoted = find_references(form.reference)
+    if form.reference.strip() and not quoted:  # never a new request because of a slip
+        raise Rejected("wrong_reference")
     sender = _sender(form)
     return ContactReceived(
         contact_id=contact_id,
@@ -99,9 +102,7 @@ def make_counter_contact(
         procedure=form.procedure or None,
         language=town_config.town.supported_language(form.language),
         sender=Verification(level="staff", evidence=f"seen or heard by an agent of {agent.department}"),
-        thread=ThreadIdentifiers(
-            conversation_id=conversation, reference=next(iter(find_references(form.reference)), None)
-        ),
+        thread=ThreadIdentifiers(conversation_id=conversation, reference=quoted[0] if quoted else None),
         original=original,
         contact_point_hash=hash_contact_point(sender, hashing_key) if sender else None,
         personal=PersonalContact.model_validate(

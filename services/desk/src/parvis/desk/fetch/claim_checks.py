@@ -63,7 +63,7 @@ class ClaimCheckFetcher:
         try:
             return await self._blobs.get(claim)
         except Poison as error:
-            log.error("file.missing", size_bytes=claim.size_bytes, reason=str(error))  # noqa: TRY400 (the reason says it all)
+            log.error("blob.missing", size_bytes=claim.size_bytes, reason=str(error))  # noqa: TRY400 (the reason says it all)
             raise MissingFile("missing") from error
 
     async def _scan(self, claim: ClaimCheck, content: bytes) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
 from parvis.common.contract.errors import Rejected
 from parvis.desk.decide import agent_actions
+from parvis.desk.decide.access_rights import hidden_cases
 from parvis.desk.decide.agent_actions import ActionContext, ReplyInput
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
 from parvis.desk.models.case import Case, CaseChanges, CaseContact, ReplyRecipient
@@ -112,8 +113,9 @@ async def _render_preview(
 async def _next_case(dependencies: DeskDependencies, request: Request, session: AgentSession, conversation: str) -> str:
     """The page of the most urgent other case of the list that the agent came from; the list, when it has no other."""
     show = "mine" if "show=mine" in last_list(request) else "open"
+    hidden = hidden_cases(session.user, dependencies.access.rules.confidential, session.agent.department)
     async with dependencies.cases.database.transaction() as connection:
-        page = await read_queue(connection, session.agent, show, limit=2)
+        page = await read_queue(connection, session.agent, show, limit=2, hidden=hidden)
     others = [row.case.conversation_id for row in page.rows if row.case.conversation_id != conversation]
     return f"/cases/{others[0]}?notice=replied_next#notice" if others else f"{last_list(request)}"
 
@@ -125,7 +127,7 @@ async def _withdraw(
     try:
         reply_id = str(UUID(form.first("reply")))
     except ValueError:
-        raise HTTPException(404) from None
+        return redirect(f"/cases/{conversation}")  # a form without an answer withdraws nothing
     try:
         await withdraw_reserved_reply(dependencies.cases, conversation, reply_id, context)
     except Rejected as error:

@@ -16,6 +16,7 @@ from parvis.common.town.models import Department, TownConfig
 from parvis.desk.decide.case_version import CaseVersion, mark_new
 from parvis.desk.decide.reply_recipient import find_case_addressee, find_dead_addresses, find_recipient, reply_language
 from parvis.desk.decide.timeline import TimelinePage, build_timeline, cut_page
+from parvis.desk.decide.unconfirmed_wishes import WishToConfirm, explain_wish
 from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRelation
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.answer_texts import fill_answer_texts
@@ -43,7 +44,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     """The page of a case; 404 when it never was in the agent's department, 409 when its row cannot be read."""
     router = APIRouter()
 
-    @router.get("/cases/{conversation}")
+    @router.get("/cases/{conversation}", dependencies=[dependencies.access.allow("case.read")])
     async def show(request: Request, conversation: UUID) -> Response:
         session = dependencies.require_session(request)
         return await case_page(dependencies, request, session, str(conversation))
@@ -86,7 +87,7 @@ async def case_page(
         reserved = await read_reserved_replies(connection, session.agent, dependencies.clock())
     sent = sent or SentForm(kept.fields if kept else {})
     if file is None or file.case.department != session.agent.department:
-        return _moved_page(dependencies, request, session, file, unsent=sent.fields.get("text", ""))
+        return moved_page(dependencies, request, session, file, unsent=sent.fields.get("text", ""))
     dead = find_dead_addresses(file)
     language = negotiate_language(request, dependencies.town_config.town)
     until = request.query_params.get("until", "")
@@ -112,7 +113,7 @@ async def case_page(
         shown={o.contact.contact_id: build_contact_view(o, dependencies.town_config, language) for o in shown},
         recipient=find_recipient(file.contacts, dead),
         dead=dead,
-        unconfirmed=find_case_addressee(file.contacts).unconfirmed,
+        wishes=_wishes_to_confirm(file, shown),
         answer_language=reply_language(file.contacts, dependencies.town_config),
         leaving=next((t for t in file.transfers if t.outcome == "pending"), None),
         citizen=next(
@@ -161,6 +162,16 @@ async def _with_texts(
     return replace(page, entries=entries), list(shown.values()), len(brief) - len(shown)
 
 
+def _wishes_to_confirm(file: CaseFile, shown: Sequence[CaseContact]) -> Mapping[str, Sequence[WishToConfirm]]:
+    """The wishes of the contacts on the page, by contact id."""
+    whole = {opened.contact.contact_id: opened.contact for opened in shown}
+    wishes: dict[str, list[WishToConfirm]] = {}
+    for wish in find_case_addressee(file.contacts).unconfirmed:
+        if contact := whole.get(wish.contact_id):
+            wishes.setdefault(wish.contact_id, []).append(explain_wish(wish, contact))
+    return wishes
+
+
 def damaged_case_handler(dependencies: DeskDependencies) -> Callable[[Request, Exception], Awaitable[Response]]:
     """Answers for a case whose row cannot be read: 409 with its reference, to its department only; 404 to others."""
 
@@ -174,7 +185,7 @@ def damaged_case_handler(dependencies: DeskDependencies) -> Callable[[Request, E
     return answer
 
 
-def _moved_page(
+def moved_page(
     dependencies: DeskDependencies, request: Request, session: AgentSession, file: CaseFile | None, *, unsent: str
 ) -> Response:
     """The new department of a case that this department had; nothing of its content."""

@@ -40,15 +40,18 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
            for an infected file; 503 while the verdict is pending. Each comes with a page that says so.
     """
     router = APIRouter()
+    allowed = dependencies.access.allow("file.read")
     base = "/cases/{conversation}/contacts/{contact}"
 
-    @router.get(base + "/pictures/{which}/{page}.jpg")
-    async def picture(request: Request, conversation: UUID, contact: UUID, which: str, page: int) -> Response:
+    @router.get(base + "/pictures/{which}/{page}.jpg", dependencies=[allowed])
+    async def picture(
+        request: Request, conversation: UUID, contact: UUID, which: str, page: int, turn: int = 0
+    ) -> Response:
         claim, _ = await _find_claim_check(dependencies, request, conversation, contact, which)
-        jpeg = await _render_preview(dependencies, claim, page, SCREEN_WIDTH)
+        jpeg = await _render_preview(dependencies, claim, page, SCREEN_WIDTH, turn)
         return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
-    @router.get(base + "/files/{which}")
+    @router.get(base + "/files/{which}", dependencies=[allowed])
     async def download(request: Request, conversation: UUID, contact: UUID, which: str) -> Response:
         claim, name = await _find_claim_check(dependencies, request, conversation, contact, which)
         if which.isdigit() and claim.media_type in PICTURES:
@@ -56,7 +59,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
             return _as_download(jpeg, f"{PurePath(name).stem}.jpg", "image/jpeg")
         return _as_download(await dependencies.claim_checks.fetch(claim), name, claim.media_type)
 
-    @router.get(base + "/files/{which}/untouched")
+    @router.get(base + "/files/{which}/untouched", dependencies=[allowed])
     async def untouched(request: Request, conversation: UUID, contact: UUID, which: str) -> Response:
         claim, name = await _find_claim_check(dependencies, request, conversation, contact, which)
         return _as_download(await dependencies.claim_checks.fetch(claim), name, claim.media_type)
@@ -80,11 +83,15 @@ def refusal_handler(dependencies: DeskDependencies) -> Callable[[Request, Except
     return answer
 
 
-async def _render_preview(dependencies: DeskDependencies, claim: ClaimCheck, page: int, width: int) -> bytes:
+async def _render_preview(
+    dependencies: DeskDependencies, claim: ClaimCheck, page: int, width: int, turn: int = 0
+) -> bytes:
     content = await dependencies.claim_checks.fetch(claim)
     try:
         return (
-            await dependencies.page_previews.render_page(content, claim.sha256, claim.media_type, page, width=width)
+            await dependencies.page_previews.render_page(
+                content, claim.sha256, claim.media_type, page, width=width, turn=turn
+            )
         ).jpeg
     except Rejected as error:
         raise HTTPException(404) from error

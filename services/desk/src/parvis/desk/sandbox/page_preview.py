@@ -16,7 +16,8 @@ SCREEN_WIDTH = 1240  # pixels: A4 at 150 dpi, readable, about 200 kB
 DOWNLOAD_WIDTH = 3000
 _LIMITS = ResourceLimits(memory_bytes=1536 * 1024 * 1024, cpu_s=15, wall_s=20.0)
 _CACHED_BYTES = 64 * 1024 * 1024
-_Key = tuple[str, int, int]
+_Key = tuple[str, int, int, int]
+TURNS = (0, 90, 180, 270)
 
 
 @dataclass(frozen=True)
@@ -51,24 +52,22 @@ class PagePreviews:
             await stopping.wait()
 
     async def render_page(
-        self, content: bytes, sha256: str, media_type: str, number: int, *, width: int = SCREEN_WIDTH
+        self, content: bytes, sha256: str, media_type: str, number: int, *, width: int = SCREEN_WIDTH, turn: int = 0
     ) -> PagePreview:
-        """Page `number` (from 1) of a scan, at most `width` pixels wide."""
-        if media_type not in MEDIA_TYPES:
+        """Page `number` (from 1) of a scan, at most `width` pixels wide, turned clockwise by 0, 90, 180 or 270 degrees."""
+        if media_type not in MEDIA_TYPES or turn not in TURNS:
             raise Rejected("no picture")
-        key = (sha256, number, width)
+        key = (sha256, number, width, turn)
         preview = self._cache.get(key)
         if preview is None:
-            preview = await self._render(content, media_type, number, width)
+            preview = await self._render(content, [media_type, number, width, turn])
             self._remember(key, preview)
         else:
             self._cache.move_to_end(key)
         return preview
 
-    async def _render(self, content: bytes, media_type: str, number: int, width: int) -> PagePreview:
-        answer = await self._workers.run_job(
-            (REQUEST, json.dumps([media_type, number, width]).encode()), (SOURCE, content)
-        )
+    async def _render(self, content: bytes, question: list[str | int]) -> PagePreview:
+        answer = await self._workers.run_job((REQUEST, json.dumps(question).encode()), (SOURCE, content))
         frames = dict(answer.frames)
         pages, jpeg = frames.get(PAGE_COUNT, b""), frames.get(JPEG, b"")
         if not pages.isdigit() or not jpeg.startswith(b"\xff\xd8\xff"):

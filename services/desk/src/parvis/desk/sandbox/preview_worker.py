@@ -18,14 +18,14 @@ _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/tiff": "TIFF", "ima
 
 def render_page(job: list[Frame]) -> Iterator[Frame]:
     (_, question), (_, content) = job
-    media_type, number, width = json.loads(question)
+    media_type, number, width, turn = json.loads(question)
     pages, picture = (
         _page_of_pdf(content, number, width)
         if media_type == "application/pdf"
         else _page_of_image(content, _FORMATS[media_type], number, width)
     )
     yield PAGE_COUNT, str(pages).encode()
-    yield JPEG, _encoded(picture)
+    yield JPEG, _encoded(picture.rotate(-turn, expand=True) if turn else picture)
 
 
 def _page_of_pdf(content: bytes, number: int, width: int) -> tuple[int, Image.Image]:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import RowMapping, Table, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Table, and_, false, func, not_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Poison
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.desk.decide.case_version import CaseVersion
+from parvis.desk.models.accounts import HiddenCases
 from parvis.desk.models.case import (
     QUEUE_PAGE_SIZE,
     Agent,
@@ -42,6 +43,7 @@ from parvis.desk.store.row_decoding import decode_all, decode_case, decoder
 log = logger()
 _MOST_COLLEAGUES = 200
 Model = TypeVar("Model")
+NOTHING_HIDDEN = HiddenCases()
 
 # (urgency, due, received, id) for open cases, (changed, id) for waiting and closed ones.
 QueueCursor = tuple[int, datetime, datetime, str] | tuple[datetime, str]
@@ -73,6 +75,7 @@ async def read_queue(
     tag: str | None = None,
     after: QueueCursor | None = None,
     limit: int = QUEUE_PAGE_SIZE,
+    hidden: HiddenCases = NOTHING_HIDDEN,
 ) -> QueuePage:
     """Cases of the agent's department: `open`, `mine`, `snoozed`, `waiting` or `closed`; only those with the tag, where one is given.
 
@@ -82,7 +85,7 @@ async def read_queue(
     leaving = select(transfer.c.transfer_id).where(
         transfer.c.conversation_id == table.conversation_id, transfer.c.outcome == "pending"
     )
-    query = select(case_file, leaving.exists().label("is_leaving")).where(table.department == agent.department)
+    query = select(case_file, leaving.exists().label("is_leaving")).where(_shown(agent.department, hidden))
     snoozed = func.coalesce(table.snoozed_until > func.now(), False)
     if show == "mine":
         query = query.where(table.taken_by == agent.name, table.state != "closed", ~snoozed)
@@ -124,7 +127,22 @@ def _cursor(row: RowMapping, show: str) -> QueueCursor:
     return (row["changed_at"], row["conversation_id"])
 
 
-async def count_cases(connection: AsyncConnection, agent: Agent) -> dict[str, int]:
+def _shown(department: str, hidden: HiddenCases) -> ColumnElement[bool]:
+    """The cases of a department without those that are hidden."""
+    table = case_file.c
+    conditions = [table.department == department]
+    if hidden.everything:
+        conditions.append(false())
+    if hidden.procedures:
+        conditions.append(or_(table.procedure.is_(None), table.procedure.not_in(hidden.procedures)))
+    if hidden.tags:
+        conditions.append(not_(table.tags.overlap(list(hidden.tags))))
+    return and_(*conditions)
+
+
+async def count_cases(
+    connection: AsyncConnection, agent: Agent, hidden: HiddenCases = NOTHING_HIDDEN
+) -> dict[str, int]:
     """The number of cases in each of the agent's lists."""
     is_snoozed = func.coalesce(case_file.c.snoozed_until > func.now(), False)
     mine = func.count().filter(and_(case_file.c.taken_by == agent.name, case_file.c.state != "closed", ~is_snoozed))
@@ -136,7 +154,7 @@ async def count_cases(connection: AsyncConnection, agent: Agent) -> dict[str, in
         "closed": case_file.c.state == "closed",
     }
     per_state = {name: func.count().filter(condition).label(name) for name, condition in conditions.items()}
-    query = select(mine.label("mine"), *per_state.values()).where(case_file.c.department == agent.department)
+    query = select(mine.label("mine"), *per_state.values()).where(_shown(agent.department, hidden))
     row = (await connection.execute(query)).mappings().one()
     return {name: row[name] for name in ("open", "mine", "snoozed", "waiting", "closed")}
 

@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parvis.common.contract.errors import Rejected
 from parvis.desk.decide.agent_actions import ActionContext
 from parvis.desk.decide.withdraw_reply import withdraw_reply
+from parvis.desk.models.accounts import AuditRecord
 from parvis.desk.models.case import Agent, AgentReply
 from parvis.desk.schema.case_tables import case_file, reply
+from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.case_transactions import CaseNotFound, CaseStore
 from parvis.desk.store.case_updates import insert_rows, lock_cases, update_cases
 from parvis.desk.store.reply_drafts import read_draft, save_draft
@@ -64,6 +66,10 @@ async def withdraw_reserved_reply(store: CaseStore, conversation: str, reply_id:
         await update_cases(connection, [changes.case or case])
         await store.add_to_outbox(connection, changes.events)
         await _restore_draft(connection, reserved, context)
+        written = AuditRecord(
+            context.at, agent.account_id, agent.name, "case.change", agent.department, conversation, "withdrawn"
+        )
+        await append_audit(connection, written)
 
 
 async def _read_own_reply(

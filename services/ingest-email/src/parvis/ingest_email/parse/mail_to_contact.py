@@ -23,6 +23,7 @@ from parvis.common.contract.contact_points import email_contact_point, hash_cont
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import find_references, make_reference
 from parvis.common.contract.reply_tokens import conversation_id_of_message_id
+from parvis.common.contract.sources import UNPROVED_MAIL, hash_sources, mail_sources, network_sources
 from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES, truncate_text
 from parvis.common.text.language import detect_language
 from parvis.common.text.reply_channels import find_stated_reply_channels
@@ -47,7 +48,7 @@ class MailKeys:
 
 @dataclass(frozen=True)
 class MailDelivery:
-    """The delivery of a mail to one of our mailboxes."""
+    """The delivery of a mail to one of our mailboxes. `client`: the address that it came from; empty if only our own server is known."""
 
     contact_id: ContactId
     mailbox: str
@@ -57,6 +58,7 @@ class MailDelivery:
     original: ClaimCheck
     attachments: tuple[ClaimCheck, ...]
     sender: Verification
+    client: str = ""
 
 
 def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> ContactReceived:
@@ -87,6 +89,7 @@ def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> Co
         remarks=_remarks(mail, arrival, sender),
         unreadable=mail.trouble[:200] if mail.trouble else None,
         contact_point_hash=hash_contact_point(sender, keys.hashing_key) if sender else None,
+        sources=hash_sources(_sources(arrival, None if is_form else sender), arrival.received_at, keys.hashing_key),
         personal=PersonalContact.model_validate(
             {
                 "from": sender,
@@ -136,6 +139,13 @@ def _is_site_form(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> bo
     ours = conversation_id_of_message_id(mail.message_id, keys.mail_domain, keys.signing_key)
     may_be = mail.report is None and mail.machine in (None, "robot-address", "auto-submitted")
     return is_of_a_site and is_a_person and elsewhere and is_first and may_be and not ours
+
+
+def _sources(arrival: MailDelivery, sender: ContactPoint | None) -> tuple[str, ...]:
+    """The sender, if proved; else the client's network, for anybody may write any address."""
+    if sender and arrival.sender.level == "domain":
+        return mail_sources(sender.value)
+    return network_sources(arrival.client) if arrival.client else (UNPROVED_MAIL,)
 
 
 def _sender_point(mail: ParsedMail, arrival: MailDelivery, *, is_form: bool) -> ContactPoint | None:

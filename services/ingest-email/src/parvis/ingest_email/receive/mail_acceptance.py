@@ -60,9 +60,16 @@ class MailAcceptance:
     """Admits one large mail at a time: small ones wait for at most one, and the memory for copies is used once."""
 
     async def accept(
-        self, content: bytes, sender: str, recipients: Sequence[TownRecipient], *, is_from_own_server: bool = False
+        self,
+        content: bytes,
+        sender: str,
+        recipients: Sequence[TownRecipient],
+        *,
+        is_from_own_server: bool = False,
+        client: str = "",
     ) -> list[str]:
         """Take one mail. What it says of its sender's authentication counts when our own mail server hands it over (`is_believed`).
+        `client`: the address that it came from, if that is not our own server's.
 
         Gives:  one SMTP reply for each recipient, in their order: `250 2.0.0 <contact id>` after the blob is stored and Kafka
                 has acknowledged, else 451. The same mailbox named twice is one contact.
@@ -71,7 +78,13 @@ class MailAcceptance:
         received_at = self.clock()
         if len(content) <= _LARGE_BYTES:
             mail = _IncomingMail(
-                self, content, sender, identify_message(content), received_at, is_believed=is_from_own_server
+                self,
+                content,
+                sender,
+                identify_message(content),
+                received_at,
+                is_believed=is_from_own_server,
+                client=client,
             )
             unique = list(dict.fromkeys(recipients))
             outcomes = await asyncio.gather(*(self._accept_for_recipient(mail, recipient) for recipient in unique))
@@ -79,7 +92,9 @@ class MailAcceptance:
         else:
             async with self.large_mail_turn:
                 identity = await asyncio.to_thread(identify_message, content)
-                mail = _IncomingMail(self, content, sender, identity, received_at, is_believed=is_from_own_server)
+                mail = _IncomingMail(
+                    self, content, sender, identity, received_at, is_believed=is_from_own_server, client=client
+                )
                 answers = {
                     recipient: await self._accept_for_recipient(mail, recipient)
                     for recipient in dict.fromkeys(recipients)
@@ -155,6 +170,7 @@ class MailAcceptance:
                 authserv_id=self.authserv_id,
                 sender=reading.mail.sender,
             ),
+            client=mail.client,
         )
         contact = await self._store_overflow(build_contact(reading.mail, arrival, self.keys), reading.mail.text)
         return mail.incomplete.mark_contact(contact) if mail.incomplete else contact
@@ -225,7 +241,9 @@ class _IncomingMail:
         incomplete: HeadOnly | None = None,
         *,
         is_believed: bool,
+        client: str = "",
     ) -> None:
+        self.client = client
         self.is_from_own_server = is_believed
         self.content = content
         self.sender = sender

@@ -1,4 +1,4 @@
-"""Implements STARTTLS, XFORWARD and XCLIENT, and answers EXPN and HELP without information."""
+"""Implements STARTTLS, XFORWARD and XCLIENT, and refuses AUTH, and answers EXPN and HELP without information."""
 
 import re
 import ssl
@@ -34,6 +34,11 @@ class SmtpExtensions(SMTP):
         return (plain[1], (plain[2] or "").lstrip()) if plain else super()._getaddr(arg)
 
     async def smtp_EXPN(self, arg: str | None) -> None:  # noqa: N802
+        del arg
+        await self.push("502 5.5.1 Not offered")
+
+    async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
+        """Nobody logs in here, encrypted or not; aiosmtpd would ask for the password."""
         del arg
         await self.push("502 5.5.1 Not offered")
 

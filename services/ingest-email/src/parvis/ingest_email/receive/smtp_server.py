@@ -163,7 +163,11 @@ class SmtpServer(SmtpExtensions):
             return [content for _ in self.recipients]
         sender = (self.envelope.mail_from or "") if self.envelope else ""
         return await self._acceptance.accept(
-            content, "" if sender == NULL_SENDER else sender, self.recipients, is_from_own_server=self.is_trusted
+            content,
+            "" if sender == NULL_SENDER else sender,
+            self.recipients,
+            is_from_own_server=self.is_trusted,
+            client="" if self._hooks.source_limits.is_trusted(self.client) else self.client,
         )
 
     async def handle_exception(self, error: Exception) -> str:

@@ -18,6 +18,7 @@ from parvis.ingest_postal.ports.drop_box import FileFingerprint, LockedScan, Wai
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF)
 _OTHER_FILE_SYSTEM = (errno.EXDEV, errno.EPERM)  # some network shares answer EPERM
 _MAX_FILES = 20_000  # files listed at one time; the others follow when these are done
+_SHARED_MODE = 0o2770  # what is created inside has the same group
 _MAX_DEPTH = 4  # levels of sub-folders: a scanner may create one for each user and day
 _UNREADABLE = FileFingerprint(0, 0, "unreadable", is_plain_file=False)
 _ADVICE = "Put the repaired file, or a new scan of the paper, into ready/."
@@ -39,9 +40,17 @@ class WatchedFolder:
         )
 
     def prepare(self) -> None:
-        """Create the folders. Raises: OSError, when one cannot be created or written to."""
+        """Create the folders. Raises: OSError, when one cannot be created or written to.
+
+        Whatever the umask: where the group of the root may write, it also writes into tmp/ and ready/, so that a scanner may be
+        another user. What has been read is the service's alone.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        is_shared = bool(self.root.stat().st_mode & stat.S_IWGRP)
         for folder in (self.tmp_dir, self.ready_dir, self.done_dir, self.quarantine_dir):
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.exists():
+                folder.mkdir(exist_ok=True)
+                folder.chmod(_SHARED_MODE if is_shared and folder in (self.tmp_dir, self.ready_dir) else 0o700)
             if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 

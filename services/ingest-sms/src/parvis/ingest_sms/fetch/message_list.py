@@ -93,5 +93,5 @@ def _resources(page: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     entries: Any = page.get(name) or []
     resources = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     if not isinstance(entries, list) or len(resources) < len(entries):
-        log.error("message.refused", reason=f"an entry of Twilio's {name} is no object")
+        log.error("listed-message.skipped", reason=f"an entry of Twilio's {name} is no object")
     return resources

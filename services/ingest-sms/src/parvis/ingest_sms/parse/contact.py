@@ -14,6 +14,7 @@ from parvis.common.contract.contact import (
 )
 from parvis.common.contract.contact_points import hash_contact_point
 from parvis.common.contract.references import find_references, make_reference
+from parvis.common.contract.sources import hash_sources
 from parvis.common.contract.text_limit import truncate_text
 from parvis.common.text.language import detect_language
 from parvis.common.text.reply_channels import find_stated_reply_channels
@@ -61,6 +62,7 @@ def build_contact(message: InboundMessage, facts: MessageFacts) -> ContactReceiv
         attachments=tuple(facts.attachments),
         unreadable=_explain_unreadable(message, text, facts.attachments),
         contact_point_hash=hash_contact_point(point, facts.hashing_key) if point else None,
+        sources=hash_sources([point.value] if point else [], facts.received_at, facts.hashing_key),
         personal=PersonalContact.model_validate(
             {
                 "from": sender,

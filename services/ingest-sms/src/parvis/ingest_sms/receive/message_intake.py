@@ -58,9 +58,9 @@ class MessageIntake:
     recent_ids: RecentIds = field(default_factory=RecentIds)
 
     async def accept(self, received: ReceivedMessage, *, patience_s: float, deadline_s: float) -> OptOutKeyword | None:
-        message, sender = received.message, received.message.sender
+        message, sender = received.message, received.message.pseudonymous_point
         original = await self.blobs.put(message.contact_id, received.raw_bytes, received.media_type)
-        # Without a number there is no preference to change: an agent reads the message.
+        # Without a number or a user id there is no preference to change: an agent reads the message.
         keyword = find_keyword(message, self.keyword_languages) if sender else None
         contact = (
             None if keyword and not keyword.is_contact else await self._build_contact(received, original, patience_s)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from parvis.common.bus.connection import Brokers
 from parvis.common.bus.topic_reader import event_ids_since
 from parvis.common.contract.errors import Poison, Rejected, Unavailable
 from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
@@ -39,7 +40,7 @@ class Reconciler:
     intake: MessageIntake
     accounts: frozenset[str]
     numbers: Sequence[str]
-    kafka_bootstrap: str
+    brokers: Brokers
     health: Health
     interval_s: float
     window: timedelta
@@ -105,7 +106,7 @@ class Reconciler:
             return []
         topics = [topic.full_name(self.topic_prefix) for topic in (CONTACT_RECEIVED, PREFERENCE_CHANGED)]
         since = (messages[0].sent_at or self.clock()) - OVERLAP
-        published_ids = await event_ids_since(self.kafka_bootstrap, topics, since)
+        published_ids = await event_ids_since(self.brokers, topics, since)
         for listed in messages:
             if listed.message.contact_id in published_ids:
                 self.intake.recent_ids.add(listed.message.contact_id)
@@ -124,7 +125,7 @@ class Reconciler:
             )
             await self.intake.accept(received, patience_s=_PATIENCE_S, deadline_s=_DEADLINE_S)
         except (Rejected, Poison) as error:
-            log.exception("message.refused", contact_id=listed.message.contact_id, reason=str(error))
+            log.exception("listed-message.skipped", contact_id=listed.message.contact_id, reason=str(error))
             self.intake.recent_ids.add(listed.message.contact_id)
             return False
         metrics.sms_recovered.inc()

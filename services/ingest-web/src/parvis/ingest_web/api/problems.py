@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.rate_limits import RateLimiter
 from parvis.common.town.models import TownConfig
@@ -55,6 +55,8 @@ def install_problem_handlers(app: FastAPI, context: ApiContext) -> None:
         if isinstance(error, Unavailable):
             log.warning("contact.deferred", channel="web", reason=str(error))
             return _problem_response(context, request, ApiProblem(503, "unavailable", wait_s=30))
+        if isinstance(error, Rejected):
+            return _problem_response(context, request, ApiProblem(413, "too-large"))
         if isinstance(error, AnyHTTPException):
             kind = "method" if error.status_code == 405 else "nothing" if error.status_code == 404 else "body"
             answer = _problem_response(context, request, ApiProblem(error.status_code, kind))
@@ -62,7 +64,7 @@ def install_problem_handlers(app: FastAPI, context: ApiContext) -> None:
             return answer
         return _problem_response(context, request, ApiProblem(500, "ours"))
 
-    for kind in (ApiProblem, Unavailable, AnyHTTPException, Exception):
+    for kind in (ApiProblem, Rejected, Unavailable, AnyHTTPException, Exception):
         app.add_exception_handler(kind, explain)
 
 

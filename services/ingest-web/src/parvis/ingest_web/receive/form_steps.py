@@ -8,22 +8,13 @@ from dataclasses import replace
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.contract.errors import Poison, Rejected, Unavailable
 from parvis.common.contract.references import make_reference
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.town.form_fields import FileField
 from parvis.common.town.models import Procedure
-from parvis.ingest_web.models.form import (
-    CHANGE,
-    REVIEW,
-    REVIEWED,
-    STEP,
-    TOKEN,
-    FilledForm,
-    FormProblem,
-    Submission,
-)
+from parvis.ingest_web.models.form import CHANGE, REVIEW, REVIEWED, STEP, TOKEN, FilledForm, FormProblem, Submission
 from parvis.ingest_web.parse.submitted_form import parse_form
 from parvis.ingest_web.receive.form_submission import (
     FormDependencies,
@@ -66,7 +57,7 @@ def routes(dependencies: FormDependencies) -> APIRouter:
         procedure = _procedure(dependencies, request, slug)
         form = await _form(dependencies, request, procedure)
         try:
-            return await _receive(dependencies, request, await _read_submission(dependencies, request, procedure, form))
+            return await _receive(dependencies, await _read_submission(dependencies, request, procedure, form))
         finally:
             await form.close()
 
@@ -76,7 +67,7 @@ def routes(dependencies: FormDependencies) -> APIRouter:
         procedure = _procedure(dependencies, request, slug)
         form = await _form(dependencies, request, procedure)
         try:
-            return await _upload(dependencies, request, await _read_submission(dependencies, request, procedure, form))
+            return await _upload(dependencies, await _read_submission(dependencies, request, procedure, form))
         finally:
             await form.close()
 
@@ -115,10 +106,11 @@ async def _read_submission(
         once=dependencies.tokens.read_one_time_token(form.first(TOKEN), procedure.slug),
         chosen=await read_chosen_files(fields, form),
         stored=read_stored_files(dependencies, fields, form),
+        client=client_network(request, dependencies.trusted_proxies),
     )
 
 
-async def _receive(dependencies: FormDependencies, request: Request, submission: FormSubmission) -> Response:
+async def _receive(dependencies: FormDependencies, submission: FormSubmission) -> Response:
     began, now = time.monotonic(), dependencies.pages.clock()
     filled = parse_form(
         submission.procedure, submission.form.fields, submission.files(), today=dependencies.pages.dates.today(now)
@@ -130,7 +122,7 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
         status, notice = (413, "too_heavy") if submission.form.is_too_heavy else (503, "unavailable")
         return _form_again(dependencies, submission, status=status, notice=notice)
     step = submission.form.first(STEP)
-    wait_s = seconds_until_allowed(dependencies, request, submission, is_sent=step != CHANGE)
+    wait_s = seconds_until_allowed(dependencies, submission, is_sent=step != CHANGE)
     if wait_s:
         metrics.contacts_refused.labels("web", "too-many").inc()
         log.warning("sender.rate_limited", channel="web", procedure=submission.procedure.slug, wait_s=round(wait_s))
@@ -145,12 +137,20 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
                 filled=None if step == CHANGE else filled,
             )
         return await _review_or_accept(dependencies, submission, filled, began, is_last=step != REVIEW)
-    except (Poison, Unavailable) as error:
-        if isinstance(error, Poison):  # shown again for days: the sweep has deleted its files, to be chosen again
-            submission.stored.clear()
-        log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
-        metrics.contacts_refused.labels("web", "unavailable").inc()
-        return _form_again(dependencies, submission, status=503, notice="unavailable")
+    except (Poison, Rejected, Unavailable) as error:
+        return _refuse(dependencies, submission, error)
+
+
+def _refuse(dependencies: FormDependencies, submission: FormSubmission, error: Exception) -> Response:
+    """Show the form again, with its text: it could not be stored now, or is more than its topic can ever take."""
+    if isinstance(error, Rejected):
+        metrics.contacts_refused.labels("web", "too-large").inc()
+        return _form_again(dependencies, submission, status=413, notice="too_much")
+    if isinstance(error, Poison):  # shown again for days: the sweep has deleted its files, to be chosen again
+        submission.stored.clear()
+    log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
+    metrics.contacts_refused.labels("web", "unavailable").inc()
+    return _form_again(dependencies, submission, status=503, notice="unavailable")
 
 
 async def _review_or_accept(
@@ -209,7 +209,7 @@ async def _accept(
         for file in files
         for stored_file in [next(known for known in submission.stored[name] if known.file == file)]
     ]
-    source = SubmissionSource(submission.procedure, submission.language, content)
+    source = SubmissionSource(submission.procedure, submission.language, content, sources=submission.sources)
     stored = await dependencies.store.record_submission(row, filled, claims, source)
     if stored is row:
         metrics.contacts_received.labels("web").inc()
@@ -277,13 +277,13 @@ def _form_again(
     return HTMLResponse(form_html.form_page(dependencies.pages, view), status_code=status, headers=headers)
 
 
-async def _upload(dependencies: FormDependencies, request: Request, submission: FormSubmission) -> Response:
+async def _upload(dependencies: FormDependencies, submission: FormSubmission) -> Response:
     """Store the files of an unsent form, and answer with their seals, or with a sentence for each problem."""
     if not has_valid_tokens(dependencies, submission) or submission.form.is_too_heavy:
         raise HTTPException(413 if submission.form.is_too_heavy else 403)
     if submission.form.has_no_room:
         raise HTTPException(503)
-    if seconds_until_files_allowed(dependencies, submission, client_network(request, dependencies.trusted_proxies)):
+    if seconds_until_files_allowed(dependencies, submission):
         raise HTTPException(429)
     today = dependencies.pages.dates.today(dependencies.pages.clock())
     filled = parse_form(submission.procedure, submission.form.fields, submission.files(), today=today)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from parvis.common.contract.contact import ContactId, make_contact_id
+from parvis.common.contract.sources import network_sources
 from parvis.common.town.models import Procedure, TownConfig
 from parvis.ingest_web.models.form import CSRF, PROOF, WAITED, FormFile, StoredFile
 from parvis.ingest_web.render import form_html
@@ -39,6 +40,12 @@ class FormSubmission:
     once: OneTimeToken | None
     chosen: dict[str, list[tuple[FormFile, Upload]]]
     stored: dict[str, list[StoredFile]]
+    client: str | None = None  # its network
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The client's networks; none if it is inside or unknown."""
+        return network_sources(self.client) if self.client else ()
 
     @property
     def contact_id(self) -> ContactId:

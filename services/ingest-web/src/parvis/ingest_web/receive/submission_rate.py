@@ -1,21 +1,15 @@
 """Computes how long a form has to wait, by the rate limits of its source and by its proof of work."""
 
-from fastapi import Request
-
 from parvis.ingest_web.models.form import PROOF, WAITED
 from parvis.ingest_web.receive.form_submission import FormDependencies, FormSubmission
-from parvis.ingest_web.verify.client_address import client_network
 
 
-def seconds_until_allowed(
-    dependencies: FormDependencies, request: Request, submission: FormSubmission, *, is_sent: bool
-) -> float:
+def seconds_until_allowed(dependencies: FormDependencies, submission: FormSubmission, *, is_sent: bool) -> float:
     """The wait for this step. Files are limited at every step, even with a proof of work, because they are stored before the form is sent."""
-    client = client_network(request, dependencies.trusted_proxies)
-    seconds = seconds_until_files_allowed(dependencies, submission, client)
+    seconds = seconds_until_files_allowed(dependencies, submission)
     if seconds or not is_sent:
         return seconds
-    seconds = dependencies.rate_limit.wait_s(client)
+    seconds = dependencies.rate_limit.wait_s(submission.client)
     if not seconds or not dependencies.rate_limit.requires_work or not submission.once:
         return seconds
     proof, waited = submission.form.first(PROOF), submission.form.first(WAITED)
@@ -26,10 +20,10 @@ def seconds_until_allowed(
     )
 
 
-def seconds_until_files_allowed(
-    dependencies: FormDependencies, submission: FormSubmission, client: str | None
-) -> float:
+def seconds_until_files_allowed(dependencies: FormDependencies, submission: FormSubmission) -> float:
     chosen = [file for pairs in submission.chosen.values() for file, _ in pairs]
     form = submission.once.seed if submission.once else ""
-    wait_s = dependencies.rate_limit.files_wait_s(client, len(chosen))
-    return wait_s or dependencies.rate_limit.megabytes_wait_s(client, form, sum(file.size_bytes for file in chosen))
+    wait_s = dependencies.rate_limit.files_wait_s(submission.client, len(chosen))
+    return wait_s or dependencies.rate_limit.megabytes_wait_s(
+        submission.client, form, sum(file.size_bytes for file in chosen)
+    )

@@ -22,7 +22,7 @@ from parvis.ingest_web.models.form import (
 from parvis.web.format_form_answers import format_answer
 from parvis.web.pages import PageRenderer, format_size, group_digits
 
-_BAD_NOTICES = ("unavailable", "busy", "work", "too_heavy")
+_BAD_NOTICES = ("unavailable", "busy", "work", "too_heavy", "too_much")
 
 
 @dataclass(frozen=True)

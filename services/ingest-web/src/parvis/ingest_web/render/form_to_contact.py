@@ -16,6 +16,7 @@ from parvis.common.contract.contact import (
 )
 from parvis.common.contract.contact_points import hash_contact_point
 from parvis.common.contract.references import make_reference
+from parvis.common.contract.sources import hash_sources
 from parvis.common.town.form_fields import ConsentField, LongTextField
 from parvis.common.town.models import Procedure, localized
 from parvis.ingest_web.models.form import FilledForm, FormFile
@@ -51,6 +52,7 @@ class AcceptedForm:
     attachments: tuple[Attachment, ...]
     text_overflow: ClaimCheck | None
     evidence: str
+    sources: Sequence[str] = ()
 
 
 def make_web_contact(
@@ -72,6 +74,7 @@ def make_web_contact(
         attachments=accepted.attachments,
         text_overflow=accepted.text_overflow,
         contact_point_hash=hash_contact_point(filled.sender, hashing_key) if filled.sender else None,
+        sources=hash_sources(accepted.sources, accepted.received_at, hashing_key),
         personal=PersonalContact.model_validate(
             {
                 "from": filled.sender,

@@ -89,6 +89,7 @@ class SubmissionStore:
             attachments=tuple(attachments),
             text_overflow=None if fits else await self.blobs.put(contact_id, full_text.encode(), "text/plain"),
             evidence=source.evidence,
+            sources=source.sources,
         )
         contact = form_to_contact.make_web_contact(
             filled, source.procedure, source.language, accepted, hashing_key=self.hashing_key
@@ -108,9 +109,10 @@ class SubmissionStore:
 
 @dataclass(frozen=True)
 class SubmissionSource:
-    """The origin of a submission: procedure, language, canonical bytes, and the evidence about its sender."""
+    """The origin of a submission: procedure, language, canonical bytes, the evidence about its sender, and the networks of its client."""
 
     procedure: Procedure
     language: str
     original: bytes
     evidence: str = "web form, no proof of who sent it"
+    sources: Sequence[str] = ()

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.producer import Producer
@@ -118,12 +119,12 @@ def build_consumer(town: TownSettings, parts: NotifierParts) -> Consumer:
 def build_preferences_replay(town: TownSettings, parts: NotifierParts) -> PreferencesReplay:
     topics = RebuildTopics(*(parts.topic(topic) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)))
     return PreferencesReplay(
-        town.kafka_bootstrap,
+        KafkaConnection.from_settings(town),
         parts.topic(PREFERENCE_CHANGED),
         parts.clients.database,
         parts.clients.health,
         parts.preferences_read,
-        LedgerRebuild(town.kafka_bootstrap, topics, parts.clients.database, parts.intake),
+        LedgerRebuild(KafkaConnection.from_settings(town), topics, parts.clients.database, parts.intake),
     )
 
 

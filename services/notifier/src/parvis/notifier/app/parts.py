@@ -24,6 +24,7 @@ from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
 from parvis.notifier.app.sender_registry import dkim_signer
 from parvis.notifier.consume.channel_fallback import ChannelFallback
+from parvis.notifier.consume.cost_budget import CostBudget
 from parvis.notifier.consume.kafka_intake import KafkaIntake
 from parvis.notifier.consume.outcome_writer import OutcomeWriter
 from parvis.notifier.consume.print_batches import PrintBatches
@@ -140,9 +141,8 @@ class NotifierParts:
 
     def reservation(self) -> DeliveryReservation:
         quiet_hours = QuietHoursPolicy(self.town.config.town)
-        return DeliveryReservation(
-            self.ledger, self.chooser, quiet_hours, self.limits, self.worker, self.clients.health
-        )
+        costs = CostBudget(self.ledger, self.chooser, self.renderer, self.limits, self.clients.health)
+        return DeliveryReservation(self.ledger, self.chooser, quiet_hours, self.limits, self.worker, costs)
 
     def outcome_writer(self) -> OutcomeWriter:
         clients = self.clients

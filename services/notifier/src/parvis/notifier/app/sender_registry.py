@@ -6,7 +6,7 @@ from datetime import timedelta
 from parvis.common.contract.channels import channels
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.town.models import TownConfig
-from parvis.notifier.models.limits import SendingLimits
+from parvis.notifier.models.limits import DailyBudget, SendingLimits
 from parvis.notifier.models.sender_ports import ChannelSender, LetterRegister
 from parvis.notifier.render.dkim import DkimKey, DkimSigner, read_key
 from parvis.notifier.send import SenderSetup
@@ -35,10 +35,14 @@ def limits_of(settings: Settings) -> SendingLimits:
         answers_per_day=settings.answers_a_day,
         messages_per_conversation_and_day=settings.a_conversation_a_day,
         automatic_per_hour=settings.automatic_an_hour,
-        automatic_sms_per_day=settings.automatic_sms_a_day,
-        automatic_letters_per_day=settings.automatic_letters_a_day,
-        automatic_cents_per_day=settings.automatic_cents_a_day,
-        sms_cents=settings.sms_cents,
+        town_budget=DailyBudget(
+            settings.automatic_segments_a_day, settings.automatic_letters_a_day, settings.automatic_cents_a_day
+        ),
+        source_budget=DailyBudget(
+            settings.source_segments_a_day, settings.source_letters_a_day, settings.source_cents_a_day
+        ),
+        wider_source_times=settings.wider_source_times,
+        segment_cents=settings.segment_cents,
         letter_cents=settings.letter_cents,
         largest_attachments_bytes=round(settings.enclosures_largest_mb * 1_000_000),
         poll_every=timedelta(seconds=settings.ask_every_s),

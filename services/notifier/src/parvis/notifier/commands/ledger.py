@@ -5,6 +5,7 @@ import asyncio
 import sys
 from datetime import datetime
 
+from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.producer import Producer
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract.contact import ContactPoint
@@ -134,7 +135,9 @@ async def _rebuild(since: datetime | None) -> int:
     fallback = ChannelFallback(ledger, chooser)
     intake = KafkaIntake(database, ledger, fallback, chooser, outbox, asyncio.Event(), asyncio.Event())
     topics = [topic.full_name(town.topic_prefix) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)]
-    mended = await LedgerRebuild(town.kafka_bootstrap, RebuildTopics(*topics), database, intake).rebuild(since)
+    mended = await LedgerRebuild(KafkaConnection.from_settings(town), RebuildTopics(*topics), database, intake).rebuild(
+        since
+    )
     await database.close()
     print(f"{mended} deliveries repaired; the notifier may be started")
     return 0

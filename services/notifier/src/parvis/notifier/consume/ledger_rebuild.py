@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.connection import Brokers
 from parvis.common.bus.topic_reader import last_record_of_each_partition, read_all_records, read_records_since
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.contract.errors import Poison
@@ -50,7 +51,7 @@ class RebuildTopics:
 class LedgerRebuild:
     """Brings a database that is older than Kafka, as after a restored backup, up to date with the topics."""
 
-    bootstrap: str
+    brokers: Brokers
     topics: RebuildTopics
     database: Database
     intake: KafkaIntake
@@ -58,7 +59,7 @@ class LedgerRebuild:
 
     async def rebuild_if_behind(self) -> None:
         """Compare the newest update of each partition with its row, and rebuild if a row is older. Run at every start; reads one record per partition."""
-        records = await last_record_of_each_partition(self.bootstrap, [self.topics.updates])
+        records = await last_record_of_each_partition(self.brokers, [self.topics.updates])
         newest = list(_events(records, DeliveryUpdated))
         async with self.database.transaction() as connection:
             rows = await lock_deliveries(connection, [event.delivery_id for event in newest])
@@ -142,9 +143,7 @@ class LedgerRebuild:
         return []
 
     async def _read(self, topic: str, kind: type[_Kind], since: datetime | None) -> AsyncGenerator[_Kind]:
-        records = (
-            read_records_since(self.bootstrap, [topic], since) if since else read_all_records(self.bootstrap, [topic])
-        )
+        records = read_records_since(self.brokers, [topic], since) if since else read_all_records(self.brokers, [topic])
         async for received in records:
             for event in _events([received], kind):
                 yield event

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
+from parvis.common.bus.connection import Brokers
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.contract.preference import PreferenceChanged
@@ -29,7 +30,7 @@ class PreferencesReplay:
     runs before sending begins, does the same for deliveries.
     """
 
-    bootstrap: str
+    brokers: Brokers
     topic: str
     database: Database
     health: Health
@@ -57,7 +58,7 @@ class PreferencesReplay:
         """Record every preference of the topic; gives their number."""
         count = 0
         batch: dict[str, PreferenceChanged] = {}
-        async for received in read_all_records(self.bootstrap, [self.topic]):
+        async for received in read_all_records(self.brokers, [self.topic]):
             with suppress(Poison):  # the consumer dead-letters it
                 event = received.event((PreferenceChanged,))
                 if isinstance(event, PreferenceChanged):

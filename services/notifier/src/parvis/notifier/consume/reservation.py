@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.runtime import metrics
-from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
+from parvis.notifier.consume.cost_budget import CostBudget
 from parvis.notifier.decide.channel_choice import ChannelChooser, contact_points_of
 from parvis.notifier.decide.delivery_states import Transition
 from parvis.notifier.decide.preferences import EffectivePreference, EffectivePreferences, presentation_preference
 from parvis.notifier.decide.quiet_hours import QuietHoursPolicy
-from parvis.notifier.decide.send_budget import AutomaticCost, SendCounts, refuse_over_budget
+from parvis.notifier.decide.send_budget import DaySpending, SendCounts, refuse_over_budget
 from parvis.notifier.models.delivery import Delivery
 from parvis.notifier.models.limits import SendingLimits
 from parvis.notifier.store import send_counts
@@ -24,7 +24,6 @@ from parvis.notifier.store.effective_preferences import load_effective_preferenc
 
 log = logger()
 _TOWN_WAITS = timedelta(minutes=2)  # until the hourly budget of automatic messages is checked again
-_COST_WAITS = timedelta(minutes=15)  # until the day's budget of SMS and letters is checked again
 _UNREADABLE = Transition("failed", "refused", "the stored request cannot be read")
 
 
@@ -37,7 +36,7 @@ class DeliveryReservation:
     quiet_hours: QuietHoursPolicy
     limits: SendingLimits
     worker: str
-    health: Health
+    costs: CostBudget
 
     async def reserve(
         self, connection: AsyncConnection, limit: int, at: datetime, paused: Collection[str]
@@ -56,15 +55,12 @@ class DeliveryReservation:
         current = [due for due in picked if await self._has_current_channel(connection, due, preferences, at)]
         presented = [self._apply_presentation(due, preferences) for due in current]
         awake = await self._hold_in_quiet_hours(connection, presented, preferences, at)
-        allowed = await self._within_budget(connection, awake, at)
+        allowed, added = await self._within_budget(connection, awake, preferences, at)
         if allowed:
             ids = [due.delivery.delivery_id for due in allowed]
             await mark_reserved(connection, ids, worker=self.worker, now=at, lease_until=at + self.limits.lease)
-            cost = AutomaticCost()
-            for due in allowed:
-                cost = cost.plus(due.delivery)
             automatic = sum(due.delivery.is_automatic for due in allowed)
-            await send_counts.count_automatic(connection, automatic, cost, at)
+            await send_counts.count_automatic(connection, automatic, added, at)
         reserved = [replace(due, delivery=_reserved(due.delivery, at)) for due in allowed]
         return reserved, len(picked) + len(unreadable)
 
@@ -124,19 +120,23 @@ class DeliveryReservation:
         return awake
 
     async def _within_budget(
-        self, connection: AsyncConnection, due: list[DueDelivery], at: datetime
-    ) -> list[DueDelivery]:
-        """The deliveries within the limits of their address, conversation and town. Locks the addresses."""
+        self,
+        connection: AsyncConnection,
+        due: list[DueDelivery],
+        preferences: EffectivePreferences,
+        at: datetime,
+    ) -> tuple[list[DueDelivery], DaySpending]:
+        """The deliveries within the limits of their address, conversation, source and town, and what they cost. Locks addresses and sources."""
         due = await self._within_hourly_budget(connection, due, at)
         if not due:
-            return []
+            return [], DaySpending()
         hashes = {candidate.delivery.address_hash for candidate in due}
         await send_counts.lock_addresses(connection, hashes)
         ids = {candidate.delivery.delivery_id for candidate in due}
         conversations = {candidate.delivery.conversation_id for candidate in due}
         by_address = await send_counts.count_by_address(connection, hashes, at, but=ids)
         by_conversation = await send_counts.count_by_conversation(connection, conversations, at)
-        spent = await send_counts.automatic_cost_of_day(connection, at)
+        admission = await self.costs.open_admission(connection, due, at)
         allowed: list[DueDelivery] = []
         for candidate in due:
             delivery = candidate.delivery
@@ -145,32 +145,15 @@ class DeliveryReservation:
                 await self.ledger.transition(connection, delivery, refused, at)
                 _report_suspected_loop(delivery, counts.automatic, self.limits)
                 continue
-            if await self._hold_over_cost(connection, delivery, spent, at):
+            if not await self.costs.admit(connection, candidate, admission, preferences, at):
                 continue
-            spent = spent.plus(delivery)
             by_address[delivery.address_hash] = (
                 counts.automatic + delivery.is_automatic,
                 counts.answers + (not delivery.is_automatic),
             )
             by_conversation.of_today[delivery.conversation_id] += 1
             allowed.append(candidate)
-        return allowed
-
-    async def _hold_over_cost(
-        self, connection: AsyncConnection, delivery: Delivery, spent: AutomaticCost, at: datetime
-    ) -> bool:
-        """Hold an automatic SMS or letter that the day's budget does not cover, and alert an operator. Answers and mails go on."""
-        after, note = spent.plus(delivery), f"budget-{delivery.channel}"
-        if after == spent:
-            return False
-        if after.is_within(self.limits):
-            self.health.notes.pop(note, None)
-            return False
-        self.health.add_note(note, f"the day's budget was used up at {at:%Y-%m-%d %H:%M} UTC: automatic messages wait")
-        await hold_deliveries(connection, [delivery.delivery_id], at + _COST_WAITS)
-        metrics.messages_over_budget.labels(delivery.channel).inc()
-        log.error("send-budget.exhausted", reply_id=delivery.reply_id, channel=delivery.channel)
-        return True
+        return allowed, admission.added
 
     async def _within_hourly_budget(
         self, connection: AsyncConnection, due: list[DueDelivery], at: datetime

@@ -204,7 +204,7 @@ class SendLoop:
 
 
 def _log_unsendable(delivery: Delivery, reason: str) -> None:
-    log.error("delivery.unsendable", delivery_id=delivery.delivery_id, reply_id=delivery.reply_id, reason=reason)
+    log.error("delivery.render_failed", delivery_id=delivery.delivery_id, reply_id=delivery.reply_id, reason=reason)
 
 
 def _reason_of(error: Exception) -> str:

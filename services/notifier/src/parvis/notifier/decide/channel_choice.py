@@ -53,7 +53,7 @@ class ChannelChooser:
     def choose(
         self, reply: ReplyRequested, preferences: EffectivePreferences, tried: Collection[str] = ()
     ) -> ChannelChoice:
-        """Choose the channel and the address of a reply.
+        """Choose the channel and the address of a reply. A registration goes by letter only to those who wrote by letter or have no other way.
 
         Shape:  preferences, those in force, by contact point hash; tried, the channels on which it did not arrive.
         Gives:  the first candidate that is neither tried, opted out of nor dead: the channels that the citizen stated with the
@@ -103,9 +103,11 @@ class ChannelChooser:
     def _candidates(self, reply: ReplyRequested, preferences: EffectivePreferences) -> Iterator[ReplyCandidate]:
         personal = reply.personal
         addressee = Addressee(personal.contact_points, personal.stated, reply.channel_of_contact or "")
-        return reply_candidates(
+        candidates = reply_candidates(
             addressee, lambda point: preferences.get(self.hash_of(point), _NO_PREFERENCE).reply_channels
         )
+        wrote_by_letter = _is_letter(addressee.channel)
+        return candidates if reply.kind != "registration" or wrote_by_letter else _letters_last(candidates)
 
     def build_delivery(self, reply: ReplyRequested, choice: ChannelChoice, *, step: int = 1) -> Delivery:
         """Build the delivery of a reply on the chosen channel, due at its `send_at`."""
@@ -140,6 +142,21 @@ def fall_back_to_inbox(choice: ChannelChoice, delivery: Delivery) -> ChannelChoi
     if (delivery.channel, delivery.failure_class, choice.channel) != ("sms", "too-long", "phone"):
         return choice
     return ChannelChoice("inbox", delivery.address, why="no other address: an SMS links to the reply")
+
+
+def _is_letter(channel: str) -> bool:
+    return bool(channel) and channel_row(channel).template_medium == "letter"
+
+
+def _letters_last(candidates: Iterator[ReplyCandidate]) -> Iterator[ReplyCandidate]:
+    """The candidates in their order, but letters, and calls asked for after a letter, behind every other way."""
+    last: list[ReplyCandidate] = []
+    for candidate in candidates:
+        if _is_letter(candidate.to.channel) or (last and candidate.to.channel == "phone"):
+            last.append(candidate)
+        else:
+            yield candidate
+    yield from last
 
 
 def _is_information(reply: ReplyRequested) -> bool:

@@ -1,11 +1,12 @@
-"""Checks a delivery against the daily limits of its address and conversation. Pure; no I/O."""
+"""Checks a delivery against the daily limits of its address and conversation, and the budgets of its source and the town. Pure; no I/O."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from parvis.common.contract.channels import channel
 from parvis.notifier.decide.delivery_states import Transition
 from parvis.notifier.models.delivery import Delivery
-from parvis.notifier.models.limits import SendingLimits
+from parvis.notifier.models.limits import DailyBudget, SendingLimits
 
 
 @dataclass(frozen=True)
@@ -20,25 +21,54 @@ class SendCounts:
 
 @dataclass(frozen=True)
 class AutomaticCost:
-    """The automatic messages of a day that cost money."""
+    """What automatic messages cost: paid segments of SMS, and printed letters."""
 
-    sms: int = 0
+    segments: int = 0
     letters: int = 0
 
-    def plus(self, delivery: Delivery) -> "AutomaticCost":
-        """With one more delivery; unchanged by an answer, or by a mail."""
-        if not delivery.is_automatic:
-            return self
-        medium = channel(delivery.channel).template_medium
-        return AutomaticCost(self.sms + (medium == "sms"), self.letters + (medium == "letter"))
+    def plus(self, other: "AutomaticCost") -> "AutomaticCost":
+        return AutomaticCost(self.segments + other.segments, self.letters + other.letters)
 
-    def is_within(self, limits: SendingLimits) -> bool:
-        cents = self.sms * limits.sms_cents + self.letters * limits.letter_cents
-        return (
-            self.sms <= limits.automatic_sms_per_day
-            and self.letters <= limits.automatic_letters_per_day
-            and cents <= limits.automatic_cents_per_day
-        )
+    def find_excess(self, budget: DailyBudget, limits: SendingLimits) -> str | None:
+        """What exceeds a budget: `segments`, `letters` or `money`; None if nothing does."""
+        cents = self.segments * limits.segment_cents + self.letters * limits.letter_cents
+        if self.segments > budget.segments:
+            return "segments"
+        if self.letters > budget.letters:
+            return "letters"
+        return "money" if cents > budget.cents else None
+
+
+NOTHING = AutomaticCost()
+
+
+@dataclass(frozen=True)
+class DaySpending:
+    """What the automatic messages of a day cost the town, and what those of each source did."""
+
+    town: AutomaticCost = NOTHING
+    by_source: Mapping[str, AutomaticCost] = field(default_factory=dict[str, AutomaticCost])
+
+    def plus(self, cost: AutomaticCost, sources: Sequence[str]) -> "DaySpending":
+        new = {source: self.by_source.get(source, NOTHING).plus(cost) for source in sources}
+        return DaySpending(self.town.plus(cost), {**self.by_source, **new})
+
+    def find_exhausted(self, cost: AutomaticCost, sources: Sequence[str], limits: SendingLimits) -> str | None:
+        """The budget that does not cover one more message, such as `source-segments` or `town-money`; None if all do.
+
+        Shape: sources, the narrowest first; each wider one may cost more by a constant factor.
+        """
+        for width, source in enumerate(sources):
+            budget = limits.source_budget.times(limits.wider_source_times**width)
+            if excess := self.by_source.get(source, NOTHING).plus(cost).find_excess(budget, limits):
+                return f"source-{excess}"
+        excess = self.town.plus(cost).find_excess(limits.town_budget, limits)
+        return f"town-{excess}" if excess else None
+
+
+def is_paid(delivery: Delivery) -> bool:
+    """Whether nobody decided to send it and it costs money: an automatic SMS or letter."""
+    return delivery.is_automatic and channel(delivery.channel).template_medium in ("sms", "letter")
 
 
 def refuse_over_budget(delivery: Delivery, sent: SendCounts, limits: SendingLimits) -> Transition | None:

@@ -5,6 +5,18 @@ from datetime import timedelta
 
 
 @dataclass(frozen=True)
+class DailyBudget:
+    """What automatic messages may cost in 24 hours."""
+
+    segments: int
+    letters: int
+    cents: int
+
+    def times(self, factor: int) -> "DailyBudget":
+        return DailyBudget(self.segments * factor, self.letters * factor, self.cents * factor)
+
+
+@dataclass(frozen=True)
 class SendingLimits:
     """The limits of sending, from the settings."""
 
@@ -17,10 +29,11 @@ class SendingLimits:
     answers_per_day: int = 30
     messages_per_conversation_and_day: int = 40
     automatic_per_hour: int = 50_000
-    automatic_sms_per_day: int = 5_000
-    automatic_letters_per_day: int = 200
-    sms_cents: float = 21
+    town_budget: DailyBudget = DailyBudget(segments=10_000, letters=200, cents=100_000)
+    source_budget: DailyBudget = DailyBudget(segments=20, letters=2, cents=400)
+    wider_source_times: int = 5
+    source_waits: timedelta = timedelta(hours=48)
+    segment_cents: float = 7
     letter_cents: float = 130
-    automatic_cents_per_day: int = 100_000
     largest_attachments_bytes: int = 7_000_000
     longest_quiet_hold: timedelta = timedelta(hours=24)

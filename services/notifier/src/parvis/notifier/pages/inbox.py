@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import unicodedata
 from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import quote
@@ -28,7 +29,8 @@ from parvis.web.security_headers import is_same_origin
 from parvis.web.tokens import read_signed_values, sign_values
 
 log = logger()
-CODE_LIFETIME, READING_LIFETIME = timedelta(minutes=10), timedelta(minutes=30)
+READING_LIFETIME = timedelta(minutes=30)
+_DIGITS = 12  # a thousand guesses a second for a day find one of six codes in one of 2,000 cases
 _LARGEST_FORM_BYTES = 4096
 _COOKIE, _PURPOSE = "parvis-inbox", "inbox"
 
@@ -56,7 +58,7 @@ def routes(site: PageDependencies) -> APIRouter:
     async def open_with_code(request: Request, token: str) -> Response:
         reply = await _load_reply(site, token, request)
         code = (await read_form(request, largest_bytes=_LARGEST_FORM_BYTES)).first("code")[:40]
-        digits = "".join(sign for sign in code if sign.isascii() and sign.isdigit())
+        digits = "".join(str(unicodedata.decimal(sign)) for sign in code if sign.isdecimal())
         async with site.database.transaction() as connection:
             is_right = await store.use_code(
                 connection, reply.reply_id, _digest(site, reply, digits), site.pages.clock()
@@ -111,14 +113,14 @@ async def _show_code_form(
         recipients=recipients,
         state=state,
         department=department,
-        minutes=int(CODE_LIFETIME.total_seconds() // 60),
+        hours=store.LIFETIME // timedelta(hours=1),
     )
 
 
 async def _send_code(site: PageDependencies, reply: ReplyRequested, to: int) -> str:
     """Send a code, which is recorded and counted first. Gives the state that the page shows: sent, not_sent, too_many."""
     at = site.pages.clock()
-    digits = f"{secrets.randbelow(1_000_000):06}"
+    digits = f"{secrets.randbelow(10**_DIGITS):0{_DIGITS}}"
     async with site.database.transaction() as connection:
         preferences = await load_effective_preferences(connection, site.chooser, [reply])
         recipients = code_recipients(reply, preferences, site.chooser)
@@ -127,7 +129,9 @@ async def _send_code(site: PageDependencies, reply: ReplyRequested, to: int) -> 
         channel, point = recipients[to]
         address_hash = site.chooser.hash_of(point)
         await lock_addresses(connection, [address_hash])
-        code = store.OneTimeCode(reply.reply_id, address_hash, _digest(site, reply, digits), at, at + CODE_LIFETIME)
+        if await store.is_code_under_way(connection, reply.reply_id, address_hash, at):
+            return "sent"
+        code = store.OneTimeCode(reply.reply_id, address_hash, _digest(site, reply, digits), at, at + store.LIFETIME)
         if not await store.record_code(connection, code):
             log.warning(
                 "access-code.rate_limited",
@@ -137,9 +141,7 @@ async def _send_code(site: PageDependencies, reply: ReplyRequested, to: int) -> 
                 reason="too many",
             )
             return "too_many"
-    message = site.renderer.render_code(
-        reply, channel, point.value, digits, at, minutes=int(CODE_LIFETIME.total_seconds() // 60)
-    )
+    message = site.renderer.render_code(reply, channel, point.value, digits, at, lifetime=store.LIFETIME)
     outcome = await site.senders[channel].send(message)
     log.info(
         "one-time-code.sent",
@@ -149,7 +151,11 @@ async def _send_code(site: PageDependencies, reply: ReplyRequested, to: int) -> 
         outcome=outcome.state,
         code=outcome.detail,
     )
-    return "sent" if outcome.state in {"accepted", "unknown"} else "not_sent"
+    if outcome.state in {"accepted", "unknown"}:
+        return "sent"
+    async with site.database.transaction() as connection:
+        await store.end_code(connection, code)
+    return "not_sent"
 
 
 def _digest(site: PageDependencies, reply: ReplyRequested, digits: str) -> str:
@@ -238,7 +244,7 @@ async def _serve_file(
     except Unavailable:
         return _file_problem(site, request, reply, token, "file_later", status=503)
     except Poison as error:
-        log.exception("file.missing", reply_id=reply.reply_id, conversation_id=reply.conversation_id, reason=str(error))
+        log.exception("blob.missing", reply_id=reply.reply_id, conversation_id=reply.conversation_id, reason=str(error))
         return _file_problem(site, request, reply, token, "file_gone", status=410)
     name = _file_name(reply, number) or f"document-{number}"
     # Always downloaded, never shown on our origin: nothing in it runs (ASVS 5.4.1).

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 from parvis.common.contract.channels import channel
 from parvis.common.contract.delivery import make_delivery_id
+from parvis.common.contract.errors import Poison, Rejected
 from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.text.sms_encoding import count_segments
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
 from parvis.notifier.models.delivery import Delivery
@@ -57,12 +59,19 @@ class MessageRenderer:
                 content = render_sms(text)
         return RenderedMessage(delivery, content, row.media_type or "application/octet-stream")
 
+    def count_segments(self, reply: ReplyRequested, delivery: Delivery, at: datetime) -> int:
+        """The segments of an SMS that are paid for; one if it cannot be rendered, and will fail."""
+        try:
+            return count_segments(self.render(reply, delivery, at).content.decode())[1]
+        except (Rejected, Poison, ValueError, LookupError):
+            return 1
+
     def inbox_link(self, reply: ReplyRequested) -> str:
         """The URL where a reply is read with a code: the same at every attempt, until it expires."""
         return self.links.inbox(reply.reply_id, reply.requested_at + self.inbox_lifetime)
 
     def render_code(
-        self, reply: ReplyRequested, channel_name: str, address: str, digits: str, at: datetime, *, minutes: int
+        self, reply: ReplyRequested, channel_name: str, address: str, digits: str, at: datetime, *, lifetime: timedelta
     ) -> RenderedMessage:
         """Render the message with a one-time code. It is not in the ledger: if it is lost, the citizen requests another."""
         delivery = Delivery(
@@ -78,7 +87,12 @@ class MessageRenderer:
             attempt=1,
             send_at=at,
         )
-        return self._notice(reply, delivery, "code", {"code": digits, "minutes": str(minutes)}, at)
+        variables = {
+            "code": " ".join(digits[start : start + 4] for start in range(0, len(digits), 4)),
+            "minutes": str(lifetime // timedelta(minutes=1)),
+            "hours": str(lifetime // timedelta(hours=1)),
+        }
+        return self._notice(reply, delivery, "code", variables, at)
 
     def _notice(
         self, reply: ReplyRequested, delivery: Delivery, template: str, variables: dict[str, str], at: datetime

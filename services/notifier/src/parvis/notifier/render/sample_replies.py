@@ -31,6 +31,7 @@ _VALUES = {
         "silence_rule": (
             "Sans réponse le 2 mai 2026, votre demande est refusée ; vous avez alors deux mois pour saisir le tribunal administratif."
         ),
+        "agent": "Camille Exemple, agente d’accueil",
         "text": "Votre dossier est complet.\n\nVous pouvez venir le chercher au guichet, ou nous demander de vous l’envoyer.",
     },
     "en": {
@@ -39,6 +40,7 @@ _VALUES = {
         "moved_on": "4 March 2026",
         "body": "Exemple county council",
         "silence_rule": "Without an answer by 2 May 2026, your request is refused; you then have two months to go to the administrative court.",
+        "agent": "Camille Exemple, receptionist",
         "text": "Your file is complete.\n\nYou may collect it at the counter, or ask us to send it to you.",
     },
 }
@@ -53,7 +55,8 @@ def sample_reply(
     variables = values | {
         "procedure": localized(sample_procedure.title, language) if sample_procedure else name,
         "code": "123456",
-        "minutes": "10",
+        "minutes": "1440",
+        "hours": "24",
         "link": "https://reponses.example-town.example/inbox/0123456789abcdef0123456789abcdef-1780000000.abcdefghijklmnop",
     }
     return ReplyRequested(

@@ -120,7 +120,7 @@ def read_deliveries(rows: Iterable[Row[Any]]) -> list[Delivery]:
         try:
             deliveries.append(read_delivery(row))
         except ValueError:
-            log.exception("delivery.unreadable", delivery_id=row.delivery_id, reply_id=row.reply_id)
+            log.exception("delivery-row.unreadable", delivery_id=row.delivery_id, reply_id=row.reply_id)
     return deliveries
 
 

@@ -1,4 +1,4 @@
-"""Stores one-time codes as keyed hashes, and limits how often they are requested and tried."""
+"""Stores one-time codes as keyed hashes, and limits how often they are requested."""
 
 import hmac
 from dataclasses import dataclass
@@ -13,9 +13,13 @@ from parvis.notifier import schema
 
 log = logger()
 _c = schema.code.c
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-CODES_AN_HOUR, CODES_A_DAY = 3, 6  # of one reply, and to one address
-TRIES = 5  # per code: with six codes a day, one day of guessing succeeds in one of 33,000 cases
+_HOUR, LIFETIME = timedelta(hours=1), timedelta(days=1)
+CODES_AN_HOUR, CODES_A_DAY = (
+    3,
+    6,
+)  # of one reply to one address; all of a day's can be used, so that nobody is locked out
+ALL_AN_HOUR, ALL_A_DAY = 15, 30  # to one address, of all its replies
+AGAIN_AFTER = timedelta(minutes=10)  # a message is on its way for so long
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,16 @@ async def record_code(connection: AsyncConnection, code: OneTimeCode) -> bool:
     await connection.execute(
         select(schema.reply.c.reply_id).where(schema.reply.c.reply_id == code.reply_id).with_for_update()
     )
-    for column, value in ((_c.reply_id, code.reply_id), (_c.address_hash, code.address_hash)):
+    to_address = _c.address_hash == code.address_hash
+    limits = (
+        (to_address & (_c.reply_id == code.reply_id), CODES_AN_HOUR, CODES_A_DAY),
+        (to_address, ALL_AN_HOUR, ALL_A_DAY),
+    )
+    for counted, an_hour, a_day in limits:
         lately = func.count().filter(_c.asked_at > code.asked_at - _HOUR)
-        counts = select(func.count(), lately).where(column == value, _c.asked_at > code.asked_at - _DAY)
+        counts = select(func.count(), lately).where(counted, _c.asked_at > code.asked_at - LIFETIME)
         today, this_hour = (await connection.execute(counts)).one()
-        if today >= CODES_A_DAY or this_hour >= CODES_AN_HOUR:
+        if today >= a_day or this_hour >= an_hour:
             return False
     row = {
         "reply_id": code.reply_id,
@@ -54,19 +63,26 @@ async def record_code(connection: AsyncConnection, code: OneTimeCode) -> bool:
     return True
 
 
+async def is_code_under_way(connection: AsyncConnection, reply_id: str, address_hash: str, now: datetime) -> bool:
+    """Say whether a code of a reply was just sent to an address and not used: a further request then sends and counts nothing."""
+    is_this = (_c.reply_id == reply_id) & (_c.address_hash == address_hash)
+    is_fresh = _c.used_at.is_(None) & (_c.expires_at > now) & (_c.asked_at > now - AGAIN_AFTER)
+    return (await connection.execute(select(_c.id).where(is_this, is_fresh).limit(1))).first() is not None
+
+
+async def end_code(connection: AsyncConnection, code: OneTimeCode) -> None:
+    """End a code that could not be sent, so that another can be asked for at once. It stays counted."""
+    ended = update(schema.code).where(_c.reply_id == code.reply_id, _c.digest == code.digest)
+    await connection.execute(ended.values(expires_at=code.asked_at))
+
+
 async def use_code(connection: AsyncConnection, reply_id: str, digest: str, now: datetime) -> bool:
-    """Check a code against the newest one of a reply. Every try is counted."""
-    newest = select(_c.id).where(_c.reply_id == reply_id).order_by(_c.id.desc()).limit(1).scalar_subquery()
-    tried = (
-        update(schema.code)
-        .where(_c.id == newest, _c.tries < TRIES, _c.used_at.is_(None), _c.expires_at > now)
-        .values(tries=_c.tries + 1)
-        .returning(_c.id, _c.digest)
-    )
-    row = (await connection.execute(tried)).one_or_none()
-    if row and not row.digest.isascii():
-        log.error("access-code.damaged", reply_id=reply_id)
-    if row is None or not hmac.compare_digest(row.digest.encode(), digest.encode()):
-        return False
-    await connection.execute(update(schema.code).where(_c.id == row.id).values(used_at=now))
-    return True
+    """Use up the code of a reply with this digest. Wrong tries cost nothing: twelve digits cannot be guessed in a day."""
+    usable = (_c.reply_id == reply_id) & _c.used_at.is_(None) & (_c.expires_at > now)
+    for row in (await connection.execute(select(_c.id, _c.digest).where(usable))).all():
+        if not row.digest.isascii():
+            log.error("access-code.damaged", reply_id=reply_id)
+        elif hmac.compare_digest(row.digest, digest):
+            used = update(schema.code).where(_c.id == row.id, _c.used_at.is_(None)).values(used_at=now)
+            return (await connection.execute(used.returning(_c.id))).first() is not None
+    return False

@@ -1,4 +1,4 @@
-"""Counts the messages sent to an address, in a conversation and by the whole town."""
+"""Counts the messages sent to an address, in a conversation and by the whole town, and what those of each source cost."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -10,10 +10,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.notifier import schema
-from parvis.notifier.decide.send_budget import AutomaticCost
+from parvis.notifier.decide.send_budget import AutomaticCost, DaySpending
 from parvis.notifier.models.delivery import AUTOMATIC
 
-_t = schema.tally.c
+_t, _s = schema.tally.c, schema.source_tally.c
 _DAY, _HOUR = timedelta(hours=24), timedelta(hours=1)
 # One of these per conversation. A transfer notice counts as a receipt, for it says everything that a receipt says.
 _COUNTS_AS = {"registration": "registration", "receipt": "receipt", "transfer": "receipt"}
@@ -87,22 +87,42 @@ async def automatic_in_last_hour(connection: AsyncConnection, now: datetime) -> 
     return int(await connection.scalar(total) or 0)
 
 
-async def automatic_cost_of_day(connection: AsyncConnection, now: datetime) -> AutomaticCost:
-    """What the town's automatic messages of the last 24 hours were that cost money."""
-    sums = select(func.coalesce(func.sum(_t.sms), 0), func.coalesce(func.sum(_t.letters), 0))
-    sms, letters = (await connection.execute(sums.where(_t.minute > now - _DAY))).one()
-    return AutomaticCost(int(sms), int(letters))
+async def lock_sources(connection: AsyncConnection, sources: Collection[str]) -> None:
+    """Lock sources until the end of the transaction. Call it after `lock_addresses`, in every process."""
+    await lock_addresses(connection, sources)
 
 
-async def count_automatic(connection: AsyncConnection, number: int, cost: AutomaticCost, now: datetime) -> None:
-    """Add to the tally of this minute. Call it last in a transaction: every process locks this row."""
-    if number:
-        minute = now.replace(second=0, microsecond=0)
-        new = insert(schema.tally).values(minute=minute, automatic=number, sms=cost.sms, letters=cost.letters)
-        added = {name: _t[name] + new.excluded[name] for name in ("automatic", "sms", "letters")}
-        await connection.execute(new.on_conflict_do_update(index_elements=["minute"], set_=added))
+async def spending_of_day(connection: AsyncConnection, sources: Collection[str], now: datetime) -> DaySpending:
+    """What the automatic messages of the last 24 hours cost the town, and because of these sources."""
+    sums = select(func.coalesce(func.sum(_t.segments), 0), func.coalesce(func.sum(_t.letters), 0))
+    segments, letters = (await connection.execute(sums.where(_t.minute > now - _DAY))).one()
+    of_sources = (
+        select(_s.source, func.sum(_s.segments).label("segments"), func.sum(_s.letters).label("letters"))
+        .where(_s.source.in_(sources), _s.hour > now - _DAY)
+        .group_by(_s.source)
+    )
+    rows = (await connection.execute(of_sources)).all() if sources else []
+    by_source = {row.source: AutomaticCost(int(row.segments), int(row.letters)) for row in rows}
+    return DaySpending(AutomaticCost(int(segments), int(letters)), by_source)
+
+
+async def count_automatic(connection: AsyncConnection, number: int, cost: DaySpending, now: datetime) -> None:
+    """Add to the tallies of this minute and of the sources' hour. Call it last in a transaction: every process locks these rows."""
+    if not number:
+        return
+    hour, minute = now.replace(minute=0, second=0, microsecond=0), now.replace(second=0, microsecond=0)
+    for source, of_source in sorted(cost.by_source.items()):
+        values = {"segments": of_source.segments, "letters": of_source.letters}
+        new = insert(schema.source_tally).values(source=source, hour=hour, **values)
+        added = {name: _s[name] + new.excluded[name] for name in values}
+        await connection.execute(new.on_conflict_do_update(index_elements=["source", "hour"], set_=added))
+    values = {"automatic": number, "segments": cost.town.segments, "letters": cost.town.letters}
+    new = insert(schema.tally).values(minute=minute, **values)
+    added = {name: _t[name] + new.excluded[name] for name in values}
+    await connection.execute(new.on_conflict_do_update(index_elements=["minute"], set_=added))
 
 
 async def delete_old_tallies(connection: AsyncConnection, now: datetime) -> None:
     """Delete tallies older than a day."""
     await connection.execute(schema.tally.delete().where(_t.minute < now - _DAY))
+    await connection.execute(schema.source_tally.delete().where(_s.hour < now - _DAY))

@@ -24,7 +24,7 @@ from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_history import encode_source
 from parvis.router.decide.known_conversations import KnownConversations, WaitingContact, waiting_key
 from parvis.router.decide.lookup_keys import lookup_keys
-from parvis.router.decide.routing import names_conversation, route_new_conversation
+from parvis.router.decide.routing import may_continue, route_new_conversation
 from parvis.router.decide.thread_keys import thread_keys_of
 from parvis.router.models.stored_rows import DecisionRow, WaitingRow
 from parvis.router.store import conversation_lookup, conversations, decisions, new_conversations, waiting_queue
@@ -222,7 +222,7 @@ def _likely_openings(incoming: Sequence[IncomingContact]) -> Iterable[IncomingCo
     senders: set[str | None] = set()
     for contact in incoming:
         sender = contact.contact.contact_point_hash
-        if names_conversation(contact.contact):
+        if may_continue(contact.contact):
             senders.add(sender)
         elif sender is None:
             new.setdefault(contact.key, contact)

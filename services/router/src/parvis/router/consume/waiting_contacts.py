@@ -113,7 +113,7 @@ class WaitingContacts:
                 records = self.publisher.decided_records(row, stored)
                 if any(record.topic in missing.topics for record in records):
                     await waiting_queue.insert_published_later(connection, replace(row, reason=str(missing)), at)
-                    log.warning("contact.parked", contact_id=str(row.contact_id), reason=str(missing))
+                    log.warning("department-topic.missing", contact_id=str(row.contact_id), reason=str(missing))
                     parked += records
         return parked
 
@@ -195,7 +195,7 @@ class WaitingContacts:
         """Assign the head alone, without its candidates; each contact queued behind it is then tried on its own."""
         incoming, known = self.assigner.reader.read_record(record_of(head)), KnownConversations()
         assigned = assign_given_up(incoming.contact, known, self.assigner.context, at=at)
-        log.error("contact.given_up", contact_id=incoming.key, reason=head.reason)
+        log.error("waiting-contact.given_up", contact_id=incoming.key, reason=head.reason)
         await self.assigner.store(connection, [assigned], AssignmentWork(known, {}, [head], at))
 
     async def _postpone(self, contact_id: UUID, reason: str) -> None:

@@ -33,6 +33,7 @@ from parvis.router.decide.find_conversation import (
 )
 from parvis.router.decide.known_conversations import KnownConversations, WaitingContact, waiting_key
 from parvis.router.decide.routing import build_routing, step_of
+from parvis.router.decide.thanks import asks_nothing
 from parvis.router.decide.thread_keys import ThreadKeys, thread_keys_of
 from parvis.router.models.stored_rows import Conversation
 
@@ -121,7 +122,10 @@ class _Assigner:
         """Give the contact the next number in the conversation that it continues or opens."""
         town_config, before = self.context.town_config, match.continues
         final = decision if before else decide_opening(decision, match, town_config)
-        conversation = _with_contact(before or _opened_by(contact, final, match), contact)
+        only_thanks = before is not None and not match.is_other_person and asks_nothing(contact, decision)
+        conversation = _with_contact(
+            before or _opened_by(contact, final, match), contact, reopens=contact.machine is None and not only_thanks
+        )
         department = town_config.current_department(conversation.department)
         conversation = (
             conversation if conversation.department == department else replace(conversation, department=department)
@@ -134,7 +138,7 @@ class _Assigner:
             final = decide_continuing(conversation, decision, match, town_config)
         routing = build_routing(
             contact, final, step_of(conversation), self.context,
-            at=self.at, suggestion=suggestion, candidates=candidates,
+            at=self.at, suggestion=suggestion, candidates=candidates, only_thanks=only_thanks,
         )  # fmt: skip
         return AssignedContact(contact, routing, opens=before is None, thread_keys=keys)
 
@@ -193,12 +197,12 @@ class _Assigner:
         return answer
 
 
-def _with_contact(conversation: Conversation, contact: ContactReceived) -> Conversation:
-    """The conversation after one more contact. An out-of-office reply does not reopen it."""
+def _with_contact(conversation: Conversation, contact: ContactReceived, *, reopens: bool) -> Conversation:
+    """The conversation after one more contact. An out-of-office reply and mere thanks do not reopen it."""
     return replace(
         conversation,
         sequence=conversation.sequence + 1,
-        closed_at=conversation.closed_at if contact.machine else None,
+        closed_at=None if reopens else conversation.closed_at,
         last_contact_at=max(conversation.last_contact_at, contact.received_at),
     )
 

@@ -102,6 +102,7 @@ def ask_which_conversation(
         send_at=at,
         requested_at=at,
         requested_by="router",
+        sources=contact.sources,
         personal=PersonalReply(
             contact_points=(ContactPoint(kind=point.kind, value=point.value),) if point else (),
             # On the contact's own channel, where a number can be sent back at once, whatever the stated preference.

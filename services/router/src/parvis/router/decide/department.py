@@ -127,7 +127,7 @@ def facts_of(contact: ContactReceived, town_config: TownConfig, rules: RuleSet, 
     personal, asks = contact.personal, rules.used_facts
     text = join_text((personal.subject, personal.text, *personal.answers.values()))
     folded = fold_for_matching(text)
-    beside = fold_for_matching(join_text((personal.signature, *_quoted_of_others(contact))))
+    beside = fold_for_matching(join_text((personal.signature, *quoted_of_others(contact))))
     return Facts(
         channel=contact.channel,
         to=contact.to,
@@ -144,7 +144,7 @@ def facts_of(contact: ContactReceived, town_config: TownConfig, rules: RuleSet, 
     )
 
 
-def _quoted_of_others(contact: ContactReceived) -> tuple[str, ...]:
+def quoted_of_others(contact: ContactReceived) -> tuple[str, ...]:
     """What the sender quotes, unless it is our own mail: that carries our signed token, or a reference."""
     quoted = contact.personal.quoted
     return () if contact.thread.conversation_id or not quoted or find_references(quoted) else (quoted,)

@@ -26,11 +26,11 @@ _WEAK = frozenset({"default", "model", "place"})
 
 
 def decide_opening(decision: Decision, match: ConversationMatch, town_config: TownConfig) -> Decision:
-    """The rules' decision; if they decide nothing and the contact follows a closed conversation, that one's department."""
+    """The rules' decision; if it follows a closed conversation and they decide nothing, or an agent named that one, its department."""
     closed = match.follows
     if closed is None:
         return decision
-    if decision.rule not in _WEAK:
+    if decision.rule not in _WEAK and match.by != "staff":
         return replace(decision, reason=follow_up_reason(closed.reference, decision.reason))
     department = town_config.departments[town_config.current_department(closed.department)]
     return replace(

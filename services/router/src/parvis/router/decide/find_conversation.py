@@ -19,13 +19,14 @@ from parvis.router.decide.known_conversations import (
     parse_uuid,
     waiting_key,
 )
+from parvis.router.decide.thanks import asks_nothing
 from parvis.router.decide.thread_keys import ThreadKeys, is_reply_subject
 from parvis.router.models.stored_rows import Conversation
 
 CLEAR = 0.6  # confidence from which words speak for a department: one term of a rule that no other rule contests
 _UNCLEAR_RULES = frozenset({"default", "place", "model", "mailbox", "machine-sent"})
 
-MatchedBy = Literal["token", "reference", "mail thread", "subject", "sender", "answer"]
+MatchedBy = Literal["staff", "token", "reference", "mail thread", "subject", "sender", "answer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,10 @@ def find_conversation(
 ) -> ConversationMatch:
     """The conversation that the contact continues, or why it opens one.
 
-    Order: our signed token; a quoted reference or an answered mail, if the sender participates in that conversation; the same
+    Order: the conversation that an agent names who wrote the contact down; our signed token; a quoted reference or an answered mail, if the sender participates in that conversation; the same
            sender within the channel's window (for mails, a reply with the same subject). The first match decides.
     Danger: a clear rule for an immediate danger beats the weak ties, which are the sender and the subject.
+    Thanks: a contact that says nothing else continues the sender's latest conversation, on whatever channel, and closed ones too.
     Closed: a contact that names it within the grace period reopens it; otherwise a new one follows it, or its open follower goes on.
     Trust: our token proves that its holder read our message, not who they are: another person joins and is marked so. An address
            that fails DMARC identifies nobody; the From of a mail with another Reply-To may be a website's, and names nobody. A reference alone proves nothing: anybody may have seen it.
@@ -68,6 +70,8 @@ def find_conversation(
         return replace(match, is_other_person=True) if match.continues else ConversationMatch()
     if not _is_credible(contact):
         return ConversationMatch()
+    if asks_nothing(contact, decision) and (thanked := _latest(contact, known, windows)):
+        return ConversationMatch(by="sender", continues=thanked)
     if channel(contact.channel).has_thread_headers:
         return _by_subject(contact, decision, marks, known, windows)
     return _by_sender(contact, decision, known, windows)
@@ -91,20 +95,28 @@ def quoted_reference(contact: ContactReceived) -> str | None:
 
 
 def find_by_quoted_reference(contact: ContactReceived, known: KnownConversations) -> Conversation | None:
-    """The conversation whose reference is quoted; None unless the sender participates in it."""
+    """The conversation whose reference is quoted; None unless the sender participates in it, or an agent wrote it down."""
     quoted = quoted_reference(contact)
+    if quoted and is_by_staff(contact):
+        return known.conversations.get(known.by_reference[quoted]) if quoted in known.by_reference else None
     if OTHER_REPLY_TO in contact.remarks:  # everybody who fills in a website's form shares its From
         return None
     return _if_sender_participates(contact, known.by_reference.get(quoted) if quoted else None, known)
 
 
+def is_by_staff(contact: ContactReceived) -> bool:
+    """Whether an agent wrote the contact down; no citizen's door can say so."""
+    return contact.sender.level == "staff"
+
+
 def _named_conversations(
     contact: ContactReceived, marks: ThreadKeys, known: KnownConversations
 ) -> Iterator[tuple[MatchedBy, Conversation]]:
-    token = parse_uuid(contact.thread.conversation_id)
+    token, quoted = parse_uuid(contact.thread.conversation_id), find_by_quoted_reference(contact, known)
+    if quoted and is_by_staff(contact):  # on a case's own page the agent may have typed another reference
+        yield "staff", quoted
     if token and token in known.conversations:
-        yield "token", known.conversations[token]
-    quoted = find_by_quoted_reference(contact, known)
+        yield "staff" if is_by_staff(contact) else "token", known.conversations[token]
     if quoted:
         yield "reference", quoted
     for mark in marks.answered_ids:
@@ -135,7 +147,7 @@ def _is_other_person(
     known: KnownConversations,
 ) -> bool:
     sender = contact.contact_point_hash
-    if match.by != "token" or sender is None or contact.sender.level == "staff":
+    if match.by != "token" or sender is None:
         return False
     joined = match.continues or match.follows or named
     is_recipient = marks.claimed is not None and named.id in known.by_thread_key.get(marks.claimed, ())
@@ -174,6 +186,19 @@ def _by_subject(
                 return ConversationMatch(by="subject", continues=conversation)
             return ConversationMatch(by="subject", follows=conversation)
     return ConversationMatch()
+
+
+def _latest(contact: ContactReceived, known: KnownConversations, windows: ConversationWindows) -> Conversation | None:
+    """The sender's conversation in which something happened last: the one that they thank for."""
+    if OTHER_REPLY_TO in contact.remarks:
+        return None
+    recent = known.recent.get(contact.contact_point_hash or "", {})
+    near = [
+        (activity.active_at, str(id_), conversation)
+        for id_, activity in recent.items()
+        if contact.received_at - activity.active_at <= windows.thanks and (conversation := known.conversations.get(id_))
+    ]
+    return max(near)[2] if near else None
 
 
 def _by_sender(

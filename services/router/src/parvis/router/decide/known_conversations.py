@@ -20,11 +20,13 @@ WaitReason = Literal["question", "trouble", "queued"]
 class ConversationWindows:
     """How long a new message of the same sender continues a conversation.
 
-    `same_sender` overrides the windows in the channel table.
+    `same_sender` overrides the windows in the channel table. `thanks`: so long a contact that says nothing but thanks does, on
+    whatever channel.
     """
 
     same_sender: Mapping[str, timedelta] = field(default_factory=dict[str, timedelta])
     closed_grace: timedelta = timedelta(days=30)
+    thanks: timedelta = timedelta(days=14)
 
     @property
     def sender_channels(self) -> tuple[str, ...]:

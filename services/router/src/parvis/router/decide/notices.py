@@ -156,6 +156,7 @@ def _notice(
         requested_at=routing.decided_at,
         requested_by="router",
         to_other_person=OTHER_PERSON in routing.matched,
+        sources=contact.sources,
         personal=fast_models.PersonalReply(
             contact_points=own_contact_points(contact),
             stated=contact.personal.reply_channels,

@@ -10,6 +10,7 @@ from parvis.common.contract.routing.decisions import Candidate, Routing, Suggest
 from parvis.router.decide import fast_models
 from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.department import Decision
+from parvis.router.decide.thanks import is_only_thanks
 from parvis.router.models.stored_rows import Conversation
 
 
@@ -24,10 +25,11 @@ class ConversationStep:
     linked_to: UUID | None = None
 
 
-def names_conversation(contact: ContactReceived) -> bool:
-    """Whether a contact names a conversation, so that conversations must be read and locked first."""
+def may_continue(contact: ContactReceived) -> bool:
+    """Whether a contact names a conversation, or thanks for one, so that conversations must be read and locked first."""
     thread = contact.thread
-    return thread.conversation_id is not None or thread.reference is not None or bool(thread.in_reply_to)
+    is_named = thread.conversation_id is not None or thread.reference is not None or bool(thread.in_reply_to)
+    return is_named or is_only_thanks(contact)
 
 
 def route_new_conversation(
@@ -59,6 +61,7 @@ def build_routing(
     at: datetime,
     suggestion: Suggestion | None = None,
     candidates: Sequence[Conversation] = (),
+    only_thanks: bool = False,
 ) -> Routing:  # fmt: skip
     """The routing of a contact in its conversation."""
     rules = context.town_config.legal_deadlines(decision.procedure)
@@ -79,6 +82,7 @@ def build_routing(
         urgency=decision.urgency,
         tags=decision.tags,
         suggestion=suggestion,
+        only_thanks=only_thanks or None,
         linked_to=ConversationId(str(step.linked_to)) if step.linked_to else None,
         candidates=tuple([_candidate(conversation) for conversation in candidates]),
         language=decision.language,

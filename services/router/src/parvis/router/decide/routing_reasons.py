@@ -6,6 +6,10 @@ from parvis.common.town.models import Department, localized
 from parvis.router.decide.find_conversation import MatchedBy
 
 _CONTINUED: Mapping[MatchedBy, tuple[str, str]] = {
+    "staff": (
+        "Un agent a noté ce contact pour la demande {reference}",
+        "An agent wrote this contact down for the request {reference}",
+    ),
     "token": (
         "Ce message répond à un de nos envois, référence {reference}",
         "This message answers one of ours, reference {reference}",

@@ -49,7 +49,7 @@ class ActiveModelWatcher:
             self._seen_version = None
             self._health.notes.pop("model", None)
             self._on_change(None)
-            log.info("model.retired")
+            log.info("classifier.disabled")
             return
         try:
             content = await self._blobs.get(claim_check_of(row))

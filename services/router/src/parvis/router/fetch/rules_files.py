@@ -7,7 +7,7 @@ from parvis.common.town.loading import check_department
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
 from parvis.common.town.yaml_documents import YamlDocument, closest_match, read_document, validate_document
-from parvis.router.rules.near_words import NearError, parse_near
+from parvis.router.rules.near_words import Lexicon, NearError, parse_near
 from parvis.router.rules.rule_compiler import PatternError, check_pattern, compile_rules
 from parvis.router.rules.rule_set import RuleSet
 from parvis.router.rules.rules_file import Rule, RulesFile
@@ -22,15 +22,16 @@ def load_rules(path: Path, town_config: TownConfig) -> RuleSet:
             that RE2 does not accept, a word without a letter or digit.
     """
     document = read_document(path / "rules.yaml")
-    rules = validate_document(RulesFile, document, context={"languages": town_config.town.languages}).rules
+    file = validate_document(RulesFile, document, context={"languages": town_config.town.languages})
+    rules = file.rules
     service_areas = _load_service_areas(path, town_config)
     _check_ids(document, rules)
     for index, rule in enumerate(rules):
         _check_names(document, index, rule, town_config)
         _check_areas(document, index, rule, service_areas)
-        _check_terms(document, index, rule)
+        _check_terms(document, index, rule, file.lexicon)
     try:
-        return compile_rules(rules, version=compute_version(path), service_areas=service_areas)
+        return compile_rules(rules, version=compute_version(path), service_areas=service_areas, lexicon=file.lexicon)
     except PatternError as error:
         raise document.error(str(error), "rules", mend="use fewer or shorter patterns") from error
 
@@ -117,7 +118,7 @@ def _check_names(document: YamlDocument, index: int, rule: Rule, town_config: To
             raise document.error(fact, "rules", index, "when", "procedure", position, mend=mend)
 
 
-def _check_terms(document: YamlDocument, index: int, rule: Rule) -> None:
+def _check_terms(document: YamlDocument, index: int, rule: Rule, lexicon: Lexicon) -> None:
     for position, pattern in enumerate(rule.when.patterns):
         try:
             check_pattern(pattern)
@@ -129,7 +130,7 @@ def _check_terms(document: YamlDocument, index: int, rule: Rule) -> None:
     words = rule.when.words
     for position, source in enumerate(words.near if words else ()):
         try:
-            parse_near(source)
+            parse_near(source, words.unless if words else (), lexicon)
         except NearError as error:
             path = ("rules", index, "when", "words", "near", position)
             raise document.error(

@@ -1,140 +1,219 @@
 """Finds words that stand near each other, in any order and with a typing error each, in a folded text. Pure.
 
-A rule writes `gaz & odeur | fuite | sent*`: one word of each part, at most eight words apart. A star takes any ending.
-Short words without meaning ("de", "the") are not counted. A word of five letters or more may have one letter wrong,
-missing, doubled or exchanged, and repeated letters count once: « gaaaz » is « gaz ».
+A rule writes `gaz & odeur | fuite | sent* | ne répond/bouge plus`: one word or phrase of each part, at most eight words apart;
+`@smell` stands for all words of the lexicon under that name. A star takes any ending, a slash stands between words that may
+take each other's place in a phrase. Short words without meaning ("de", "the") are not counted. A word of five letters or more may
+have one letter wrong, missing, doubled or exchanged; a word may lack its apostrophe (« jai ») or be written as it sounds.
 """
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate
 
+from parvis.router.rules.near_vocabulary import UNCOUNTED, NearVocabulary, WordFits, squeeze
 from parvis.router.rules.term_patterns import fold
 
 _WINDOW = 8
-_MISSPELT_FROM = 5  # letters: shorter words with an error are too often other words
-_REMEMBERED_WORDS = 50_000
+_PHRASE_STEP = 2  # counted words from one word of a phrase to the next: one may stand between
+_PHRASE_TOKENS = 6  # words in all from one word of a phrase to the next
 _WORD = re.compile(r"[^\W_]+")
-_UNCOUNTED = frozenset(
-    (  # noqa: SIM905
-        "a ai and au aux c ce ces d dans de des du en et est il elle in is it j l la le les ma mon my n of on our qu que s ses "
-        "sur t the to un une y"
-    ).split()
-)
+_SEPARATORS = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum()})
+
+Lexicon = Mapping[str, Sequence[str]]
+Phrase = tuple[frozenset[str], ...]
 
 
 class NearError(ValueError):
-    """A `near` condition with a part that has no words."""
+    """A `near` condition with a part that has no words, or with a name that the lexicon does not have."""
 
 
 @dataclass(frozen=True)
 class NearTerm:
-    """One `near` condition: a word of each part must occur; words of an `unless` phrase are not looked at."""
+    """One `near` condition: a phrase of each part must occur; words of an `unless` phrase are not looked at."""
 
-    parts: tuple[tuple[str, ...], ...]
-    unless: tuple[tuple[str, ...], ...] = ()
+    parts: tuple[frozenset[Phrase], ...]
+    unless: tuple[Phrase, ...] = ()
 
 
-def parse_near(source: str, unless: Iterable[str] = ()) -> NearTerm:
-    """Parse `gaz & odeur | fuite` and the phrases that excuse it. Raises: NearError, naming the text."""
-    parts = tuple(tuple(_keys(part)) for part in source.split("&"))
+def parse_near(source: str, unless: Iterable[str] = (), lexicon: Lexicon | None = None) -> NearTerm:
+    """Parse `gaz & @leak | fuite` and the phrases that excuse it. Raises: NearError, naming the text."""
+    names = lexicon or {}
+    parts = tuple(frozenset(_phrases(part, names)) for part in source.split("&"))
     if not all(parts):
         raise NearError(f"`{source}` has a part without words: write for example `gaz & odeur | fuite`")
-    phrases = tuple(tuple(_keys(phrase)) for phrase in unless)
-    return NearTerm(parts, tuple(phrase for phrase in phrases if phrase))
+    return NearTerm(parts, tuple(phrase for text in unless if (phrase := _phrase(text, names))))
 
 
 class NearMatcher:
-    """Finds many `near` conditions at once; the keys that a word fits are remembered.
+    """Finds many `near` conditions at once.
 
     Why: a text of 90 words costs 90 look-ups, whatever the number of conditions; only a text that has a word of every
          part of one is looked at closely.
     """
 
-    def __init__(self, terms: Sequence[tuple[int, NearTerm]]) -> None:
-        keys = dict.fromkeys(key for _, term in terms for words in (*term.parts, *term.unless) for key in words)
-        self._ids = {key: number for number, key in enumerate(keys)}
-        self._vocabulary = _Vocabulary(list(keys))
-        self._terms = [
-            (
-                number,
-                tuple(frozenset(self._ids[key] for key in part) for part in term.parts),
-                tuple(tuple(self._ids[key] for key in phrase) for phrase in term.unless),
-            )
-            for number, term in terms
-        ]
-        self._by_key: dict[int, list[int]] = {}  # a key of a condition's shortest part → where the condition stands
-        for at, (_, parts, _) in enumerate(self._terms):
-            for key in min(parts, key=len):
-                self._by_key.setdefault(key, []).append(at)
+    def __init__(self, terms: Sequence[tuple[int, NearTerm]], ordinary: Iterable[str] = ()) -> None:
+        """`ordinary` words fit only as they are written: none of them is another word with an error."""
+        parts = dict.fromkeys(part for _, term in terms for part in term.parts)
+        bit_of_part = {part: 1 << number for number, part in enumerate(parts)}
+        known = [phrase for part in parts for phrase in part] + [each for _, term in terms for each in term.unless]
+        known += [_phrase(word, {}) for word in ordinary]
+        keys = list(dict.fromkeys(key for phrase in known for word in phrase for key in sorted(word)))
+        ids = {key: number for number, key in enumerate(keys)}
+        bits = [0] * len(keys)
+        means: dict[Phrase, int] = {}  # of each phrase of several words the bits of the parts in which it stands
+        for part, bit in bit_of_part.items():
+            for phrase in part:
+                if len(phrase) > 1:
+                    means[phrase] = means.get(phrase, 0) | bit
+                    continue
+                for key in frozenset().union(*phrase):
+                    bits[ids[key]] |= bit
+        self._phrases: dict[int, list[_Anchored]] = {}  # by a bit for the longest word of each
+        word_bits: dict[frozenset[str], int] = {}
+        for phrase, meant in means.items():
+            anchor = max(range(len(phrase)), key=[min(map(len, word)) for word in phrase].__getitem__)
+            bit = word_bits.setdefault(phrase[anchor], 1 << (len(parts) + len(word_bits)))
+            needs = sum({word_bits.setdefault(word, 1 << (len(parts) + len(word_bits))) for word in phrase})
+            self._phrases.setdefault(bit, []).append((anchor, _number(phrase, ids), meant, needs))
+        for word, bit in word_bits.items():
+            for key in word:
+                bits[ids[key]] |= bit
+        by_unless: dict[tuple[Phrase, ...], _Excuses] = {}
+        self._conditions: dict[int, list[_Condition]] = {}  # by the bit of the part with the fewest words
+        for number, term in terms:
+            excuses = by_unless.get(term.unless) or by_unless.setdefault(term.unless, _index(term.unless, ids))
+            part_bits = tuple(bit_of_part[part] for part in term.parts)
+            condition = _Condition(number, part_bits, sum(set(part_bits)), excuses)
+            self._conditions.setdefault(bit_of_part[min(term.parts, key=len)], []).append(condition)
+        self._gates, self._anchors = sum(self._conditions), sum(self._phrases)
+        self._vocabulary = NearVocabulary(keys, bits)
 
     def find_terms(self, folded: str) -> set[int]:
         """The numbers of the conditions that hold in the text. Never raises."""
-        words = [fits for word in _words(folded) if (fits := self._vocabulary.keys_of(word)) is not None]
-        present = frozenset().union(*words)
-        possible = {at for key in present for at in self._by_key.get(key, ())}
+        fits = [*map(self._vocabulary.__getitem__, _words(folded))]
+        present = 0
+        for each in set(fits):
+            present |= each.bits
+        text = _Text(fits)
+        possible = {
+            bit: phrases
+            for bit in _each_bit(present & self._anchors)
+            if (phrases := [each for each in self._phrases[bit] if each[3] & present == each[3]])
+        }
+        if possible:
+            present |= text.add_phrases(possible)
         return {
-            number
-            for number, parts, unless in map(self._terms.__getitem__, possible)
-            if all(not part.isdisjoint(present) for part in parts) and _holds(words, parts, unless)
+            condition.number
+            for bit in _each_bit(present & self._gates)
+            for condition in self._conditions[bit]
+            if condition.bits & present == condition.bits and text.holds(condition)
         }
 
 
-class _Vocabulary:
-    """The keys of all conditions, found by a word as it is written."""
+_Numbered = tuple[frozenset[int], ...]  # a phrase: for each word the numbers of its keys
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        self._exact: dict[str, set[int]] = {}
-        self._stems: dict[str, set[int]] = {}
-        self._variants: dict[str, set[int]] = {}
-        self._keys = keys
-        self._seen: dict[str, frozenset[int] | None] = {}
-        for number, key in enumerate(keys):
-            stem = key.rstrip("*")
-            for form in (stem, f"{stem}s", f"{stem}x"):
-                self._exact.setdefault(form, set()).add(number)
-            if key.endswith("*"):
-                self._stems.setdefault(stem, set()).add(number)
-            if len(stem) >= _MISSPELT_FROM:
-                for variant in _variants(stem):
-                    self._variants.setdefault(variant, set()).add(number)
-        self._lengths = sorted({len(stem) for stem in self._stems})
-
-    def keys_of(self, word: str) -> frozenset[int] | None:
-        """The numbers of the keys that a word fits; None for a word that is not counted."""
-        if word not in self._seen:
-            if len(self._seen) >= _REMEMBERED_WORDS:
-                self._seen.clear()
-            self._seen[word] = None if word in _UNCOUNTED else frozenset(self._look_up(_squeeze(word[:40])))
-        return self._seen[word]
-
-    def _look_up(self, word: str) -> set[int]:
-        found = set(self._exact.get(word, ()))
-        for length in self._lengths:
-            found |= self._stems.get(word[:length], set())
-        return found or set(self._misspelt(word))
-
-    def _misspelt(self, word: str) -> Iterator[int]:
-        beginnings = {word, *(word[: length + more] for length in self._lengths for more in (-1, 0, 1))}
-        for beginning in beginnings:
-            if len(beginning) < _MISSPELT_FROM - 1:
-                continue
-            for number in set().union(*(self._variants.get(variant, ()) for variant in _variants(beginning))):
-                key = self._keys[number]
-                is_whole = beginning == word or key.endswith("*")
-                if is_whole and key[0] == word[0] and _is_one_error(key.rstrip("*"), beginning):
-                    yield number
+# A phrase: the number of its longest word, the phrase, the bits of the parts in which it stands, those of its words.
+_Anchored = tuple[int, _Numbered, int, int]
 
 
-def _holds(words: Sequence[frozenset[int]], parts: Sequence[frozenset[int]], unless: Sequence[Sequence[int]]) -> bool:
-    excused = set(_excused(words, unless))
-    places = [
-        [at for at, fits in enumerate(words) if at not in excused and not fits.isdisjoint(part)] for part in parts
-    ]
-    first, *others = sorted(places, key=len)
-    return any(all(_has_near(there, at) for there in others) for at in first)
+@dataclass(frozen=True, eq=False)
+class _Excuses:
+    """The `unless` phrases of a rule, by each key of their first word."""
+
+    by_first: Mapping[int, Sequence[_Numbered]]
+    firsts: frozenset[int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Condition:
+    number: int
+    parts: tuple[int, ...]  # a bit each
+    bits: int  # all of them
+    unless: _Excuses
+
+
+class _Text:
+    """The words of one text, and where the parts of conditions stand in it."""
+
+    def __init__(self, fits: list[WordFits]) -> None:
+        self._fits = fits
+        self._places: list[int] = []  # of each word its number among the counted ones, when first asked for
+        self._added: dict[int, list[int]] = {}  # a part's bit → the words at which a phrase of it stands
+        self._by_part: dict[int, list[int]] = {}
+        self._excused: dict[_Excuses, frozenset[int]] = {}
+
+    def _number_words(self) -> None:
+        if not self._places:
+            self._places.extend(accumulate(each.is_counted for each in self._fits))
+
+    def add_phrases(self, phrases: Mapping[int, Sequence[_Anchored]]) -> int:
+        """Look for the phrases around each word that anchors some; gives the bits of the parts that were found."""
+        self._number_words()
+        found, anchors = 0, sum(phrases)
+        for at, each in enumerate(self._fits):
+            if each.bits & anchors:
+                for bit in _each_bit(each.bits & anchors):
+                    for anchor, phrase, meant, _ in phrases[bit]:
+                        if self._stands_at(at, phrase, anchor):
+                            found |= meant
+                            self._added.setdefault(meant, []).append(at)
+        return found
+
+    def holds(self, condition: _Condition) -> bool:
+        self._number_words()
+        excused = self._excused_by(condition.unless)
+        places = [[self._places[at] for at in self._words_of(part) if at not in excused] for part in condition.parts]
+        first, *others = sorted(places, key=len)
+        return any(all(_has_near(there, place) for there in others) for place in first)
+
+    def _words_of(self, part: int) -> list[int]:
+        if part not in self._by_part:
+            words = {at for at, each in enumerate(self._fits) if each.bits & part}
+            words.update(at for meant, there in self._added.items() if meant & part for at in there)
+            self._by_part[part] = sorted(words)
+        return self._by_part[part]
+
+    def _excused_by(self, excuses: "_Excuses") -> frozenset[int]:
+        if excuses not in self._excused:
+            self._excused[excuses] = frozenset(
+                covered
+                for at, each in enumerate(self._fits)
+                for key in each.keys & excuses.firsts
+                for phrase in excuses.by_first[key]
+                if (end := self._walk(at, phrase[1:], 1, most=1)) is not None
+                for covered in range(at, end + 1)
+            )
+        return self._excused[excuses]
+
+    def _stands_at(self, at: int, phrase: _Numbered, anchor: int) -> bool:
+        after = self._walk(at, phrase[anchor + 1 :], 1)
+        return after is not None and self._walk(at, phrase[:anchor][::-1], -1) is not None
+
+    def _are_close(self, one: int, other: int, most: int) -> bool:
+        """Whether two counted words are at most so many apart; a word without meaning is close to its neighbour only."""
+        are_counted = self._fits[one].is_counted and self._fits[other].is_counted
+        return are_counted and abs(self._places[one] - self._places[other]) <= most
+
+    def _walk(self, at: int, words: Sequence[frozenset[int]], step: int, most: int = _PHRASE_STEP) -> int | None:
+        """Where the last of these words stands, each at most so many counted words on from the one before it."""
+        for word in words:
+            stop = min(len(self._fits), at + _PHRASE_TOKENS) if step > 0 else max(-1, at - _PHRASE_TOKENS)
+            for to in range(at + step, stop, step):
+                if not word.isdisjoint(self._fits[to].keys) and (to == at + step or self._are_close(at, to, most)):
+                    break
+            else:
+                return None
+            at = to
+        return at
+
+
+def _each_bit(bits: int) -> Iterator[int]:
+    while bits:
+        lowest = bits & -bits
+        yield lowest
+        bits ^= lowest
 
 
 def _has_near(places: Sequence[int], at: int) -> bool:
@@ -143,41 +222,48 @@ def _has_near(places: Sequence[int], at: int) -> bool:
     return any(place != at for place in places[start : start + 2] if place <= at + _WINDOW)
 
 
-def _excused(words: Sequence[frozenset[int]], unless: Sequence[Sequence[int]]) -> Iterator[int]:
+def _phrases(part: str, lexicon: Lexicon) -> Iterator[Phrase]:
+    """The words and phrases of a part, those of the names in it included."""
+    for written in part.split("|"):
+        named = written.strip()
+        texts = _named(named, lexicon) if named.startswith("@") else (named,)
+        for text in texts:
+            if phrase := _phrase(text, lexicon):
+                yield phrase
+
+
+def _named(name: str, lexicon: Lexicon) -> Sequence[str]:
+    try:
+        return lexicon[name.removeprefix("@")]
+    except KeyError as error:
+        raise NearError(f"`{name}` is not in the lexicon") from error
+
+
+def _phrase(written: str, lexicon: Lexicon) -> Phrase:
+    """The words of a phrase, each with those that may take its place. Words without meaning are left out where two others stay."""
+    words = [_alternatives(word, lexicon) for word in re.split(r"[^\w*@/-]+|(?<!@)\b-", fold(written))]
+    words = [word for word in words if word]
+    counted = [word for word in words if not word <= UNCOUNTED]
+    return tuple(counted if len(counted) > 1 or len(words) == 1 else words)
+
+
+def _alternatives(word: str, lexicon: Lexicon) -> frozenset[str]:
+    if word.startswith("@"):
+        return frozenset(squeeze(fold(each)) for each in _named(word, lexicon) if re.fullmatch(r"\w+\*?", each))
+    return frozenset(squeeze(each) for each in re.findall(r"[^\W_]+\*?", word))
+
+
+def _index(unless: Iterable[Phrase], ids: Mapping[str, int]) -> _Excuses:
+    by_first: dict[int, list[_Numbered]] = {}
     for phrase in unless:
-        for at, fits in enumerate(words[: len(words) - len(phrase) + 1]):
-            if phrase[0] in fits and all(key in words[at + step] for step, key in enumerate(phrase)):
-                yield from range(at, at + len(phrase))
+        for key in phrase[0]:
+            by_first.setdefault(ids[key], []).append(_number(phrase, ids))
+    return _Excuses(by_first, frozenset(by_first))
 
 
-def _keys(written: str) -> Iterator[str]:
-    """The folded words of a part or a phrase, a star at the end kept."""
-    for match in re.finditer(r"[^\W_]+\*?", fold(written)):
-        word = match[0]
-        if word not in _UNCOUNTED:
-            yield _squeeze(word)
+def _number(phrase: Phrase, ids: Mapping[str, int]) -> _Numbered:
+    return tuple(frozenset(ids[key] for key in word) for word in phrase)
 
 
 def _words(folded: str) -> list[str]:
-    return _WORD.findall(folded)
-
-
-def _squeeze(word: str) -> str:
-    return "".join(letter for letter, _ in groupby(word)) if word.isalpha() or word.endswith("*") else word
-
-
-def _variants(word: str) -> set[str]:
-    """The word, and the word without one of its letters: two words with one error share one of these."""
-    return {word, *(word[:at] + word[at + 1 :] for at in range(len(word)))}
-
-
-def _is_one_error(wanted: str, written: str) -> bool:
-    """Whether one letter is wrong, missing, added, or exchanged with the next."""
-    if abs(len(wanted) - len(written)) > 1:
-        return False
-    same = next((at for at, (a, b) in enumerate(zip(wanted, written, strict=False)) if a != b), None)
-    if same is None:
-        return True
-    rest, there = wanted[same:], written[same:]
-    exchanged = rest[:2] == there[1::-1] if len(rest) > 1 and len(there) > 1 else False
-    return rest[1:] == there[1:] or rest[1:] == there or rest == there[1:] or (exchanged and rest[2:] == there[2:])
+    return folded.translate(_SEPARATORS).split() if folded.isascii() else _WORD.findall(folded)

@@ -6,7 +6,7 @@ from functools import partial
 import re2
 
 from parvis.router.rules.facts import CHECKS, FACT_NAMES, list_conditions
-from parvis.router.rules.near_words import NearMatcher, NearTerm, parse_near
+from parvis.router.rules.near_words import Lexicon, NearMatcher, NearTerm, parse_near
 from parvis.router.rules.phrase_trie import PhraseTrie
 from parvis.router.rules.rule_set import CompiledRule, RuleSet
 from parvis.router.rules.rules_file import Rule, WordConditions
@@ -17,17 +17,21 @@ from parvis.router.rules.term_patterns import compile_term, normalize_pattern, s
 _AUTOMATON_BYTES = 64 * 1024 * 1024
 _TRIE_FROM_PHRASES = 300  # with more phrases than this the trie is faster than RE2
 
+_ORDINARY = "ordinary"  # in the lexicon: words that are nobody's typing error
+
 
 class PatternError(ValueError):
     """A pattern that RE2 does not accept."""
 
 
-def compile_rules(rules: Sequence[Rule], *, version: str, service_areas: ServiceAreas) -> RuleSet:
+def compile_rules(
+    rules: Sequence[Rule], *, version: str, service_areas: ServiceAreas, lexicon: Lexicon | None = None
+) -> RuleSet:
     """Compile checked rules.
 
     Raises: PatternError, when RE2 refuses the set as a whole (too large).
     """
-    terms = _TermTable()
+    terms = _TermTable(lexicon or {})
     ranked = tuple(terms.compile_rule(rule) for rule in sorted(rules, key=lambda rule: (not rule.hard, -rule.priority)))
     by_term: list[list[int]] = [[] for _ in terms.labels]
     always: list[int] = []
@@ -51,7 +55,7 @@ def compile_rules(rules: Sequence[Rule], *, version: str, service_areas: Service
         _set=_compile_set(list(in_set)),
         _set_numbers=tuple(in_set.values()),
         _phrases=PhraseTrie(phrases) if phrases else None,
-        _near=NearMatcher(terms.near) if terms.near else None,
+        _near=NearMatcher(terms.near, terms.lexicon.get(_ORDINARY, ())) if terms.near else None,
         used_facts=frozenset(name for rule in rules for name in list_conditions(rule)),
     )
 
@@ -68,7 +72,8 @@ def check_pattern(pattern: str) -> None:
 class _TermTable:
     """Numbers the distinct words and patterns of all rules."""
 
-    def __init__(self) -> None:
+    def __init__(self, lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
         self.numbers: dict[str, int] = {}
         self.phrases: dict[str, int] = {}
         self.labels: list[str] = []
@@ -91,7 +96,7 @@ class _TermTable:
 
     def _number_near(self, words: WordConditions | None) -> Iterator[int]:
         for source in words.near if words else ():
-            self.near.append((len(self.labels), parse_near(source, words.unless if words else ())))
+            self.near.append((len(self.labels), parse_near(source, words.unless if words else (), self.lexicon)))
             self.labels.append(f"near: {source}")
             yield self.near[-1][0]
 

@@ -19,6 +19,7 @@ def _as_list(value: Any) -> Any:
 Term = Annotated[str, Field(min_length=1, max_length=200)]
 Terms = Annotated[tuple[Term, ...], BeforeValidator(_as_list)]
 NearTerms = Annotated[tuple[Annotated[str, Field(min_length=3, max_length=1000)], ...], BeforeValidator(_as_list)]
+LexiconName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]{1,40}$")]
 Domain = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 MediaType = Annotated[str, StringConstraints(pattern=r"^[a-z]+/(\*|[a-z0-9.+-]+)$")]
 Postcode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z][0-9A-Z -]{0,9}$")]
@@ -109,4 +110,7 @@ class Rule(ConfigModel):
 
 
 class RulesFile(ConfigModel):
+    lexicon: dict[LexiconName, Terms] = Field(
+        default_factory=dict, description="words and phrases under a name, which `near` and `unless` use as `@name`"
+    )
     rules: tuple[Rule, ...] = Field(max_length=5000)

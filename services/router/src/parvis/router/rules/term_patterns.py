@@ -5,15 +5,17 @@ import unicodedata
 
 import re2
 
-# Letters that NFKD does not decompose.
-_LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "’": "'", "ʼ": "'"})
-
+# Letters that NFKD does not decompose, apostrophes, hyphens; OCR writes ¬ for the hyphen at the end of a line.
+_LETTERS = str.maketrans(
+    {"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "’": "'", "ʼ": "'", "\u2010": "-", "¬": "-"}
+)
 
 # Format characters and variation selectors: soft hyphen, zero-width space, joiners, marks of direction.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]+"
 )
-_DIVIDED = re.compile(r"(?<=[^\W\d_])[-\u2010\u2011\u00ac][ \t\r]*\n[ \t]*(?=[^\W\d_])")
+# A literal first, so that the search goes from hyphen to hyphen and does not look back at each letter.
+_DIVIDED = re.compile(r"-(?<=[^\W\d_].)[ \t\r]*\n[ \t]*(?=[^\W\d_])")
 
 
 def fold(text: str) -> str:
@@ -21,7 +23,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     # Latin-1 and typographic punctuation fold byte by byte: a French text in 2 µs instead of 40.
-    plain = text.replace("’", "'").replace("œ", "oe")
+    plain = _typeable(text)
     try:
         return _fold_latin(plain)
     except UnicodeEncodeError:
@@ -36,12 +38,26 @@ def fold_for_matching(text: str) -> str:
 
     Invisible characters are left out. Where words are divided at the end of a line, the text follows once more with these joined.
     """
-    if not text.isascii():
+    if _may_have_invisible(text):
         text = _INVISIBLE.sub("", text)
     folded = fold(text)
-    if "-" in folded and _DIVIDED.search(folded):
+    if "\n" in folded and _DIVIDED.search(folded):
         folded = f"{folded}\n{_DIVIDED.sub('', folded)}"
     return folded if folded.isascii() else folded.encode("utf-8", "replace").decode("utf-8")
+
+
+def _may_have_invisible(text: str) -> bool:
+    """Whether a text may have invisible characters. Of Latin-1, which most texts are but for their punctuation, only the soft hyphen is."""
+    if text.isascii():
+        return False
+    try:
+        return b"\xad" in _typeable(text).encode("latin-1")
+    except UnicodeEncodeError:
+        return True
+
+
+def _typeable(text: str) -> str:
+    return text.replace("’", "'").replace("œ", "oe")
 
 
 def _fold_any(text: str) -> str:

@@ -127,7 +127,7 @@ class SandboxedClassifier:
             self._pause(reason)
         else:
             self._health.add_note(_NOTE, reason)
-            log.warning("model.superseded", count=count, limit_s=self._limit_s)
+            log.warning("classification.timed_out", count=count, limit_s=self._limit_s)
 
     def _pause(self, reason: str) -> None:
         self._paused_until = self._clock() + _PAUSE_S

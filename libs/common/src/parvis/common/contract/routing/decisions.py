@@ -87,6 +87,9 @@ class Routing(DueDates):
     tags: tuple[Tag, ...] = Field(default=(), description="tags of every rule that matched")
     model: str | None = Field(default=None, description="version of the classifier that took part", max_length=80)
     suggestion: Suggestion | None = None
+    only_thanks: bool | None = Field(
+        default=None, description="true if it continues a conversation with nothing but thanks: it reopens no case"
+    )
     linked_to: ConversationId | None = Field(default=None, description="closed conversation that this one follows")
     candidates: tuple[Candidate, ...] = Field(
         default=(), description="in the order of the numbers in the question to the citizen"

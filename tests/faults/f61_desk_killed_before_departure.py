@@ -1,4 +1,4 @@
-"""F-60: the desk is killed between an agent's click and the departure of the answer, which may be withdrawn meanwhile."""
+"""F-61: the desk is killed between an agent's click and the departure of the answer, which may be withdrawn meanwhile."""
 
 import asyncio
 import random
@@ -153,7 +153,7 @@ def _hidden(page: str, action: str) -> dict[str, str]:
 
 
 SCENARIO = OwnTownScenario(
-    "F-60",
+    "F-61",
     "kill -9 of the desk between an agent's click and the departure of the answer, 100 times, with withdrawals around that instant",
     "every answer leaves once, to the number that was shown, or was withdrawn and never leaves; the agent was told which",
     run,

@@ -1,0 +1,21 @@
+"""Adds `parvis desk`: accounts of people and programs; `parvis audit`: the audit trail; and the check of `access.yaml`."""
+
+from pathlib import Path
+
+from parvis.common.cli.subparsers import Commands
+from parvis.common.town.models import TownConfig
+from parvis.desk.commands import audit, desk_accounts
+from parvis.desk.fetch.access_file import load_access_rules
+
+
+def register(commands: Commands) -> None:
+    desk = commands.add_parser("desk", help="accounts of the desk: people and programs")
+    desk_accounts.register(desk.add_subparsers(metavar="WHO", required=True))
+    trail = commands.add_parser("audit", help="the audit trail of the desk")
+    audit.register(trail.add_subparsers(metavar="ACTION", required=True))
+
+
+def check(folder: Path, town_config: TownConfig) -> list[str]:
+    """Check `access.yaml`, for `parvis config check`."""
+    rules = load_access_rules(folder, town_config)
+    return [f"{len(rules.confidential.departments)} confidential departments, {len(rules.claims)} grants by claims"]
