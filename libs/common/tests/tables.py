@@ -1,8 +1,9 @@
 """Creates the tables that services make by their migrations, for tests of the code that uses them."""
 
 
-def create_outbox_table_sql(schema: str) -> str:
+def create_outbox_table_sql(schema: str, *, is_delayed: bool = False) -> str:
     """The SQL that creates a service's outbox."""
+    delayed = ", due_at timestamptz, event_id text" if is_delayed else ""
     return f"""
         create table {schema}.outbox (
             id bigint generated always as identity primary key,
@@ -13,7 +14,7 @@ def create_outbox_table_sql(schema: str) -> str:
             written_at timestamptz not null default now(),
             sent_at timestamptz,
             parked_at timestamptz,
-            parked_reason text
+            parked_reason text{delayed}
         );
         create index outbox_waiting on {schema}.outbox (id) where sent_at is null and parked_at is null;
     """

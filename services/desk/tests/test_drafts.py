@@ -109,3 +109,29 @@ async def test_the_field_at_fault_is_marked(agent: httpx.AsyncClient, project: P
     field = page.split('id="f-address-sms"')[1].split(">")[0]
     assert 'aria-invalid="true"' in field
     assert "Une réponse est à corriger" not in page
+
+
+async def test_a_draft_is_kept_and_measured_while_the_agent_types(
+    agent: httpx.AsyncClient, project: Project, open_form: OpenForm
+) -> None:
+    await project(routed(CONTACT))
+    form = await open_form(agent, CASE, f"{CASE}/draft")
+    seen: list[str] = []
+    for typed in ({"channel": "", "text": "Bonjour. " * 40}, {"channel": "post", "text": "Bonjour.\n" * 60}):
+        answer = await agent.post(f"{CASE}/draft", data=form | typed, headers={"accept": "application/json"})
+        assert answer.json()["saved"] == "Brouillon enregistré."
+        seen.append(answer.json()["meter"])
+
+    assert seen == ["Envoyée en 3 SMS, facturés chacun.", "Environ 2 pages."]
+    assert "Bonjour.\nBonjour." in (await agent.get(CASE)).text
+
+
+async def test_a_draft_that_arrives_after_its_answer_does_not_return(
+    agent: httpx.AsyncClient, project: Project, open_form: OpenForm
+) -> None:
+    await project(routed(CONTACT))
+    form = await open_form(agent, CASE, f"{CASE}/reply") | TYPED
+    await agent.post(f"{CASE}/reply", data=form | {"do": "send"})
+    await agent.post(f"{CASE}/draft", data=form, headers={"accept": "application/json"})
+
+    assert SHOWN not in (await agent.get(CASE)).text.split('id="end"')[1]

@@ -29,7 +29,27 @@ PUBLIC = {
     ("GET", "/openapi.json"),
     ("POST", "/calls"),
 }
-FORMS = ("take", "release", "close", "reopen", "reply", "call", "transfer", "split", "link", "wish")
+FORMS = (
+    "take",
+    "release",
+    "close",
+    "reopen",
+    "reply",
+    "call",
+    "transfer",
+    "split",
+    "link",
+    "wish",
+    "note",
+    "call-note",
+    "withdraw",
+    "insert",
+    "snooze",
+    "wake",
+    "assign",
+    "procedure",
+    "urgency",
+)
 CASES = {
     ("voirie", "road-report"): CaseScope("voirie"),
     ("voirie", "school-meals"): CaseScope("voirie", frozenset({"minors"})),

@@ -19,6 +19,7 @@ from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
+from parvis.common.town.answer_texts import load_answer_texts
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig, localized
 from parvis.common.town.templates import load_templates
@@ -75,10 +76,12 @@ async def build() -> Service:
         town_config=town_config,
         templates=load_templates(town.config_dir, town_config),
         pages=PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
+        answer_texts=load_answer_texts(town.config_dir, town_config),
         cases=cases,
         counter_contacts=counter_contacts.CounterContacts(cases, blobs, town_config, town.hashing_key),
         claim_checks=ClaimCheckFetcher(blobs, AntivirusScanner(town.clamav)),
         page_previews=page_previews,
+        withdrawal_period=timedelta(seconds=settings.withdrawal_s),
         access=DeskAccess(
             database, _sessions(town, settings), load_access_rules(town.config_dir, town_config), town_config
         ),

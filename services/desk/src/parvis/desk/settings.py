@@ -42,6 +42,12 @@ class Settings(ServiceSettings):
         description="bearer token with which the telephone system reports incoming calls; without one every report is answered 401",
     )
     session_hours: int = Field(default=12, ge=1, le=24, description="hours until an agent has to log in again")
+    withdrawal_s: int = Field(
+        default=10,
+        ge=1,
+        le=60,
+        description="seconds between an agent's click and the departure of the answer: until then it can be withdrawn",
+    )
     session_idle_minutes: int = Field(
         default=60, ge=1, le=720, description="minutes without a request after which a session ends"
     )

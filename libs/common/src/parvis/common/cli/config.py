@@ -9,6 +9,7 @@ from pathlib import Path
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.settings import ServiceSettings, TownSettings, environment_variables
+from parvis.common.town.answer_texts import load_answer_texts
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 
@@ -30,6 +31,7 @@ def register(commands: Commands) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     town_config = load_town_config(arguments.folder)
     print(f"{len(town_config.departments)} departments, {len(town_config.procedures)} procedures")
+    print(f"{len(load_answer_texts(arguments.folder, town_config))} answer texts")
     for point in sorted(entry_points(group="parvis.config_checks"), key=lambda p: p.name):
         check: Check = point.load()
         for line in check(arguments.folder, town_config):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -17,8 +18,10 @@ from sqlalchemy import (
     Table,
     Text,
     cast,
+    delete,
     func,
     insert,
+    or_,
     select,
     text,
     update,
@@ -45,8 +48,9 @@ _IDLE_S = 0.5  # until it looks again; `wake` ends it earlier
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 1.0, 10.0
 
 
-def outbox_table(metadata: MetaData) -> Table:
-    """Define the outbox of a service, in its own schema."""
+def outbox_table(metadata: MetaData, *, is_delayed: bool = False) -> Table:
+    """Define the outbox of a service, in its own schema. `is_delayed`: its events can wait, and be withdrawn meanwhile."""
+    delayed = [Column("due_at", DateTime(timezone=True)), Column("event_id", Text)] if is_delayed else []
     return Table(
         "outbox",
         metadata,
@@ -59,6 +63,7 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("sent_at", DateTime(timezone=True)),
         Column("parked_at", DateTime(timezone=True)),
         Column("parked_reason", Text),
+        *delayed,
     )
 
 
@@ -72,6 +77,7 @@ class Outbox:
             sees it on /ready and can release it.
     Topic:  rows of a topic that does not exist wait for it, all others go on; /ready notes it.
     Size:   an event that its topic can never take is refused in the transaction that writes it.
+    Delay:  a row with a due time leaves after it, and can be withdrawn until then; rows behind it go on.
     Retry:  a crash between Kafka's acknowledgement and the mark sends a row again, with the same event id.
     """
 
@@ -91,8 +97,10 @@ class Outbox:
 
         Raises: Rejected, when an event is larger than its topic can ever take.
         """
-        if not records:
-            return
+        if records:
+            await self._insert(connection, records, {})
+
+    async def _insert(self, connection: AsyncConnection, records: Sequence[Record], delay: dict[str, Any]) -> None:
         for record in records:
             if record.size_bytes > largest_record_bytes(record.topic):
                 raise Rejected("too_large")
@@ -100,7 +108,24 @@ class Outbox:
             {"topic": r.topic, "key": r.key, "value": r.value, "headers": [[n, v.decode()] for n, v in r.headers]}
             for r in records
         ]
-        await connection.execute(insert(self.table), rows)
+        await connection.execute(insert(self.table).values(delay) if delay else insert(self.table), rows)
+
+    async def add_delayed(self, connection: AsyncConnection, record: Record, event_id: str, delay: timedelta) -> None:
+        """Write an event that leaves after `delay` by the database's clock, unless it is withdrawn by its id.
+
+        Raises: Rejected, as `add`.
+        """
+        due_at = func.clock_timestamp() + delay
+        await self._insert(connection, [record], {"due_at": due_at, "event_id": event_id})
+
+    async def withdraw(self, connection: AsyncConnection, event_id: str) -> bool:
+        """Delete a delayed event in the caller's transaction. False if it is due: it has left, or will."""
+        waiting = select(self.table.c.id).where(self.table.c.event_id == event_id, self.table.c.sent_at.is_(None))
+        row = await connection.scalar(waiting.with_for_update())
+        # A statement of its own: the lock may have waited for the relay, and a relay that died after Kafka's acknowledgement
+        # leaves the row as it was. Its due time is past then.
+        is_early = self.table.c.due_at > func.clock_timestamp()
+        return (await connection.execute(delete(self.table).where(self.table.c.id == row, is_early))).rowcount == 1
 
     def wake(self) -> None:
         """Wake the relay of this process: there is something to send."""
@@ -134,6 +159,9 @@ class Outbox:
             is_waiting = self.table.c.sent_at.is_(None) & self.table.c.parked_at.is_(None)
             absent = self._absent_topics()
             waiting = select(self.table).where(is_waiting, self.table.c.topic.not_in(absent))
+            if "due_at" in self.table.c:  # locked, so that nobody withdraws what is being sent
+                is_due = or_(self.table.c.due_at.is_(None), self.table.c.due_at <= func.clock_timestamp())
+                waiting = waiting.where(is_due).with_for_update(skip_locked=True)
             rows = (await connection.execute(waiting.order_by(self.table.c.id).limit(BATCH_ROWS))).mappings().all()
             metrics.outbox_waiting.labels(self.service).set(len(rows))
             left = await self._send(connection, rows) if rows else set[int]()

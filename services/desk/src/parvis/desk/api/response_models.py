@@ -229,7 +229,7 @@ def case_detail(file: CaseFile, version: CaseVersion) -> CaseDetail:
             "contacts": [_contact(opened) for opened in file.contacts],
             "moves": [MoveDetail.model_validate(move.__dict__) for move in file.moves],
             "steps": [RelationDetail.model_validate(step.__dict__) for step in file.relations],
-            "replies": [ReplyDetail.model_validate(reply.__dict__) for reply in file.replies],
+            "replies": [ReplyDetail.model_validate(reply.__dict__) for reply in file.replies if not reply.withdrawn_at],
             "deliveries": [DeliveryDetail.model_validate(delivery.__dict__) for delivery in file.deliveries],
         }
     )

@@ -30,7 +30,13 @@ ROLE_ACTIONS: dict[Role, frozenset[Action]] = {
 CASE_ACTIONS: frozenset[Action] = frozenset({"case.read", "case.change", "case.reply", "case.transfer", "file.read"})
 # What a case that was opened with a reason allows: to read it, and no more.
 BREAK_GLASS_ACTIONS: frozenset[Action] = frozenset({"case.read", "file.read"})
-_FORM_ACTIONS: dict[str, Action] = {"reply": "case.reply", "transfer": "case.transfer", "split": "case.transfer"}
+_FORM_ACTIONS: dict[str, Action] = {
+    "reply": "case.reply",
+    "withdraw": "case.reply",
+    "insert": "case.reply",
+    "transfer": "case.transfer",
+    "split": "case.transfer",
+}
 
 
 def may(user: DeskUser, action: Action, case: CaseScope | None = None) -> bool:

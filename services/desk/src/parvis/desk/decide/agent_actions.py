@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from parvis.common.contract.contact import ConversationId, ReplyAddress
 from parvis.common.contract.contact_points import email_contact_point, phone_contact_point, postal_contact_point
@@ -11,6 +11,7 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import PersonalReply, ReplyId, ReplyRequested, make_reply_id
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.text.invisible_characters import remove_invisible_characters
+from parvis.common.town.answer_texts import has_open_variable
 from parvis.common.town.models import TownConfig
 from parvis.common.town.template_variables import standard_variables
 from parvis.desk.decide.case_updated import build_case_updated
@@ -61,31 +62,32 @@ class ReplyInput(AgentText):
 
     channel: str = ""
     address: str = ""
+    delay: timedelta = timedelta()  # until it leaves; meanwhile it can be withdrawn
 
 
 def take_case(case: Case, context: ActionContext) -> CaseChanges:
     """Assign the case to the agent, also when a colleague has it; the timeline shows it."""
     if case.taken_by == context.agent.name and case.state == "open":
         return CaseChanges()
-    return _record_action(replace(case, taken_by=context.agent.name, state="open"), "taken", context)
+    return record_action(replace(case, taken_by=context.agent.name, state="open", snoozed_until=None), "taken", context)
 
 
 def release_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.taken_by is None:
         return CaseChanges()
-    return _record_action(replace(case, taken_by=None), "released", context)
+    return record_action(replace(case, taken_by=None), "released", context)
 
 
 def close_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.state == "closed":
         return CaseChanges()
-    return _record_action(replace(case, state="closed", undelivered=False), "closed", context)
+    return record_action(replace(case, state="closed", undelivered=False, snoozed_until=None), "closed", context)
 
 
 def reopen_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.state == "open":
         return CaseChanges()
-    return _record_action(replace(case, state="open"), "reopened", context)
+    return record_action(replace(case, state="open"), "reopened", context)
 
 
 def request_reply(
@@ -93,11 +95,13 @@ def request_reply(
 ) -> CaseChanges:
     """Ask the notifier to send a reply.
 
-    Raises: Rejected, with the key of its sentence: no text, text too long, no address, invalid address; `call_instead`, when
+    Raises: Rejected, with the key of its sentence: no text, text too long, an open variable, no address, invalid address; `call_instead`, when
             the citizen asked to be called.
     Retry:  the same idempotency key gives the same reply.
     """
-    text, target = _checked_text(answer), _recipient(answer, contacts)
+    text, target = checked_text(answer), _recipient(answer, contacts)
+    if has_open_variable(text):
+        raise Rejected("open_variable")
     reply_id = make_reply_id("desk", case.conversation_id, answer.idempotency_key)
     row = AgentReply(
         reply_id,
@@ -108,9 +112,11 @@ def request_reply(
         target.address,
         text,
         context.at,
+        due_at=context.at + answer.delay if answer.delay else None,
+        before={"state": case.state, "taken_by": case.taken_by, "then": answer.next_state} if answer.delay else None,
     )
     requested = _reply_requested(case, context, contacts, answer, row)
-    changes = _with_row(_after_contacting_citizen(case, answer, context), row, context)
+    changes = add_row(_after_contacting_citizen(case, answer, context), row, context)
     return replace(changes, events=[requested, *changes.events])
 
 
@@ -132,7 +138,7 @@ def _reply_requested(
         template="answer",
         language=language,
         legal=False,
-        send_at=context.at,
+        send_at=context.at + answer.delay,
         requested_at=context.at,
         requested_by=context.agent.name[:80],
         personal=PersonalReply(
@@ -158,14 +164,14 @@ def confirm_wish(case: Case, context: ActionContext, contacts: Sequence[CaseCont
         raise Rejected("no_wish")
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"wish:{contact_id}")
     row = CaseAction(str(act_id), case.conversation_id, "wish_confirmed", context.agent.name, contact_id, context.at)
-    return _with_row(case, row, context)
+    return add_row(case, row, context)
 
 
 def record_call(case: Case, context: ActionContext, note: AgentText) -> CaseChanges:
     """Record a call to the citizen with the agent's notes."""
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"called:{note.idempotency_key}")
-    row = CaseAction(str(act_id), case.conversation_id, "called", context.agent.name, _checked_text(note), context.at)
-    return _with_row(_after_contacting_citizen(case, note, context), row, context)
+    row = CaseAction(str(act_id), case.conversation_id, "called", context.agent.name, checked_text(note), context.at)
+    return add_row(_after_contacting_citizen(case, note, context), row, context)
 
 
 def request_transfer(
@@ -202,20 +208,21 @@ def request_transfer(
 
 
 def _after_contacting_citizen(case: Case, text: AgentText, context: ActionContext) -> Case:
-    return replace(case, taken_by=case.taken_by or context.agent.name, state=text.next_state, undelivered=False)
+    owner = case.taken_by or context.agent.name
+    return replace(case, taken_by=owner, state=text.next_state, undelivered=False, snoozed_until=None)
 
 
-def _record_action(case: Case, kind: str, context: ActionContext) -> CaseChanges:
+def record_action(case: Case, kind: str, context: ActionContext) -> CaseChanges:
     row = CaseAction(str(uuid.uuid4()), case.conversation_id, kind, context.agent.name, "", context.at)
-    return _with_row(case, row, context)
+    return add_row(case, row, context)
 
 
-def _with_row(case: Case, row: CaseRow, context: ActionContext) -> CaseChanges:
+def add_row(case: Case, row: CaseRow, context: ActionContext) -> CaseChanges:
     case = replace(case, changed_at=context.at)
     return CaseChanges(case, [row], [build_case_updated(case, context.town_config, context.at)])
 
 
-def _checked_text(agent_text: AgentText) -> str:
+def checked_text(agent_text: AgentText) -> str:
     text = agent_text.text.strip()
     if not remove_invisible_characters(text):
         raise Rejected("no_text")

@@ -54,7 +54,10 @@ def apply_contact(
     if contact.machine is not None or (routing.only_thanks and case.state == "closed"):
         return _with_case_updated(case, updated, [row], town_config, at)
     updated, actions = _reopen(
-        _bring_due_dates_forward(updated, routing), "reopened_by_citizen", contact.contact_id, at
+        _bring_due_dates_forward(replace(updated, snoozed_until=None), routing),
+        "reopened_by_citizen",
+        contact.contact_id,
+        at,
     )
     return _with_case_updated(case, updated, [row, *actions], town_config, at)
 
@@ -195,8 +198,9 @@ def update_department(case: Case, department: str, sequence: int) -> Case:
     """Set the case's department if the sequence number is higher than the last one; no agent of the new one has it yet."""
     if sequence <= case.department_sequence:
         return case
-    taken_by = case.taken_by if department == case.department else None
-    return replace(case, department_sequence=sequence, department=department, taken_by=taken_by)
+    if department == case.department:
+        return replace(case, department_sequence=sequence)
+    return replace(case, department_sequence=sequence, department=department, taken_by=None, snoozed_until=None)
 
 
 def _reopen(case: Case, kind: str, cause: str, at: datetime) -> tuple[Case, list[CaseAction]]:

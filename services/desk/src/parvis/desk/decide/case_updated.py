@@ -5,7 +5,26 @@ from datetime import datetime
 from parvis.common.contract.contact import ConversationId
 from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.common.town.models import TownConfig, localized
-from parvis.desk.models.case import NO_DATE, PUBLIC_LINES, Case
+from parvis.desk.models.case import NO_DATE, Case
+
+PUBLIC_LINES: dict[str, dict[str, str]] = {
+    "open": {
+        "fr": "Votre demande est au service {department}.",
+        "en": "Your request is with the department {department}.",
+    },
+    "taken": {
+        "fr": "Un agent du service {department} s'occupe de votre demande.",
+        "en": "Someone in the department {department} is dealing with your request.",
+    },
+    "waiting": {
+        "fr": "Le service {department} vous a répondu et attend votre retour.",
+        "en": "The department {department} has answered you and waits to hear from you.",
+    },
+    "closed": {
+        "fr": "Le service {department} a traité votre demande.",
+        "en": "The department {department} has dealt with your request.",
+    },
+}
 
 
 def build_case_updated(case: Case, town_config: TownConfig, at: datetime) -> CaseUpdated:

@@ -68,6 +68,8 @@ def build_timeline(file: CaseFile, past: Sequence[PastContact] = ()) -> list[Tim
     entries = _numbered(file)
     own_reply_ids = {reply.reply_id for reply in file.replies}
     for reply in file.replies:
+        if reply.withdrawn_at:
+            continue  # the act that withdrew it has its text
         entries.append(
             TimelineEntry("reply", reply.at, reply, tuple(d for d in file.deliveries if d.reply_id == reply.reply_id))
         )

@@ -17,7 +17,7 @@ NO_DATE = datetime(9999, 12, 31, tzinfo=UTC)
 URGENCY_RANKS = {"immediate": 0, "high": 1, "normal": 2}  # sort order of the queue
 ACTION_KINDS = (
     "taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called",
-    "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused", "wish_confirmed",
+    "noted", "call_noted", "withdrawn", "snoozed", "woken", "assigned", "procedure_corrected", "urgency_corrected", "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused", "wish_confirmed",
 )  # fmt: skip
 RELATION_KINDS = ("split", "opened", "linked", "unlinked")
 TRANSFER_OUTCOMES = ("pending", "done", "refused")
@@ -71,6 +71,7 @@ class Case:
     competent_at: datetime | None = None  # when another body became competent
     tags: list[str] = field(default_factory=list[str])
     undelivered: bool = False
+    snoozed_until: datetime | None = None  # until then it is not among the cases to deal with
 
     def is_late(self, now: datetime) -> bool:
         return self.state == "open" and self.answer_due_at < now
@@ -155,6 +156,9 @@ class AgentReply:
     address: str
     text: str
     at: datetime
+    due_at: datetime | None = None  # when it leaves: until then it can be withdrawn
+    withdrawn_at: datetime | None = None
+    before: dict[str, Any] | None = None  # the case's state before it, and after it: {"state", "taken_by", "then"}
 
 
 @dataclass(frozen=True)
@@ -271,23 +275,3 @@ class ReplyRecipient:
     channel: str
     address: str
     source: Literal["stated", "contact", "unknown"]
-
-
-PUBLIC_LINES: dict[str, dict[str, str]] = {
-    "open": {
-        "fr": "Votre demande est au service {department}.",
-        "en": "Your request is with the department {department}.",
-    },
-    "taken": {
-        "fr": "Un agent du service {department} s'occupe de votre demande.",
-        "en": "Someone in the department {department} is dealing with your request.",
-    },
-    "waiting": {
-        "fr": "Le service {department} vous a répondu et attend votre retour.",
-        "en": "The department {department} has answered you and waits to hear from you.",
-    },
-    "closed": {
-        "fr": "Le service {department} a traité votre demande.",
-        "en": "The department {department} has dealt with your request.",
-    },
-}

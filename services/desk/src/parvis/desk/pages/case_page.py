@@ -19,10 +19,18 @@ from parvis.desk.decide.timeline import TimelinePage, build_timeline, cut_page
 from parvis.desk.decide.unconfirmed_wishes import WishToConfirm, explain_wish
 from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRelation
 from parvis.desk.pages.dependencies import DeskDependencies
-from parvis.desk.render.view_models import ReplyPreview, build_contact_view
-from parvis.desk.store.case_queries import read_case, read_case_file, read_case_version, read_linked_case
+from parvis.desk.render.answer_texts import fill_answer_texts
+from parvis.desk.render.view_models import ReplyPreview, build_contact_view, parse_day
+from parvis.desk.store.case_queries import (
+    read_case,
+    read_case_file,
+    read_case_version,
+    read_colleagues,
+    read_linked_case,
+)
 from parvis.desk.store.case_updates import read_whole_contacts
 from parvis.desk.store.reply_drafts import read_draft
+from parvis.desk.store.reserved_replies import read_reserved_replies
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.error_pages import error_page
@@ -75,6 +83,8 @@ async def case_page(
         followed = _followed_conversation(file) if file else None
         linked = await read_linked_case(connection, followed) if followed else None
         kept = await read_draft(connection, conversation, session.agent)
+        colleagues = await read_colleagues(connection, session.agent.department)
+        reserved = await read_reserved_replies(connection, session.agent, dependencies.clock())
     sent = sent or SentForm(kept.fields if kept else {})
     if file is None or file.case.department != session.agent.department:
         return moved_page(dependencies, request, session, file, unsent=sent.fields.get("text", ""))
@@ -110,6 +120,18 @@ async def case_page(
             (o.contact.personal.display_name for o in reversed(file.contacts) if o.contact.personal.display_name), ""
         ),
         departments=_transfer_destinations(file, dependencies.town_config),
+        answer_texts=fill_answer_texts(
+            dependencies.answer_texts,
+            file.case,
+            dependencies.town_config,
+            agent=session.agent,
+            language=reply_language(file.contacts, dependencies.town_config),
+            page_language=language,
+            at=dependencies.clock(),
+        ),
+        reserved=reserved,
+        colleagues=colleagues,
+        parse_day=parse_day,
         draft=sent.fields,
         draft_saved_at=kept.saved_at if kept else None,
         wrong=sent.wrong,

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from parvis.common.runtime.clock import Clock, now
+from parvis.common.town.answer_texts import AnswerText
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
 from parvis.desk.decide.access_rights import working_departments
@@ -24,6 +26,7 @@ from parvis.web.form_parsing import SubmittedForm, read_form
 from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
 from parvis.web.oidc.relying_party import RelyingParty
 from parvis.web.pages import PageRenderer
+from parvis.web.security_headers import allow_scripts
 
 _LIST_COOKIE = "parvis-desk-list"
 _LONGEST_QUERY = 600
@@ -38,6 +41,7 @@ class DeskDependencies:
     town_config: TownConfig
     templates: TemplateSet
     pages: PageRenderer
+    answer_texts: tuple[AnswerText, ...]
     cases: CaseStore
     counter_contacts: CounterContacts
     claim_checks: ClaimCheckFetcher
@@ -48,6 +52,7 @@ class DeskDependencies:
     provider: RelyingParty | None = None
     clock: Clock = now
     public_url: str = ""  # of the town's pages, for the code on a receipt
+    withdrawal_period: timedelta = timedelta(seconds=10)  # between the click and the departure of an answer
 
     @property
     def sessions(self) -> AgentSessions:
@@ -107,7 +112,7 @@ class DeskDependencies:
             describe_remark=partial(describe_remark, self.pages.words, language=language),
             **values,
         )
-        response = HTMLResponse(html, status_code=status)
+        response = HTMLResponse(html, status_code=status, headers=allow_scripts({}) if session else None)
         remember_language(request, response, self.town_config.town)
         return response
 
@@ -143,6 +148,15 @@ NOTICES = frozenset(
         "reopened",
         "replied",
         "called",
+        "snoozed",
+        "woken",
+        "assigned",
+        "corrected",
+        "replied_next",
+        "withdrawn",
+        "too_late",
+        "noted",
+        "call_noted",
         "wish_confirmed",
         "transfer_asked",
         "split_asked",

@@ -11,6 +11,7 @@ from parvis.desk.models.accounts import Action
 from parvis.desk.pages.dependencies import DeskDependencies, redirect, remember_list
 from parvis.desk.render.view_models import decode_cursor, encode_cursor
 from parvis.desk.store.case_queries import count_cases, find_reference, read_queue
+from parvis.desk.store.reserved_replies import read_reserved_replies
 
 _FIRST_PAGES: dict[str, Action] = {
     "/queue": "queue.read",
@@ -18,7 +19,7 @@ _FIRST_PAGES: dict[str, Action] = {
     "/accounts": "account.read",
     "/audit": "audit.read",
 }
-LISTS = ("open", "mine", "waiting", "closed")
+LISTS = ("open", "mine", "snoozed", "waiting", "closed")
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
@@ -42,9 +43,10 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         async with dependencies.cases.database.transaction() as connection:
             page = await read_queue(connection, session.agent, wanted, tag=tag, after=after, hidden=hidden)
             numbers = await count_cases(connection, session.agent, hidden)
+            reserved = await read_reserved_replies(connection, session.agent, dependencies.clock())
         answer = dependencies.render_page(
             request, "queue.html", session, rows=page.rows, damaged=page.damaged, numbers=numbers, show=wanted, lists=LISTS, tag=tag,
-            after=encode_cursor(page.after) if page.after else None, is_first=after is None,
+            after=encode_cursor(page.after) if page.after else None, is_first=after is None, reserved=reserved,
         )  # fmt: skip
         remember_list(request, answer)
         return answer

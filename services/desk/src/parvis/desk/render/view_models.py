@@ -3,11 +3,12 @@
 import base64
 import binascii
 import json
+import math
 import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from parvis.common.contract.channels import channel
@@ -23,6 +24,8 @@ from parvis.web.format_form_answers import format_answers
 from parvis.web.translations import Translations
 
 MAX_SHOWN_PAGES = 4
+# 12 pt on A4; letterhead and address take the upper third of the first page.
+_LETTER_LINE, _FIRST_PAGE_LINES, _PAGE_LINES = 88, 28, 46
 _EXTENSIONS = {
     "message/rfc822": "eml",
     "application/pdf": "pdf",
@@ -190,6 +193,7 @@ class ReplyPreview:
     text: str
     cost: SmsCost | None = None
     is_on_reply_page: bool = False  # the citizen gets a link to it by SMS
+    pages: int = 0  # of a letter, estimated
 
 
 def build_preview(target: ReplyRecipient, rendered: RenderedTemplate) -> ReplyPreview:
@@ -198,10 +202,25 @@ def build_preview(target: ReplyRecipient, rendered: RenderedTemplate) -> ReplyPr
     if row.carried_by:
         return ReplyPreview(rendered.subject, rendered.text, is_on_reply_page=True)
     if row.template_medium != "sms":
-        return ReplyPreview(rendered.subject, rendered.text)
+        pages = estimate_letter_pages(rendered.text) if row.template_medium == "letter" else 0
+        return ReplyPreview(rendered.subject, rendered.text, pages=pages)
     text = simplify_typography(rendered.text)
     alphabet, parts = count_segments(text)
     return ReplyPreview(rendered.subject, text, SmsCost(parts, alphabet == "GSM-7", len(text) > MAX_SMS_CHARACTERS))
+
+
+def estimate_letter_pages(text: str) -> int:
+    """About how many pages a letter has: only its typesetting knows exactly."""
+    lines = sum(max(1, math.ceil(len(line) / _LETTER_LINE)) for line in text.splitlines())
+    return 1 + max(0, math.ceil((lines - _FIRST_PAGE_LINES) / _PAGE_LINES))
+
+
+def parse_day(text: str) -> date | None:
+    """The day that an action names. None if it names none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def encode_cursor(key: Sequence[Any]) -> str:

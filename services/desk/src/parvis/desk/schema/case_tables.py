@@ -8,7 +8,7 @@ from parvis.common.storage.postgres import schema_metadata
 
 SCHEMA = "desk"
 METADATA = schema_metadata(SCHEMA)
-outbox = outbox_table(METADATA)
+outbox = outbox_table(METADATA, is_delayed=True)
 
 
 def _id(name: str, *, is_key: bool = False) -> Column[str]:
@@ -41,6 +41,7 @@ case_file = Table(
     _instant("competent_at"),
     Column("tags", ARRAY(Text)),
     _instant("changed_at"),
+    _instant("snoozed_until"),
 )
 placement = Table(
     "placement", METADATA, _id("contact_id", is_key=True), _id("conversation_id"), Column("sequence", Integer),
@@ -64,6 +65,7 @@ step = Table(
 reply = Table(
     "reply", METADATA, _id("reply_id", is_key=True), _id("conversation_id"),
     *_texts("agent", "department", "channel", "address", "text"), _instant("at"),
+    _instant("due_at"), _instant("withdrawn_at"), Column("before", JSONB(none_as_null=True)),
 )  # fmt: skip
 delivery = Table(
     "delivery", METADATA, _id("delivery_id", is_key=True), _id("reply_id"), _id("conversation_id"),

@@ -41,6 +41,7 @@ from parvis.desk.store.case_updates import read_contacts_and_damage
 from parvis.desk.store.row_decoding import decode_all, decode_case, decoder
 
 log = logger()
+_MOST_COLLEAGUES = 200
 Model = TypeVar("Model")
 NOTHING_HIDDEN = HiddenCases()
 
@@ -76,7 +77,7 @@ async def read_queue(
     limit: int = QUEUE_PAGE_SIZE,
     hidden: HiddenCases = NOTHING_HIDDEN,
 ) -> QueuePage:
-    """Cases of the agent's department: `open`, `mine`, `waiting` or `closed`; only those with the tag, where one is given.
+    """Cases of the agent's department: `open`, `mine`, `snoozed`, `waiting` or `closed`; only those with the tag, where one is given.
 
     Order: most urgent, then soonest due; waiting and closed ones by their last change, newest first.
     """
@@ -85,8 +86,13 @@ async def read_queue(
         transfer.c.conversation_id == table.conversation_id, transfer.c.outcome == "pending"
     )
     query = select(case_file, leaving.exists().label("is_leaving")).where(_shown(agent.department, hidden))
+    snoozed = func.coalesce(table.snoozed_until > func.now(), False)
     if show == "mine":
-        query = query.where(table.taken_by == agent.name, table.state != "closed")
+        query = query.where(table.taken_by == agent.name, table.state != "closed", ~snoozed)
+    elif show == "snoozed":
+        query = query.where(table.state == "open", table.snoozed_until > func.now())
+    elif show == "open":
+        query = query.where(table.state == "open", ~snoozed)
     else:
         query = query.where(table.state == show)
     if tag:
@@ -138,13 +144,29 @@ async def count_cases(
     connection: AsyncConnection, agent: Agent, hidden: HiddenCases = NOTHING_HIDDEN
 ) -> dict[str, int]:
     """The number of cases in each of the agent's lists."""
-    mine = func.count().filter(and_(case_file.c.taken_by == agent.name, case_file.c.state != "closed"))
-    per_state = {
-        state: func.count().filter(case_file.c.state == state).label(state) for state in ("open", "waiting", "closed")
+    is_snoozed = func.coalesce(case_file.c.snoozed_until > func.now(), False)
+    mine = func.count().filter(and_(case_file.c.taken_by == agent.name, case_file.c.state != "closed", ~is_snoozed))
+    is_open = case_file.c.state == "open"
+    conditions = {
+        "open": is_open & ~is_snoozed,
+        "snoozed": is_open & is_snoozed,
+        "waiting": case_file.c.state == "waiting",
+        "closed": case_file.c.state == "closed",
     }
+    per_state = {name: func.count().filter(condition).label(name) for name, condition in conditions.items()}
     query = select(mine.label("mine"), *per_state.values()).where(_shown(agent.department, hidden))
     row = (await connection.execute(query)).mappings().one()
-    return {name: row[name] for name in ("open", "mine", "waiting", "closed")}
+    return {name: row[name] for name in ("open", "mine", "snoozed", "waiting", "closed")}
+
+
+async def read_colleagues(connection: AsyncConnection, department: str) -> tuple[str, ...]:
+    """The names of those who have a case of the department, each found by one look into the index."""
+    table = case_file.c
+    first = select(func.min(table.taken_by).label("name")).where(table.department == department).cte(recursive=True)
+    after = select(func.min(table.taken_by)).where(table.department == department, table.taken_by > first.c.name)
+    names = first.union_all(select(after.scalar_subquery()).where(first.c.name.is_not(None)))
+    query = select(names.c.name).where(names.c.name.is_not(None)).limit(_MOST_COLLEAGUES)
+    return tuple(await connection.scalars(query))
 
 
 async def find_reference(connection: AsyncConnection, department: str, reference: str) -> str | None:

@@ -33,7 +33,14 @@ from parvis.desk.models.case import (
 )
 from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.case_queries import read_case_version
-from parvis.desk.store.case_updates import are_stored_alike, insert_rows, lock_cases, read_brief_contacts, update_cases
+from parvis.desk.store.case_updates import (
+    are_stored_alike,
+    has_reply,
+    insert_rows,
+    lock_cases,
+    read_brief_contacts,
+    update_cases,
+)
 from parvis.desk.store.reply_drafts import delete_draft, save_draft
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
@@ -89,10 +96,23 @@ class CaseStore:
             await append_audit(connection, _audit_record(agent, changes, conversation))
         return changed
 
-    async def keep_draft(self, conversation: str, agent: Agent, fields: Mapping[str, str], at: datetime) -> None:
-        """Store what the agent has typed; an empty text deletes the draft."""
+    async def keep_draft(
+        self,
+        conversation: str,
+        agent: Agent,
+        fields: Mapping[str, str],
+        at: datetime,
+        *,
+        unless_sent: str | None = None,
+    ) -> None:
+        """Store what the agent has typed; an empty text deletes the draft.
+
+        Order: a draft that arrives after its answer, whose id is `unless_sent`, changes nothing.
+        """
         async with self.database.transaction() as connection:
-            if fields.get("text", "").strip() or fields.get("note", "").strip():
+            if unless_sent and await has_reply(connection, unless_sent):
+                return
+            if any(fields.get(name, "").strip() for name in ("text", "note", "internal")):
                 await save_draft(connection, conversation, agent, fields, at)
             else:
                 await delete_draft(connection, conversation, agent)
@@ -114,7 +134,12 @@ class CaseStore:
         return row
 
     async def add_to_outbox(self, connection: AsyncConnection, events: Sequence[OutgoingEvent]) -> None:
-        await self.outbox.add(connection, *(self._build_record(event) for event in events))
+        for event in events:
+            record = self._build_record(event)
+            if isinstance(event, ReplyRequested) and event.send_at > event.requested_at:
+                await self.outbox.add_delayed(connection, record, event.reply_id, event.send_at - event.requested_at)
+            else:
+                await self.outbox.add(connection, record)
 
     def _build_record(self, event: OutgoingEvent) -> Record:
         match event:

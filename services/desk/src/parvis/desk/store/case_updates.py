@@ -169,6 +169,10 @@ async def _update_transfers(connection: AsyncConnection, row: TransferOutcome) -
     await connection.execute(statement.values(outcome=row.outcome, why=row.why))
 
 
+async def has_reply(connection: AsyncConnection, reply_id: str) -> bool:
+    return await connection.scalar(select(reply.c.reply_id).where(reply.c.reply_id == reply_id)) is not None
+
+
 async def existing_contact_ids(connection: AsyncConnection, contacts: Iterable[str]) -> set[str]:
     """The ids among these that are in a case already."""
     wanted = list(contacts)

@@ -1,0 +1,58 @@
+"""Handles the forms for the work on a case that no citizen sees: notes, snoozing, assigning, corrections."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from fastapi.responses import Response
+
+from parvis.desk.decide import case_notes, case_work
+from parvis.desk.decide.agent_actions import ActionContext, AgentText
+from parvis.desk.models.case import Case, CaseChanges
+from parvis.desk.pages.dependencies import DeskDependencies, redirect
+from parvis.desk.pages.form_fields import one_time_seed
+from parvis.desk.verify.agent_sessions import AgentSession
+from parvis.web.form_parsing import SubmittedForm
+
+CaseChange = Callable[[Case, ActionContext, str], CaseChanges]
+FormHandler = Callable[[DeskDependencies, AgentSession, str, SubmittedForm], Awaitable[Response]]
+
+
+async def _note(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm, kind: str = "noted"
+) -> Response:
+    at = dependencies.clock()
+    note = AgentText(form.first("internal"), one_time_seed(dependencies, session, form))
+    await dependencies.cases.change_case(
+        conversation,
+        session.agent,
+        lambda case, _: case_notes.record_note(
+            case, ActionContext(session.agent, dependencies.town_config, at), note, kind=kind
+        ),
+    )
+    return redirect(f"/cases/{conversation}?notice={kind}#notice")
+
+
+def _change(work: CaseChange, field: str, notice: str) -> FormHandler:
+    """Handle a form with one field that changes the case."""
+
+    async def handle(
+        dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+    ) -> Response:
+        context = ActionContext(session.agent, dependencies.town_config, dependencies.clock())
+        await dependencies.cases.change_case(
+            conversation, session.agent, lambda case, _: work(case, context, form.first(field))
+        )
+        return redirect(f"/cases/{conversation}?notice={notice}#notice")
+
+    return handle
+
+
+REQUESTS: dict[str, FormHandler] = {
+    "note": _note,
+    "call-note": partial(_note, kind="call_noted"),
+    "snooze": _change(case_work.snooze_case, "snooze-until", "snoozed"),
+    "wake": _change(lambda case, context, _: case_work.wake_case(case, context), "", "woken"),
+    "assign": _change(case_work.assign_case, "assign-to", "assigned"),
+    "procedure": _change(case_work.correct_procedure, "procedure", "corrected"),
+    "urgency": _change(case_work.correct_urgency, "urgency", "corrected"),
+}
