@@ -204,7 +204,8 @@ async def test_a_visit_is_registered_although_its_case_is_damaged(
     await project(routed(DAMAGED))
     await execute(database, DAMAGE)
     page = f"/counter?conversation={conversation_of(DAMAGED)}"
-    receipt = await send(page, "/counter", channel="counter", text="Toujours en panne.", language="fr")
+    note = {"reply-channel": "none", "channel": "counter", "text": "Toujours en panne.", "language": "fr"}
+    receipt = await send(page, "/counter", **note)
     [contact] = [ContactReceived.model_validate_json(value) for value in await published("contact.received")]
 
     assert receipt.status_code == 303

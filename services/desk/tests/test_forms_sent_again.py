@@ -32,7 +32,11 @@ async def test_the_next_person_at_the_counter_never_gets_the_reference_of_the_on
     agent: httpx.AsyncClient, published: Published
 ) -> None:
     page = (await agent.get("/counter")).text
-    fields = hidden_fields(page.split('action="/counter"')[1]) | {"channel": "counter", "language": "fr"}
+    fields = hidden_fields(page.split('action="/counter"')[1]) | {
+        "reply-channel": "none",
+        "channel": "counter",
+        "language": "fr",
+    }
     first = await agent.post("/counter", data=fields | {"name": "Alix", "text": "Un acte."})
     clicked_again = await agent.post("/counter", data=fields | {"name": "Alix", "text": "Un acte."})
     other = await agent.post("/counter", data=fields | {"name": "Maxime", "text": "Un lampadaire."})
