@@ -56,7 +56,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
 
 
 def _provider_away(dependencies: DeskDependencies, request: Request, error: Unavailable) -> Response:
-    log.warning("login.delayed", reason=str(error))
+    log.warning("identity-provider.unavailable", reason=str(error))
     return login_page(dependencies, request, status=503, problem="provider_away")
 
 

@@ -68,7 +68,7 @@ class CounterContacts:
             content = json.loads(await self.blobs.get(ClaimCheck.model_validate(registered.original)))
             return CounterForm(**{name: content[name] for name in CounterForm.__dataclass_fields__ if name in content})
         except (Unavailable, Poison, ValueError, TypeError) as error:
-            log.warning("receipt.incomplete", contact_id=registered.contact_id, reason=type(error).__name__)
+            log.warning("counter-receipt.incomplete", contact_id=registered.contact_id, reason=type(error).__name__)
             return None
 
     async def _earlier(self, department: str, seed: str) -> CounterContact | None:

@@ -58,7 +58,7 @@ class Reconciler:
             except (Unavailable, TimeoutError) as error:
                 wait_s = min(self.interval_s, _RETRY_S)
                 self.health.add_note("reconciled", str(error) or "too slow")
-                log.warning("reconciliation.delayed", reason=str(error) or "too slow", wait_s=wait_s)
+                log.warning("missed-messages.delayed", reason=str(error) or "too slow", wait_s=wait_s)
             await sleep_unless_stopped(stopping, wait_s)
 
     async def reconcile(self) -> int:

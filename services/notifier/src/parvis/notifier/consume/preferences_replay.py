@@ -77,7 +77,7 @@ class PreferencesReplay:
                 await record_preferences(connection, batch)
         except DBAPIError:
             if len(batch) == 1:
-                log.exception("preference.refused", code=next(iter(batch)), reason="PostgreSQL refuses its value")
+                log.exception("preference.not_stored", code=next(iter(batch)), reason="PostgreSQL refuses its value")
                 return
             for event_id, preference in batch.items():
                 await self._record({event_id: preference})
