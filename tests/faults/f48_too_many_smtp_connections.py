@@ -2,6 +2,7 @@
 
 import asyncio
 import smtplib
+from contextlib import suppress
 
 from tests.faults.door_testbed import DoorScenario, DoorTestbed
 from tests.faults.oracle import Verdict
@@ -33,6 +34,7 @@ async def run(testbed: DoorTestbed, full: bool) -> Verdict:
 async def _stop_and_start(testbed: DoorTestbed, verdict: Verdict, *, full: bool) -> None:
     """SIGTERM: idle connections hear 421 at once, and a mail under way has its answer."""
     port, answers = testbed.port("ingest-email.smtp"), SmtpAnswers()
+    await _wait_until_greeted(port)
     with connect(port) as client:
         async with hold_connections(port, 20) as held:
             await held.wait_for_answers(20)
@@ -49,6 +51,15 @@ async def _stop_and_start(testbed: DoorTestbed, verdict: Verdict, *, full: bool)
     async with testbed.served_citizens() as served:
         pass
     served.check(verdict, full=full)
+
+
+async def _wait_until_greeted(port: int) -> None:
+    """Wait until the connections that were closed before no longer count."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with suppress(smtplib.SMTPConnectError), connect(port):
+                return
+            await asyncio.sleep(0.1)
 
 
 def _begin_data(client: smtplib.SMTP) -> None:

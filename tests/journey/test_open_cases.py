@@ -1,6 +1,7 @@
 """Tests the ten cases that the demo leaves on the desk, and what it says at its end."""
 
 import asyncio
+from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,13 @@ from parvis.local.demo.scenario import DemoCast, leave_open_cases
 from parvis.local.stack import Stack
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
+    """A town of its own: where other cases are open, the demo adds none."""
+    with Stack.start(tmp_path_factory.mktemp("demo"), outside=True) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")
