@@ -19,6 +19,7 @@ _WINDOW = 8
 _PHRASE_STEP = 2  # counted words from one word of a phrase to the next: one may stand between
 _PHRASE_TOKENS = 6  # words in all from one word of a phrase to the next
 _WORD = re.compile(r"[^\W_]+")
+_NAME = re.compile(r"@\S+")  # alone, the name stands for all words and phrases under it
 _SEPARATORS = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum()})
 
 Lexicon = Mapping[str, Sequence[str]]
@@ -43,7 +44,7 @@ def parse_near(source: str, unless: Iterable[str] = (), lexicon: Lexicon | None 
     parts = tuple(frozenset(_phrases(part, names)) for part in source.split("&"))
     if not all(parts):
         raise NearError(f"`{source}` has a part without words: write for example `gaz & odeur | fuite`")
-    return NearTerm(parts, tuple(phrase for text in unless if (phrase := _phrase(text, names))))
+    return NearTerm(parts, tuple(phrase for text in unless for phrase in _phrases(text, names)))
 
 
 class NearMatcher:
@@ -226,7 +227,7 @@ def _phrases(part: str, lexicon: Lexicon) -> Iterator[Phrase]:
     """The words and phrases of a part, those of the names in it included."""
     for written in part.split("|"):
         named = written.strip()
-        texts = _named(named, lexicon) if named.startswith("@") else (named,)
+        texts = _named(named, lexicon) if _NAME.fullmatch(named) else (named,)
         for text in texts:
             if phrase := _phrase(text, lexicon):
                 yield phrase
