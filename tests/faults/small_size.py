@@ -1,5 +1,6 @@
 """Checks fault scenarios in their small size: in a town of their own, on the shared router testbed or in the shared town of the doors."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from parvis.local.towns_for_tests import Towns
 from tests.faults.door_testbed import DoorScenario, DoorTestbed, start_door_testbed
 from tests.faults.matrix import SCENARIOS
+from tests.faults.oracle import Verdict
 from tests.faults.router_testbed import RouterTestbed, start_router_testbed
 from tests.faults.scenario import OwnTownScenario, RouterScenario, Workspace
 
@@ -67,15 +69,7 @@ async def check_router_scenario(scenario: RouterScenario, shared_testbed: Shared
     if reason := scenario.missing_requirement():
         pytest.skip(reason)
     testbed = await shared_testbed.get(scenario.testbed)
-    has_held = False
-    try:
-        verdict = await scenario.run_on(testbed, False)
-        has_held = not verdict.violations
-    finally:
-        if not has_held:
-            await shared_testbed.close()
-
-    assert not verdict.violations, "; ".join(verdict.violations)
+    await _check_shared(lambda: scenario.run_on(testbed, False), shared_testbed.close)
 
 
 class SharedDoors:
@@ -104,12 +98,17 @@ async def check_door_scenario(scenario: DoorScenario, shared_doors: SharedDoors)
     if reason := scenario.missing_requirement():
         pytest.skip(reason)
     testbed = await shared_doors.get()
+    await _check_shared(lambda: scenario.run_on(testbed, False), shared_doors.close)
+
+
+async def _check_shared(run: Callable[[], Awaitable[Verdict]], close: Callable[[], Awaitable[None]]) -> None:
+    """Run a scenario on what others use after it, unless it fails: then `close` gives the next one a new one."""
     has_held = False
     try:
-        verdict = await scenario.run_on(testbed, False)
+        verdict = await run()
         has_held = not verdict.violations
     finally:
         if not has_held:
-            await shared_doors.close()
+            await close()
 
     assert not verdict.violations, "; ".join(verdict.violations)
