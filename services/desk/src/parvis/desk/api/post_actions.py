@@ -29,10 +29,10 @@ from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.decide.counter_contact import CounterForm
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.accounts import CaseScope
-from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact
+from parvis.desk.models.case import Case, CaseChanges, CaseContact
 from parvis.desk.store.case_transactions import CaseNotFound
 
-Work: TypeAlias = Callable[[Case, Agent, Sequence[CaseContact]], CaseChanges]
+Work: TypeAlias = Callable[[Case, ActionContext, Sequence[CaseContact]], CaseChanges]
 
 
 def routes(app: FastAPI, access: ApiDependencies) -> None:
@@ -54,9 +54,10 @@ async def _act(
     seen: CaseVersion | None = None,
 ) -> CaseDetail:
     agent = acting_agent(request, body.agent, body.department, body.quality)
+    context = ActionContext(agent, access.town_config, now())
     try:
         await access.cases.change_case(
-            str(conversation_id), agent, lambda case, contacts: work(case, agent, contacts), seen=seen
+            str(conversation_id), agent, lambda case, contacts: work(case, context, contacts), seen=seen
         )
     except CaseChanged as error:
         raise HTTPException(412, str(error)) from error
@@ -68,8 +69,6 @@ async def _act(
 
 
 def _states(app: FastAPI, access: ApiDependencies) -> None:
-    town_config = access.town_config
-
     @app.post("/cases/{conversation_id}/take", dependencies=[access.allow("case.change")])
     async def take(request: Request, conversation_id: UUID, body: ActionBody) -> CaseDetail:
         return await _act(
@@ -77,7 +76,7 @@ def _states(app: FastAPI, access: ApiDependencies) -> None:
             request,
             conversation_id,
             body,
-            lambda case, agent, _: agent_actions.take_case(case, ActionContext(agent, town_config, now())),
+            lambda case, context, _: agent_actions.take_case(case, context),
         )
 
     @app.post("/cases/{conversation_id}/release", dependencies=[access.allow("case.change")])
@@ -87,7 +86,7 @@ def _states(app: FastAPI, access: ApiDependencies) -> None:
             request,
             conversation_id,
             body,
-            lambda case, agent, _: agent_actions.release_case(case, ActionContext(agent, town_config, now())),
+            lambda case, context, _: agent_actions.release_case(case, context),
         )
 
     @app.post("/cases/{conversation_id}/close", dependencies=[access.allow("case.change")])
@@ -97,7 +96,7 @@ def _states(app: FastAPI, access: ApiDependencies) -> None:
             request,
             conversation_id,
             body,
-            lambda case, agent, _: agent_actions.close_case(case, ActionContext(agent, town_config, now())),
+            lambda case, context, _: agent_actions.close_case(case, context),
         )
 
     @app.post("/cases/{conversation_id}/reopen", dependencies=[access.allow("case.change")])
@@ -107,15 +106,13 @@ def _states(app: FastAPI, access: ApiDependencies) -> None:
             request,
             conversation_id,
             body,
-            lambda case, agent, _: agent_actions.reopen_case(case, ActionContext(agent, town_config, now())),
+            lambda case, context, _: agent_actions.reopen_case(case, context),
         )
 
     _ = take, release, close, reopen
 
 
 def _words(app: FastAPI, access: ApiDependencies) -> None:
-    town_config = access.town_config
-
     @app.post("/cases/{conversation_id}/reply", dependencies=[access.allow("case.reply")])
     async def reply(
         request: Request,
@@ -133,7 +130,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
         seen = (CaseVersion.parse(if_match) or CaseVersion()) if if_match not in (None, "*") else None
         detail = await _act(
             access, request, conversation_id, body,
-            lambda case, agent, contacts: agent_actions.request_reply(case, ActionContext(agent, town_config, now()), contacts, answer),
+            lambda case, context, contacts: agent_actions.request_reply(case, context, contacts, answer),
             seen=seen,
         )  # fmt: skip
         response.headers["etag"] = f'"{detail.version}"'
@@ -148,7 +145,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
             request,
             conversation_id,
             body,
-            lambda case, agent, _: agent_actions.record_call(case, ActionContext(agent, town_config, now()), note),
+            lambda case, context, _: agent_actions.record_call(case, context, note),
         )
 
     _ = reply, call
@@ -163,8 +160,8 @@ def _transfers(app: FastAPI, access: ApiDependencies) -> None:
         key_uuid = scoped_key(body.department, key)
         return await _act(
             access, request, conversation_id, body,
-            lambda case, agent, _: agent_actions.request_transfer(
-                case, ActionContext(agent, access.town_config, now()), body.to_department, body.reason, key_uuid),
+            lambda case, context, _: agent_actions.request_transfer(
+                case, context, body.to_department, body.reason, key_uuid),
         )  # fmt: skip
 
     _ = transfer
@@ -182,7 +179,7 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
         )
         return await _act(
             access, request, conversation_id, body,
-            lambda case, agent, contacts: request_split_and_link.request_split(case, agent, contacts, split_input, access.town_config, now()),
+            lambda case, context, contacts: request_split_and_link.request_split(case, context.agent, contacts, split_input, context.town_config, context.at),
         )  # fmt: skip
 
     @app.post("/cases/{conversation_id}/link", dependencies=[access.allow("case.change")])
@@ -194,7 +191,7 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
             request,
             conversation_id,
             body,
-            lambda case, agent, _: request_split_and_link.request_link(case, agent, link_input, now()),
+            lambda case, context, _: request_split_and_link.request_link(case, context.agent, link_input, context.at),
         )
 
     _ = split, link

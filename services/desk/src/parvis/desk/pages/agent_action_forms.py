@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.desk.decide import agent_actions, request_split_and_link
-from parvis.desk.decide.agent_actions import ActionContext, AgentText
+from parvis.desk.decide.agent_actions import AgentText
 from parvis.desk.decide.case_version import CaseChanged
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.case import Case, CaseChanges, CaseContact
@@ -90,27 +90,18 @@ async def _act(
 
 async def _change_state(dependencies: DeskDependencies, session: AgentSession, conversation: str, action: str) -> str:
     """Change the state. Gives the page that then shows it."""
-    at = dependencies.clock()
-    do = _STATE_CHANGES[action]
-    await dependencies.cases.change_case(
-        conversation,
-        session.agent,
-        lambda case, _: do(case, ActionContext(session.agent, dependencies.town_config, at)),
-    )
+    do, context = _STATE_CHANGES[action], dependencies.action_context(session)
+    await dependencies.cases.change_case(conversation, session.agent, lambda case, _: do(case, context))
     return "/queue?notice=released" if action == "release" else f"/cases/{conversation}?notice={_STATE_NOTICES[action]}"
 
 
 async def _call(
     dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> Response:
-    at = dependencies.clock()
+    context = dependencies.action_context(session)
     note = AgentText(form.first("note"), one_time_seed(dependencies, session, form), next_state(form))
     await dependencies.cases.change_case(
-        conversation,
-        session.agent,
-        lambda case, _: agent_actions.record_call(
-            case, ActionContext(session.agent, dependencies.town_config, at), note
-        ),
+        conversation, session.agent, lambda case, _: agent_actions.record_call(case, context, note)
     )
     return redirect(f"/cases/{conversation}?notice=called#notice")
 
@@ -118,14 +109,11 @@ async def _call(
 async def _transfer(
     dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> Response:
-    at = dependencies.clock()
+    context = dependencies.action_context(session)
     once = one_time_seed(dependencies, session, form)
 
     def work(case: Case, _: Sequence[CaseContact]) -> CaseChanges:
-        to, reason = form.first("to"), form.first("reason")
-        return agent_actions.request_transfer(
-            case, ActionContext(session.agent, dependencies.town_config, at), to, reason, once
-        )
+        return agent_actions.request_transfer(case, context, form.first("to"), form.first("reason"), once)
 
     await dependencies.cases.change_case(conversation, session.agent, work)
     return redirect(f"/cases/{conversation}?notice=transfer_asked")
@@ -172,10 +160,9 @@ async def _link(
 async def _confirm_wish(
     dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> Response:
-    at = dependencies.clock()
+    context = dependencies.action_context(session)
 
     def work(case: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
-        context = ActionContext(session.agent, dependencies.town_config, at)
         return agent_actions.confirm_wish(case, context, contacts, form.first("contact"))
 
     await dependencies.cases.change_case(conversation, session.agent, work)

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from parvis.common.contract.errors import Rejected
 from parvis.desk.decide import agent_actions
 from parvis.desk.decide.access_rights import hidden_cases
-from parvis.desk.decide.agent_actions import ActionContext, ReplyInput
+from parvis.desk.decide.agent_actions import ReplyInput
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
 from parvis.desk.models.case import Case, CaseChanges, CaseContact, ReplyRecipient
 from parvis.desk.pages.case_page import SentForm, case_page, is_visible
@@ -30,7 +30,7 @@ from parvis.web.language_negotiation import negotiate_language
 async def reply(
     dependencies: DeskDependencies, request: Request, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> Response:
-    at = dependencies.clock()
+    context = dependencies.action_context(session)
     answer = ReplyInput(
         text=form.first("text"),
         idempotency_key=one_time_seed(dependencies, session, form),
@@ -45,9 +45,7 @@ async def reply(
         return await _preview(dependencies, request, session, conversation, form)
 
     def work(case: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
-        return agent_actions.request_reply(
-            case, ActionContext(session.agent, dependencies.town_config, at), contacts, answer
-        )
+        return agent_actions.request_reply(case, context, contacts, answer)
 
     await dependencies.cases.change_case(conversation, session.agent, work, seen=seen_version(form))
     if form.first("do") == "next":
@@ -88,11 +86,7 @@ async def measure_draft(
 async def _render_preview(
     dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> ReplyPreview | None:
-    async with dependencies.cases.database.transaction() as connection:
-        case = await read_case(connection, conversation)
-        contacts = await read_brief_contacts(connection, conversation)
-    if not is_visible(case, session) or case is None:
-        raise CaseNotFound("case")
+    case, contacts = await _read_visible_case(dependencies, session, conversation)
     name = form.first("channel")
     target = ReplyRecipient(name, form.first(f"address-{name}"), "stated") if name else find_recipient(contacts)
     if not target.channel:
@@ -110,6 +104,18 @@ async def _render_preview(
     return build_preview(target, rendered) if rendered else None
 
 
+async def _read_visible_case(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str
+) -> tuple[Case, Sequence[CaseContact]]:
+    """A case that the agent sees, and its contacts without their texts. Raises: CaseNotFound."""
+    async with dependencies.cases.database.transaction() as connection:
+        case = await read_case(connection, conversation)
+        contacts = await read_brief_contacts(connection, conversation)
+    if not is_visible(case, session) or case is None:
+        raise CaseNotFound("case")
+    return case, contacts
+
+
 async def _next_case(dependencies: DeskDependencies, request: Request, session: AgentSession, conversation: str) -> str:
     """The page of the most urgent other case of the list that the agent came from; the list, when it has no other."""
     show = "mine" if "show=mine" in last_list(request) else "open"
@@ -123,7 +129,7 @@ async def _next_case(dependencies: DeskDependencies, request: Request, session: 
 async def _withdraw(
     dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> Response:
-    context = ActionContext(session.agent, dependencies.town_config, dependencies.clock())
+    context = dependencies.action_context(session)
     try:
         reply_id = str(UUID(form.first("reply")))
     except ValueError:
@@ -142,11 +148,7 @@ async def _insert(
 ) -> Response:
     """Add the chosen answer text to the draft; a page with scripts does so itself, at the cursor."""
     at = dependencies.clock()
-    async with dependencies.cases.database.transaction() as connection:
-        case = await read_case(connection, conversation)
-        contacts = await read_brief_contacts(connection, conversation)
-    if not is_visible(case, session) or case is None:
-        raise CaseNotFound("case")
+    case, contacts = await _read_visible_case(dependencies, session, conversation)
     language = reply_language(contacts, dependencies.town_config)
     filled = fill_answer_texts(
         dependencies.answer_texts,

@@ -20,14 +20,10 @@ FormHandler = Callable[[DeskDependencies, AgentSession, str, SubmittedForm], Awa
 async def _note(
     dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm, kind: str = "noted"
 ) -> Response:
-    at = dependencies.clock()
+    context = dependencies.action_context(session)
     note = AgentText(form.first("internal"), one_time_seed(dependencies, session, form))
     await dependencies.cases.change_case(
-        conversation,
-        session.agent,
-        lambda case, _: case_notes.record_note(
-            case, ActionContext(session.agent, dependencies.town_config, at), note, kind=kind
-        ),
+        conversation, session.agent, lambda case, _: case_notes.record_note(case, context, note, kind=kind)
     )
     return redirect(f"/cases/{conversation}?notice={kind}#notice")
 
@@ -38,7 +34,7 @@ def _change(work: CaseChange, field: str, notice: str) -> FormHandler:
     async def handle(
         dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
     ) -> Response:
-        context = ActionContext(session.agent, dependencies.town_config, dependencies.clock())
+        context = dependencies.action_context(session)
         await dependencies.cases.change_case(
             conversation, session.agent, lambda case, _: work(case, context, form.first(field))
         )

@@ -14,6 +14,7 @@ from parvis.common.town.answer_texts import AnswerText
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
 from parvis.desk.decide.access_rights import working_departments
+from parvis.desk.decide.agent_actions import ActionContext
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher
 from parvis.desk.pages.access import DeskAccess, NotLoggedIn
 from parvis.desk.render.view_models import channel_label, describe_remark
@@ -67,6 +68,10 @@ class DeskDependencies:
         if session is None:
             raise NotLoggedIn
         return session
+
+    def action_context(self, session: AgentSession) -> ActionContext:
+        """Who acts, and when: now."""
+        return ActionContext(session.agent, self.town_config, self.clock())
 
     async def read_own_form(self, request: Request, session: AgentSession | None) -> SubmittedForm:
         """A form from one of our own pages, in this session.
