@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from parvis.common.contract.contact import TRIAGE, OcrResult
 from parvis.common.testing import a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
@@ -73,3 +74,13 @@ def test_our_own_mail_in_a_quote_sets_off_nothing(town_config: TownConfig, rules
 )
 def test_invisible_signs_and_divided_words_hide_no_danger(text: str, town_config: TownConfig, rules: RuleSet) -> None:
     assert "danger" in decided(town_config, rules, text).tags
+
+
+@pytest.mark.parametrize(("confidence", "department"), [(0.08, TRIAGE), (0.64, POLICE)])
+def test_what_resembles_a_word_on_a_page_of_noise_is_no_danger(
+    town_config: TownConfig, rules: RuleSet, confidence: float, department: str
+) -> None:
+    contact = a_contact(
+        text="apre gaz ko ee odeur Ce RE", channel="post", ocr=OcrResult(confidence=confidence, pages=1)
+    )
+    assert decide_department(contact, rules, town_config).department == department

@@ -24,6 +24,8 @@ _MOST_TAGS = 12
 _LANGUAGES = ("fr", "en")
 _POSTCODE = re.compile(r"\b([0-9]{5})[ ]{1,3}[^\W\d_]")  # before the name of a town
 _LONGEST_ADDRESS = 1000
+# Mean confidence of a scan's words. Pages of noise have 0.08, and eight of twenty-one seemed to speak of a danger; a bad scan has 0.6.
+_NOISE = 0.3
 
 # Confidence: a citizen's explicit choice beats words in the text, more words beat fewer. Agents see this figure.
 _CHOSEN = 0.95
@@ -134,7 +136,7 @@ def facts_of(contact: ContactReceived, town_config: TownConfig, rules: RuleSet, 
         procedure=contact.procedure,
         language=language,
         machine_sent=contact.machine is not None,
-        matched_terms=rules.find_terms(folded),
+        matched_terms=rules.find_terms(folded, with_errors=not _is_noise(contact)),
         beside_terms=rules.find_terms(beside),
         areas=rules.service_areas.find_areas(text, folded) if "area" in asks else (),
         day=_day(contact, town_config) if "day" in asks else date.min,
@@ -142,6 +144,11 @@ def facts_of(contact: ContactReceived, town_config: TownConfig, rules: RuleSet, 
         postcodes=_postcodes(contact) if "postcode" in asks else (),
         attachments=tuple([each.media_type for each in contact.attachments]) if "attachment" in asks else (),
     )
+
+
+def _is_noise(contact: ContactReceived) -> bool:
+    """Whether hardly a word of a scan was read, so that what resembles a word does so by chance."""
+    return contact.ocr is not None and contact.ocr.confidence < _NOISE
 
 
 def quoted_of_others(contact: ContactReceived) -> tuple[str, ...]:

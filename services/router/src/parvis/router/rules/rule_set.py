@@ -67,14 +67,14 @@ class RuleSet:
             candidates.update(self._by_term[term])
         return [match for rank in sorted(candidates) if (match := self._match_any(self._ranked[rank], facts))]
 
-    def find_terms(self, text: str) -> frozenset[int]:
-        """The numbers of all rules' words and patterns that occur in a text from `fold_for_matching`."""
+    def find_terms(self, text: str, *, with_errors: bool = True) -> frozenset[int]:
+        """The numbers of all rules' words and patterns that occur in a text from `fold_for_matching`; `near` allows errors."""
         if not text:
             return frozenset()
         numbers = self._set_numbers
         terms = [numbers[hit] for hit in self._set.Match(text) or ()] if self._set else list[int]()
         phrases = self._phrases.find_phrases(text) if self._phrases else ()
-        return frozenset((*terms, *phrases, *(self._near.find_terms(text) if self._near else ())))
+        return frozenset((*terms, *phrases, *(self._near.find_terms(text) if self._near and with_errors else ())))
 
     def _match_any(self, compiled: CompiledRule, facts: Facts) -> RuleMatch | None:
         """Match the text; a hard rule else also what the sender wrote beside it."""
