@@ -166,15 +166,16 @@ class RouterProcesses:
         """Restart routers that exited, except with code 78 (misconfigured), which needs a person."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            for number, router in self._processes.items():
-                if not router.should_run or router.process.poll() is None:
+            for number, router in list(self._processes.items()):
+                exited = router.process
+                if not router.should_run or exited.poll() is None:
                     continue
-                router.unexpected_exits, router.last_exit = router.unexpected_exits + 1, router.process.returncode
+                router.unexpected_exits, router.last_exit = router.unexpected_exits + 1, exited.returncode
                 if router.last_exit == MISCONFIGURED:
                     router.should_run = False
                     continue
                 await asyncio.sleep(_AGAIN_AFTER_S)
-                if router.should_run:
+                if router.should_run and router.process is exited:  # the scenario may have launched it meanwhile
                     router.process = self._spawn(number, router.port, {})
 
 
