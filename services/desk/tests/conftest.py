@@ -41,6 +41,7 @@ TABLES = [
     "transfer",
     "act",
     "counter_contact",
+    "search_entry",
     "outbox",
 ]
 Project = Callable[..., Awaitable[None]]

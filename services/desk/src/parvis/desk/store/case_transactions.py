@@ -18,6 +18,7 @@ from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact, CounterContact, OutgoingEvent
 from parvis.desk.store.case_updates import insert_rows, lock_cases, read_brief_contacts, update_cases
+from parvis.desk.store.search_index import index_rows
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
 
@@ -57,6 +58,7 @@ class CaseStore:
                 return case
             changed = changes.case or case
             await update_cases(connection, [changed])
+            await index_rows(connection, changes.rows, [conversation])
             await self.add_to_outbox(connection, changes.events)
         return changed
 
