@@ -361,5 +361,5 @@ async def test_a_reference_finds_its_case(agent: httpx.AsyncClient, project: Pro
     await project(routed(CONTACT))
     typed = CONTACT.reference.lower().replace("-", " ")
 
-    assert (await agent.get("/find", params={"reference": typed})).headers["location"] == CASE
-    assert "notice=unknown" in (await agent.get("/find", params={"reference": "P-0000"})).headers["location"]
+    assert (await agent.get("/search", params={"q": typed})).headers["location"] == CASE
+    assert "Rien trouvé" in (await agent.get("/search", params={"q": "P-0000"})).text

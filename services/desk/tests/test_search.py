@@ -1,9 +1,11 @@
 """Tests the search over people, references and messages, on the real PostgreSQL."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact
@@ -16,6 +18,7 @@ from parvis.desk.store.search_queries import SearchResult, search_messages
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Project = Callable[..., Awaitable[None]]
+Send = Callable[..., Awaitable[httpx.Response]]
 
 
 def a_message(key: str, words: str = "", *, department: str = "voirie", **more: Any) -> ContactRouted:
@@ -132,3 +135,51 @@ async def test_only_own_departments_are_searched_and_a_transfer_moves_the_messag
 async def test_no_search_fails(database: Database, project: Project, typed: str) -> None:
     await project(a_message("SM1", "Bonjour"))
     await search(database, typed)
+
+
+async def test_the_page_groups_messages_by_case_and_marks_what_matched(
+    agent: httpx.AsyncClient, project: Project
+) -> None:
+    first = a_message("SM1", "Un lampadaire éteint <b>rue Haute</b>")
+    await project(first, a_message("SM2", "Deux lampadaires éteints", display_name="Lou Exemple"))
+    page = (await agent.get("/search", params={"q": "lampadaires"})).text
+
+    assert "Un <mark>lampadaire</mark> éteint &lt;b&gt;rue Haute" in page
+    assert "1 personne · 2 dossiers · 2 messages" in page
+    assert page.count('<li>\n<p class="hit-head">') == 2
+    nothing = (await agent.get("/search", params={"q": "girafe"})).text
+    assert "Rien trouvé" in nothing
+    assert (await agent.get("/search")).status_code == 200
+
+
+async def test_replies_and_call_notes_are_found(agent: httpx.AsyncClient, project: Project, send: Send) -> None:
+    message = a_message("SM1", "Un trou")
+    await project(message)
+    case = f"/cases/{message.routing.conversation_id}"
+    await send(case, f"{case}/reply", text="L’équipe passera jeudi avec du bitume.", do="send")
+    page = (await agent.get("/search", params={"q": "bitume"})).text
+
+    assert "<mark>bitume</mark>" in page
+    assert "Notre réponse" in page
+
+
+async def test_many_messages_come_newest_first_page_by_page(agent: httpx.AsyncClient, project: Project) -> None:
+    """More than are counted, over several years and in one week, so that the search walks back in time."""
+    days = [*range(0, 2000, 20), *([2000] * 1100)]
+    messages = [
+        a_message(f"W{n}", "Un trottoir", received_at=AN_INSTANT + timedelta(days=day, seconds=n % 7))
+        for n, day in enumerate(days)
+    ]
+    await project(*messages)
+    seen: list[str] = []
+    path: str | None = "/search?q=trottoir"
+    while path:
+        page = (await agent.get(path)).text
+        seen += re.findall(r'href="/cases/([0-9a-f-]{36})"', page)
+        following = re.search(r'href="(/search[^"]+)" rel="next"', page)
+        path = following[1].replace("&amp;", "&") if following else None
+
+    assert "Plus de 1 000 messages" in (await agent.get("/search?q=trottoir")).text
+    at = {m.routing.conversation_id: m.contact.received_at for m in messages}
+    assert len(seen) == len(set(seen)) == len(messages)
+    assert [at[case] for case in seen] == sorted(at.values(), reverse=True)

@@ -113,6 +113,5 @@ NOTICES = frozenset(
         "unlink_asked",
         "written_down",
         "logged_out",
-        "unknown_reference",
     ]
 )

@@ -1,18 +1,17 @@
-"""Shows the department's queue, page by page, and finds a case by its reference."""
+"""Shows the department's queue, page by page, by view."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from parvis.common.contract.references import find_references
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.render.view_models import decode_cursor, encode_cursor
-from parvis.desk.store.case_queries import count_cases, find_reference, read_queue
+from parvis.desk.store.case_queries import count_cases, read_queue
 
 LISTS = ("open", "mine", "waiting", "closed")
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
-    """The queue, and the search by reference."""
+    """The queue of the agent's department."""
     router = APIRouter()
 
     @router.get("/")
@@ -35,16 +34,5 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
             after=encode_cursor(page.after) if page.after else None, is_first=after is None,
         )  # fmt: skip
 
-    @router.get("/find")
-    async def find(request: Request) -> Response:
-        session = dependencies.require_session(request)
-        references = find_references(request.query_params.get("reference", ""))
-        async with dependencies.cases.database.transaction() as connection:
-            for reference in references:
-                case = await find_reference(connection, session.agent.department, reference)
-                if case:
-                    return redirect(f"/cases/{case}")
-        return redirect("/queue?notice=unknown_reference")
-
-    _ = begin, show, find
+    _ = begin, show
     return router

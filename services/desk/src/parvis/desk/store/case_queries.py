@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import RowMapping, Table, and_, func, or_, select, tuple_
+from sqlalchemy import RowMapping, Table, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Poison
@@ -130,10 +130,11 @@ async def count_cases(connection: AsyncConnection, agent: Agent) -> dict[str, in
 
 async def find_reference(connection: AsyncConnection, department: str, reference: str) -> str | None:
     """The department's conversation with this reference, its own or that of a later contact. None if there is none."""
-    aliases = select(contact.c.conversation_id).where(contact.c.reference == reference)
+    # Two look-ups: joined by `or`, they would be a scan of all cases.
+    own = select(case_file.c.conversation_id).where(case_file.c.reference == reference)
+    later = select(contact.c.conversation_id).where(contact.c.reference == reference)
     query = select(case_file.c.conversation_id).where(
-        case_file.c.department == department,
-        or_(case_file.c.reference == reference, case_file.c.conversation_id.in_(aliases)),
+        case_file.c.department == department, case_file.c.conversation_id.in_(own.union_all(later))
     )
     return await connection.scalar(query.limit(1))
 

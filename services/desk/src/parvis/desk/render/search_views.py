@@ -1,0 +1,89 @@
+"""Builds what the search page shows: messages grouped by case, each with the passage that matched. Pure; no I/O."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup, escape
+
+from parvis.common.text.folding import fold
+from parvis.desk.decide.search_query import ParsedSearch
+from parvis.desk.decide.search_terms import fold_word
+from parvis.desk.models.case import Case
+
+_BEFORE, _LENGTH = 60, 220
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True)
+class FoundMessage:
+    """One message that was found, with the passage that matched."""
+
+    kind: str
+    channel: str
+    at: datetime
+    passage: Markup
+
+
+@dataclass(frozen=True)
+class FoundCase:
+    """A case with those of its messages that were found on this page."""
+
+    case: Case
+    messages: tuple[FoundMessage, ...] = ()
+
+
+@dataclass(frozen=True)
+class FoundPerson:
+    """A person whose name or address was found."""
+
+    name: str
+    address: str
+    cases: int
+    last_at: datetime
+
+
+def is_match(parsed: ParsedSearch, stems: frozenset[str]) -> Callable[[str], bool]:
+    """A test of single words: has one the stem of a word that was searched, or its beginning?"""
+    folded = {fold(stem) for stem in stems}
+    typed = {fold(word) for word in parsed.words}
+    digits = {digits[-9:] for _, digits in parsed.numbers}
+
+    def matches(word: str) -> bool:
+        plain = fold_word(word)
+        if len(plain) < 3:
+            return plain in typed
+        return plain in typed or any(_is_form(plain, stem) for stem in folded) or plain in digits
+
+    return matches
+
+
+def _is_form(word: str, stem: str) -> bool:
+    return len(stem) >= 3 and word.startswith(stem) and len(word) - len(stem) <= 6
+
+
+def mark_passage(text: str, matches: Callable[[str], bool]) -> Markup:
+    """The part of a text around the first match, with every match marked."""
+    words = [match for match in _WORD.finditer(text) if matches(match[0])]
+    start = max(0, words[0].start() - _BEFORE) if words else 0
+    if start:
+        start = text.find(" ", start, words[0].start()) + 1 or start
+    end = min(len(text), start + _LENGTH)
+    parts, position = [Markup("…") if start else Markup()], start
+    for word in words:
+        if start <= word.start() and word.end() <= end:
+            parts += [escape(text[position : word.start()]), Markup("<mark>{}</mark>").format(word[0])]
+            position = word.end()
+    parts += [escape(text[position:end]), Markup("…") if end < len(text) else Markup()]
+    return Markup().join(parts)
+
+
+def group_by_case(
+    found: Sequence[tuple[str, FoundMessage]], cases: Mapping[str, Case], references: Sequence[str]
+) -> tuple[FoundCase, ...]:
+    """Messages under their cases, in the order of what was found; first the cases whose reference was searched."""
+    messages: dict[str, list[FoundMessage]] = {conversation: [] for conversation in references}
+    for conversation, message in found:
+        messages.setdefault(conversation, []).append(message)
+    return tuple(FoundCase(cases[c], tuple(listed)) for c, listed in messages.items() if c in cases)
