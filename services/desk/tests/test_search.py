@@ -7,13 +7,16 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact
 from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
+from parvis.common.town.models import TownConfig
 from parvis.desk.decide.search_query import parse_search
+from parvis.desk.store.search_index import rebuild_index
 from parvis.desk.store.search_queries import SearchResult, search_messages
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -183,3 +186,22 @@ async def test_many_messages_come_newest_first_page_by_page(agent: httpx.AsyncCl
     at = {m.routing.conversation_id: m.contact.received_at for m in messages}
     assert len(seen) == len(set(seen)) == len(messages)
     assert [at[case] for case in seen] == sorted(at.values(), reverse=True)
+
+
+async def test_a_rebuilt_index_equals_the_one_that_was_there(
+    agent: httpx.AsyncClient, database: Database, project: Project, send: Send, town_config: TownConfig
+) -> None:
+    message = a_message("SM1", "Un lampadaire éteint, 06 39 98 12 34", procedure="road-report")
+    await project(message, a_message("SM2", "Autre chose", language="en"))
+    case = f"/cases/{message.routing.conversation_id}"
+    await send(case, f"{case}/reply", text="Nous venons.", do="send")
+    query = text(
+        "select entry_id, conversation_id, kind, department, sender, at, terms::text from desk.search_entry order by 1"
+    )
+    async with database.transaction() as connection:
+        before = (await connection.execute(query)).all()
+        await connection.execute(text("delete from desk.search_entry"))
+
+    assert await rebuild_index(database, town_config) == len(before) == 3
+    async with database.transaction() as connection:
+        assert (await connection.execute(query)).all() == before
