@@ -42,6 +42,7 @@ TABLES = [
     "act",
     "counter_contact",
     "search_entry",
+    "saved_view",
     "outbox",
 ]
 Project = Callable[..., Awaitable[None]]

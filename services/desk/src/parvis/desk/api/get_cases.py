@@ -7,9 +7,10 @@ from fastapi import FastAPI, HTTPException, Query
 
 from parvis.desk.api.dependencies import ApiDependencies, read_case_detail
 from parvis.desk.api.response_models import CaseDetail, CaseList, Department, case_summary
-from parvis.desk.models.case import Agent, State
+from parvis.desk.models.case import NO_DATE, Agent, State
+from parvis.desk.models.queue import QueueFilter
 from parvis.desk.render.view_models import decode_cursor, encode_cursor
-from parvis.desk.store.case_queries import read_queue
+from parvis.desk.store.queue_queries import QueueReader
 
 
 def routes(app: FastAPI, access: ApiDependencies) -> None:
@@ -24,7 +25,8 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
         if access.town_config.department(department) is None:
             raise HTTPException(404, "no such department")
         async with access.cases.database.transaction() as connection:
-            page = await read_queue(connection, Agent("", department), state, after=decode_cursor(after), limit=limit)
+            reader = QueueReader(Agent("", department), NO_DATE)
+            page = await reader.read(connection, QueueFilter(state), after=decode_cursor(after), limit=limit)
         next_cursor = encode_cursor(page.after) if page.after else None
         return CaseList(cases=[case_summary(row.case) for row in page.rows], after=next_cursor)
 

@@ -1,17 +1,25 @@
-"""Shows the department's queue, page by page, by view."""
+"""Shows the department's queue: its views with their filters, page by page, and the agent's own saved views."""
+
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from starlette.datastructures import QueryParams
 
+from parvis.desk.models.queue import MAX_COUNT, VIEWS, QueueFilter, SavedView
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
+from parvis.desk.render.queue_view import QueueView, end_of_day
 from parvis.desk.render.view_models import decode_cursor, encode_cursor
-from parvis.desk.store.case_queries import count_cases, read_queue
+from parvis.desk.store.queue_queries import QueueReader
+from parvis.desk.store.saved_views import delete_view, read_saved_views, save_view
+from parvis.desk.verify.agent_sessions import AgentSession
+from parvis.web.language_negotiation import negotiate_language
 
-LISTS = ("open", "mine", "waiting", "closed")
+_LONGEST_VALUE = 60
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
-    """The queue of the agent's department."""
+    """The queue of the agent's department, and the views that the agent saves."""
     router = APIRouter()
 
     @router.get("/")
@@ -21,18 +29,53 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
 
     @router.get("/queue")
     async def show(request: Request) -> Response:
-        session = dependencies.require_session(request)
-        wanted = request.query_params.get("show", "open")
-        wanted = wanted if wanted in LISTS else "open"
-        after = decode_cursor(request.query_params.get("after"))
-        tag = request.query_params.get("tag", "")[:40].replace("\x00", "") or None
-        async with dependencies.cases.database.transaction() as connection:
-            page = await read_queue(connection, session.agent, wanted, tag=tag, after=after)
-            numbers = await count_cases(connection, session.agent)
-        return dependencies.render_page(
-            request, "queue.html", session, rows=page.rows, damaged=page.damaged, numbers=numbers, show=wanted, lists=LISTS, tag=tag,
-            after=encode_cursor(page.after) if page.after else None, is_first=after is None,
-        )  # fmt: skip
+        return await _show(dependencies, request, dependencies.require_session(request))
 
-    _ = begin, show
+    @router.post("/queue/views")
+    async def save(request: Request) -> Response:
+        session = dependencies.require_session(request)
+        form = await dependencies.read_own_form(request, session)
+        wanted = read_filter(QueryParams(form.first("query")))
+        name = " ".join(form.first("name").split())[:_LONGEST_VALUE]
+        async with dependencies.cases.database.transaction() as connection:
+            if form.first("do") == "delete":
+                await delete_view(connection, session.agent, name)
+            elif name:
+                await save_view(connection, session.agent, SavedView(name, wanted.url().partition("?")[2]))
+        return redirect(wanted.url())
+
+    _ = begin, show, save
     return router
+
+
+def read_filter(parameters: QueryParams) -> QueueFilter:
+    """The view and the filters that an address names; what is unknown is left out."""
+
+    def value(name: str) -> str:
+        return parameters.get(name, "").replace("\x00", "")[:_LONGEST_VALUE]
+
+    view = value("show")
+    return QueueFilter(view if view in VIEWS else "open", value("tag"), value("channel"), value("procedure"))
+
+
+def reader_of(dependencies: DeskDependencies, session: AgentSession) -> QueueReader:
+    return QueueReader(session.agent, end_of_day(dependencies.pages.dates, dependencies.clock()))
+
+
+async def _show(dependencies: DeskDependencies, request: Request, session: AgentSession) -> Response:
+    wanted = read_filter(request.query_params)
+    after = decode_cursor(request.query_params.get("after"))
+    reader = reader_of(dependencies, session)
+    async with dependencies.cases.database.transaction() as connection:
+        page = await reader.read(connection, wanted, after=after)
+        numbers = await reader.count_views(connection)
+        saved = await read_saved_views(connection, session.agent)
+        own = await reader.count(connection, [read_filter(QueryParams(view.query)) for view in saved])
+    language = negotiate_language(request, dependencies.town_config.town)
+    view = QueueView(dependencies.town_config, dependencies.pages.dates, language, dependencies.clock())
+    return dependencies.render_page(
+        request, "queue.html", session, groups=view.group(page.rows, wanted), damaged=page.damaged, numbers=numbers,
+        most=MAX_COUNT, wanted=wanted, views=VIEWS, own_views=list(zip(saved, own, strict=True)),
+        own_query=dict(parse_qsl(wanted.url().partition("?")[2])),
+        after=encode_cursor(page.after) if page.after else None, is_first=after is None,
+    )  # fmt: skip
