@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.datastructures import QueryParams
 
-from parvis.desk.models.queue import MAX_COUNT, VIEWS, QueueFilter, SavedView
+from parvis.desk.models.queue import MAX_COUNT, VIEWS, QueueCursor, QueueFilter, SavedView
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
-from parvis.desk.render.queue_view import QueueView, end_of_day
+from parvis.desk.render.queue_view import QueueView, end_of_day, initials
 from parvis.desk.render.view_models import decode_cursor, encode_cursor
 from parvis.desk.store.queue_queries import QueueReader
 from parvis.desk.store.saved_views import delete_view, read_saved_views, save_view
@@ -58,8 +58,20 @@ def read_filter(parameters: QueryParams) -> QueueFilter:
     return QueueFilter(view if view in VIEWS else "open", value("tag"), value("channel"), value("procedure"))
 
 
+def others_looking(dependencies: DeskDependencies, session: AgentSession, conversation: str) -> str:
+    """The initials of the other agents who have a case open."""
+    others = (name for name in dependencies.live_updates.viewers(conversation) if name != session.agent.name)
+    return ", ".join(initials(name) for name in others)
+
+
 def reader_of(dependencies: DeskDependencies, session: AgentSession) -> QueueReader:
     return QueueReader(session.agent, end_of_day(dependencies.pages.dates, dependencies.clock()))
+
+
+def _events_url(wanted: QueueFilter, after: str | None, until: QueueCursor | None) -> str:
+    """The address of the events of one page of the queue."""
+    bounds = {"after": after or "", "until": encode_cursor(until) if until else ""}
+    return wanted.url(**bounds).replace("/queue?", "/queue/events?", 1)
 
 
 async def _show(dependencies: DeskDependencies, request: Request, session: AgentSession) -> Response:
@@ -71,11 +83,15 @@ async def _show(dependencies: DeskDependencies, request: Request, session: Agent
         numbers = await reader.count_views(connection)
         saved = await read_saved_views(connection, session.agent)
         own = await reader.count(connection, [read_filter(QueryParams(view.query)) for view in saved])
+    looking = {
+        row.case.conversation_id: others_looking(dependencies, session, row.case.conversation_id) for row in page.rows
+    }
     language = negotiate_language(request, dependencies.town_config.town)
     view = QueueView(dependencies.town_config, dependencies.pages.dates, language, dependencies.clock())
     return dependencies.render_page(
-        request, "queue.html", session, groups=view.group(page.rows, wanted), damaged=page.damaged, numbers=numbers,
+        request, "queue.html", session, groups=view.group(page.rows, wanted), looking=looking, damaged=page.damaged, numbers=numbers,
         most=MAX_COUNT, wanted=wanted, views=VIEWS, own_views=list(zip(saved, own, strict=True)),
         own_query=dict(parse_qsl(wanted.url().partition("?")[2])),
         after=encode_cursor(page.after) if page.after else None, is_first=after is None,
+        events=_events_url(wanted, request.query_params.get("after") if after else None, page.after),
     )  # fmt: skip

@@ -59,6 +59,11 @@ async def read_case(connection: AsyncConnection, conversation: str) -> Case | No
     return decode_case(row) if row else None
 
 
+async def read_department(connection: AsyncConnection, conversation: str) -> str | None:
+    """The department that has a case. None if it does not exist."""
+    return await connection.scalar(select(case_file.c.department).where(case_file.c.conversation_id == conversation))
+
+
 async def read_linked_case(connection: AsyncConnection, conversation: str) -> Case | None:
     """A case that another one refers to. None also if it cannot be read: the other is shown without it."""
     try:

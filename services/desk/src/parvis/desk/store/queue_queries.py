@@ -95,24 +95,20 @@ class QueueReader:
         """The number of cases in each of the department's views."""
         return dict(zip(VIEWS, await self.count(connection, map(QueueFilter, VIEWS)), strict=True))
 
-    async def matching(
+    async def read_page_ids(
         self,
         connection: AsyncConnection,
         wanted: QueueFilter,
-        conversations: Sequence[str],
-        *,
         after: QueueCursor | None = None,
         until: QueueCursor | None = None,
-    ) -> set[str]:
-        """Those of the conversations that stand on a page of the view: after one cursor, not after the other."""
-        query = select(_TABLE.conversation_id).where(
-            *self.conditions(wanted), _TABLE.conversation_id.in_(list(conversations))
-        )
+    ) -> list[str]:
+        """The conversations that stand on a page of the view now: after one cursor, not after the other."""
+        query = select(_TABLE.conversation_id).where(*self.conditions(wanted)).order_by(*_order_of(wanted))
         if after and (beyond := is_beyond(wanted, after)) is not None:
             query = query.where(beyond)
         if until and (beyond := is_beyond(wanted, until)) is not None:
             query = query.where(~beyond)
-        return set(await connection.scalars(query))
+        return list(await connection.scalars(query.limit(4 * QUEUE_PAGE_SIZE)))
 
 
 def _order_of(wanted: QueueFilter) -> Sequence[ColumnElement[Any]]:
