@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, func, literal, select, text, tuple_
+from sqlalchemy import ColumnElement, distinct, func, literal, select, text, tuple_
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +22,8 @@ MAX_COUNT = 1000  # more are counted as « 1 000+ »
 MESSAGES_PER_PAGE = 25
 MAX_PEOPLE = 5
 _MAX_REFERENCES = 20
-_PER_PERIOD = DAYS_OF_PERIOD["period"] // DAYS_OF_PERIOD["week"]
+_MAX_PEOPLE_MESSAGES = 200
+_WEEKS_OF_PERIOD = DAYS_OF_PERIOD["period"] // DAYS_OF_PERIOD["week"]
 
 SearchCursor = tuple[datetime, str]
 
@@ -36,6 +37,19 @@ class MessageHit:
     kind: str
     sender: str
     at: datetime
+
+
+@dataclass(frozen=True)
+class MatchCounts:
+    """The numbers of messages that match, of their cases and senders; at most MAX_COUNT and one more messages are looked at."""
+
+    messages: int
+    cases: int
+    senders: int
+
+    @property
+    def is_capped(self) -> bool:
+        return self.messages > MAX_COUNT
 
 
 @dataclass(frozen=True)
@@ -75,13 +89,8 @@ async def search_messages(
         return SearchResult(references=references)
     stems = await _read_stems(connection, parsed)
     query = build_word_query(parsed, stems, departments)
-    found = await _probe(connection, query)
-    is_all = len(found) <= MAX_COUNT
-    if is_all:
-        page = [hit for hit in _newest_first(found) if after is None or (hit.at, hit.entry_id) < after]
-        page = page[: MESSAGES_PER_PAGE + 1]
-    else:
-        page = await _walk(connection, query, after, MESSAGES_PER_PAGE + 1)
+    counts = await _count(connection, query)
+    page = await _read_newest(connection, query, counts, after, MESSAGES_PER_PAGE + 1)
     if after is None:
         people = await _find_people(connection, build_person_query(parsed, departments))
     last = page[MESSAGES_PER_PAGE - 1] if len(page) > MESSAGES_PER_PAGE else None
@@ -90,9 +99,9 @@ async def search_messages(
         hits=tuple(page[:MESSAGES_PER_PAGE]),
         people=people,
         references=references,
-        messages=len(found) if is_all else None,
-        cases=len({hit.conversation_id for hit in found}) if is_all else None,
-        senders=len({hit.sender for hit in found} - {""}) if is_all else None,
+        messages=None if counts.is_capped else counts.messages,
+        cases=None if counts.is_capped else counts.cases,
+        senders=None if counts.is_capped else counts.senders,
         after=(last.at, last.entry_id) if last else None,
     )
 
@@ -120,21 +129,19 @@ async def _find_references(
     """The conversations with a reference that has the typed part, their own or that of a later contact."""
     if not parsed.reference_part:
         return ()
-    entries = await _probe(connection, build_reference_query(parsed.reference_part, departments))
+    entries = await _sorted(connection, build_reference_query(parsed.reference_part, departments), None, MAX_COUNT)
     query = select(contact.c.contact_id).where(
         contact.c.contact_id.in_([entry.entry_id for entry in entries]),
         func.replace(contact.c.reference, "-", "").contains(parsed.reference_part, autoescape=True),
     )
     matching = set(await connection.scalars(query))
-    found = (hit.conversation_id for hit in _newest_first(entries) if hit.entry_id in matching)
+    found = (hit.conversation_id for hit in entries if hit.entry_id in matching)
     return tuple(dict.fromkeys(found))[:_MAX_REFERENCES]
 
 
 async def _find_people(connection: AsyncConnection, query: str) -> tuple[PersonHit, ...]:
     """The people whose name or address matches, those who wrote last first."""
-    found = _newest_first(await _probe(connection, query))
-    if len(found) > MAX_COUNT:
-        found = await _walk(connection, query, None, MAX_COUNT)
+    found = await _read_newest(connection, query, await _count(connection, query), None, _MAX_PEOPLE_MESSAGES)
     latest: dict[str, MessageHit] = {}
     cases: dict[str, set[str]] = {}
     for hit in found:
@@ -145,58 +152,56 @@ async def _find_people(connection: AsyncConnection, query: str) -> tuple[PersonH
     return tuple(PersonHit(sender, len(cases[sender]), latest[sender]) for sender in shown)
 
 
-async def _walk(connection: AsyncConnection, query: str, after: SearchCursor | None, wanted: int) -> list[MessageHit]:
-    """The newest matches, where there are many: week by week back in time, in steps of one period where matches are few."""
+async def _read_newest(
+    connection: AsyncConnection, query: str, counts: MatchCounts, after: SearchCursor | None, wanted: int
+) -> list[MessageHit]:
+    """The newest matches; where there are many, week by week back in time, so that PostgreSQL never sorts all of them."""
+    if not counts.is_capped:
+        return await _sorted(connection, query, after, wanted)
     found: list[MessageHit] = []
-    async for term in _periods(connection, query, after):
-        narrowed = f"{query} & '{term}'"
-        hits = await _probe(connection, narrowed)
-        if len(hits) > MAX_COUNT:  # only in a single week
-            hits = await _newest_of_week(connection, narrowed, after, wanted - len(found))
-        found += [hit for hit in _newest_first(hits) if after is None or (hit.at, hit.entry_id) < after]
+    async for term in _times(connection, query, after):
+        found += await _sorted(connection, f"{query} & '{term}'", after, wanted - len(found))
         if len(found) >= wanted:
             break
-    return found[:wanted]
+    return found
 
 
-async def _periods(connection: AsyncConnection, query: str, after: SearchCursor | None) -> AsyncGenerator[str]:
-    """Terms of time, newest first; a period with too many matches is given week by week."""
+async def _times(connection: AsyncConnection, query: str, after: SearchCursor | None) -> AsyncGenerator[str]:
+    """Terms of time, newest first: periods of 16 weeks, and the single weeks of those with too many matches."""
     first, last = (await connection.execute(select(func.min(search_entry.c.at), func.max(search_entry.c.at)))).one()
     last = min(last, after[0]) if after else last
     for period in range(number_of_period("period", last), number_of_period("period", first) - 1, -1):
         term = time_term("period", period)
-        if len(await _probe(connection, f"{query} & '{term}'")) <= MAX_COUNT:
+        if not (await _count(connection, f"{query} & '{term}'")).is_capped:
             yield term
             continue
-        newest = min(number_of_period("week", last), (period + 1) * _PER_PERIOD - 1)
-        for week in range(newest, period * _PER_PERIOD - 1, -1):
+        newest = min(number_of_period("week", last), (period + 1) * _WEEKS_OF_PERIOD - 1)
+        for week in range(newest, period * _WEEKS_OF_PERIOD - 1, -1):
             yield time_term("week", week)
 
 
-async def _newest_of_week(
-    connection: AsyncConnection, query: str, after: SearchCursor | None, wanted: int
-) -> list[MessageHit]:
+async def _count(connection: AsyncConnection, query: str) -> MatchCounts:
+    """The numbers of matching messages, of their cases and senders; capped above MAX_COUNT."""
+    found = (
+        select(search_entry.c.conversation_id, search_entry.c.sender)
+        .where(_matches(query))
+        .limit(MAX_COUNT + 1)
+        .subquery()
+    )
+    senders = func.count(distinct(found.c.sender)).filter(found.c.sender != "")
+    counts = select(func.count(), func.count(distinct(found.c.conversation_id)), senders).select_from(found)
+    return MatchCounts(*(await connection.execute(counts)).one())
+
+
+async def _sorted(connection: AsyncConnection, query: str, after: SearchCursor | None, wanted: int) -> list[MessageHit]:
+    """The newest matches, sorted by PostgreSQL."""
+    columns = [column for column in search_entry.columns if column.name not in ("terms", "department")]
     key = (search_entry.c.at, search_entry.c.entry_id)
-    statement = _matching(query).order_by(key[0].desc(), key[1].desc()).limit(wanted)
+    statement = select(*columns).where(_matches(query)).order_by(key[0].desc(), key[1].desc()).limit(wanted)
     if after:
         statement = statement.where(tuple_(*key) < after)
-    return [_hit(row) for row in (await connection.execute(statement)).mappings()]
+    return [MessageHit(**row) for row in (await connection.execute(statement)).mappings()]
 
 
-async def _probe(connection: AsyncConnection, query: str) -> list[MessageHit]:
-    """The matches, in no order; not all of them if there are more than MAX_COUNT."""
-    rows = await connection.execute(_matching(query).limit(MAX_COUNT + 1))
-    return [_hit(row) for row in rows.mappings()]
-
-
-def _matching(query: str):
-    columns = [column for column in search_entry.columns if column.name not in ("terms", "department")]
-    return select(*columns).where(search_entry.c.terms.bool_op("@@")(literal(query).cast(TSQUERY)))
-
-
-def _hit(row: RowMapping) -> MessageHit:
-    return MessageHit(**row)
-
-
-def _newest_first(hits: Sequence[MessageHit]) -> list[MessageHit]:
-    return sorted(hits, key=lambda hit: (hit.at, hit.entry_id), reverse=True)
+def _matches(query: str) -> ColumnElement[bool]:
+    return search_entry.c.terms.bool_op("@@")(literal(query).cast(TSQUERY))
