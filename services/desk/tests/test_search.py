@@ -183,7 +183,7 @@ async def test_many_messages_come_newest_first_page_by_page(agent: httpx.AsyncCl
         path = following[1].replace("&amp;", "&") if following else None
 
     assert "Plus de 1 000 messages" in (await agent.get("/search?q=trottoir")).text
-    at = {m.routing.conversation_id: m.contact.received_at for m in messages}
+    at = {str(m.routing.conversation_id): m.contact.received_at for m in messages}
     assert len(seen) == len(set(seen)) == len(messages)
     assert [at[case] for case in seen] == sorted(at.values(), reverse=True)
 
@@ -205,3 +205,15 @@ async def test_a_rebuilt_index_equals_the_one_that_was_there(
     assert await rebuild_index(database, town_config) == len(before) == 3
     async with database.transaction() as connection:
         assert (await connection.execute(query)).all() == before
+
+
+async def test_programs_search_the_same(agent: httpx.AsyncClient, project: Project) -> None:
+    message = a_message("SM1", "Un lampadaire éteint")
+    await project(message)
+    token = {"authorization": "Bearer a token for tests only"}
+    query = {"department": "voirie", "q": "lampadaires"}
+    answer = (await agent.get("/api/v1/search", params=query, headers=token)).json()
+
+    assert [found["conversation_id"] for found in answer["messages"]] == [message.routing.conversation_id]
+    assert (answer["message_count"], answer["case_count"], answer["after"]) == (1, 1, None)
+    assert (await agent.get("/api/v1/search", params=query)).status_code == 401

@@ -1,7 +1,7 @@
 """Parses what an agent searches for into a query of PostgreSQL's full-text search. Pure; no I/O."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from parvis.common.contract.references import LOOK_ALIKES, REFERENCE_ALPHABET
@@ -10,6 +10,7 @@ from parvis.common.text.invisible_characters import remove_invisible_characters
 from parvis.desk.decide.search_terms import (
     find_mails,
     find_numbers,
+    fold_word,
     number_term,
     reference_terms,
     split_words,
@@ -97,6 +98,25 @@ def build_person_query(parsed: ParsedSearch, departments: Sequence[str]) -> str:
     """A query of the messages whose sender has all words in their name or address."""
     words = [_any(_person_terms(word)) for word in parsed.words]
     return _all([*words, *(_number(digits) for _, digits in parsed.numbers), *_mail_terms(parsed)], departments)
+
+
+def word_matcher(parsed: ParsedSearch, stems: frozenset[str]) -> Callable[[str], bool]:
+    """A test whether a single word is a form of one that was searched."""
+    folded = {fold(stem) for stem in stems}
+    typed = {fold(word) for word in parsed.words}
+    digits = {digits[-9:] for _, digits in parsed.numbers}
+
+    def matches(word: str) -> bool:
+        plain = fold_word(word)
+        if len(plain) < 3:
+            return plain in typed
+        return plain in typed or any(_is_form(plain, stem) for stem in folded) or plain in digits
+
+    return matches
+
+
+def _is_form(word: str, stem: str) -> bool:
+    return len(stem) >= 3 and word.startswith(stem) and len(word) - len(stem) <= 6
 
 
 def _all(terms: Sequence[str], departments: Sequence[str]) -> str:

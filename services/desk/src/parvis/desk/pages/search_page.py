@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from parvis.common.contract.references import find_references
-from parvis.desk.decide.search_query import MAX_QUERY_LENGTH, ParsedSearch, parse_search
+from parvis.desk.decide.search_query import MAX_QUERY_LENGTH, ParsedSearch, parse_search, word_matcher
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
-from parvis.desk.render.search_views import FoundMessage, FoundPerson, group_by_case, is_match, mark_passage
-from parvis.desk.render.view_models import decode_cursor, encode_cursor
+from parvis.desk.render.search_views import FoundMessage, FoundPerson, group_by_case, mark_passage
+from parvis.desk.render.view_models import encode_cursor, search_cursor
 from parvis.desk.store.case_queries import find_reference
-from parvis.desk.store.search_queries import MessageHit, SearchCursor, SearchResult, search_messages
+from parvis.desk.store.search_queries import MessageHit, SearchResult, search_messages
 from parvis.desk.store.search_results import FoundRecords, read_found_records
 
 
@@ -43,14 +43,8 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     return router
 
 
-def search_cursor(text: str | None) -> SearchCursor | None:
-    """The cursor of a page of messages; None if it is invalid."""
-    cursor = decode_cursor(text)
-    return (cursor[0], cursor[1]) if cursor and len(cursor) == 2 else None
-
-
 def _messages(parsed: ParsedSearch, result: SearchResult, records: FoundRecords) -> list[tuple[str, FoundMessage]]:
-    matches = is_match(parsed, result.stems)
+    matches = word_matcher(parsed, result.stems)
     messages = ((hit.conversation_id, _message(hit, records, matches)) for hit in result.hits)
     return [(conversation, message) for conversation, message in messages if message]
 

@@ -7,9 +7,6 @@ from datetime import datetime
 
 from markupsafe import Markup, escape
 
-from parvis.common.text.folding import fold
-from parvis.desk.decide.search_query import ParsedSearch
-from parvis.desk.decide.search_terms import fold_word
 from parvis.desk.models.case import Case
 
 _BEFORE, _LENGTH = 60, 220
@@ -42,25 +39,6 @@ class FoundPerson:
     address: str
     cases: int
     last_at: datetime
-
-
-def is_match(parsed: ParsedSearch, stems: frozenset[str]) -> Callable[[str], bool]:
-    """A test of single words: has one the stem of a word that was searched, or its beginning?"""
-    folded = {fold(stem) for stem in stems}
-    typed = {fold(word) for word in parsed.words}
-    digits = {digits[-9:] for _, digits in parsed.numbers}
-
-    def matches(word: str) -> bool:
-        plain = fold_word(word)
-        if len(plain) < 3:
-            return plain in typed
-        return plain in typed or any(_is_form(plain, stem) for stem in folded) or plain in digits
-
-    return matches
-
-
-def _is_form(word: str, stem: str) -> bool:
-    return len(stem) >= 3 and word.startswith(stem) and len(word) - len(stem) <= 6
 
 
 def mark_passage(text: str, matches: Callable[[str], bool]) -> Markup:

@@ -85,7 +85,7 @@ class LiveUpdates:
     async def _listen(self, stopping: asyncio.Event) -> None:
         async with self.database.autocommit() as connection:
             lost = asyncio.Event()
-            connection.add_termination_listener(lambda _: lost.set())
+            connection.add_termination_listener(lambda *_: lost.set())  # pyright: ignore[reportUnknownLambdaType] (asyncpg has no types)
             await connection.add_listener(QUEUE_CHANNEL, self._queue_changed)
             await connection.add_listener(VIEWER_CHANNEL, self._viewer_changed)
             self._wake(self._waiting)

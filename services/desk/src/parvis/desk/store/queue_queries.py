@@ -86,7 +86,7 @@ class QueueReader:
         capped = [self.capped_count(wanted).scalar_subquery() for wanted in filters]
         return list((await connection.execute(select(*capped))).one()) if capped else []
 
-    def capped_count(self, wanted: QueueFilter) -> Select[tuple[int]]:
+    def capped_count(self, wanted: QueueFilter) -> Select[int]:
         matching = select(literal_column("1")).where(*self.conditions(wanted)).limit(MAX_COUNT + 1)
         matching = matching.order_by(*_order_of(wanted))  # or the planner would rather begin to scan the table
         return select(func.count()).select_from(matching.subquery())
