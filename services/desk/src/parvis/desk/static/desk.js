@@ -4,7 +4,7 @@
   const OFF = 'parvis-keys-off', body = document.body;
   const rows = () => [...document.querySelectorAll('a.subject')];
   const keysAreOff = () => localStorage.getItem(OFF) === '1';
-  const isTyping = (element) => element.closest('input, textarea, select, [contenteditable]') !== null;
+  const isTyping = (element) => element.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]') !== null;
 
   function move(step) {
     const all = rows(), at = all.indexOf(document.activeElement);
