@@ -42,6 +42,8 @@ TABLES = [
     "act",
     "counter_contact",
     "draft",
+    "search_entry",
+    "saved_view",
     "outbox",
 ]
 Project = Callable[..., Awaitable[None]]

@@ -35,6 +35,7 @@ from parvis.desk.schema import case_tables
 from parvis.desk.schema.case_tables import SCHEMA
 from parvis.desk.settings import Settings
 from parvis.desk.store import case_queries, case_transactions, counter_contacts
+from parvis.desk.store.live_updates import LiveUpdates
 from parvis.desk.store.reply_drafts import purge_drafts
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSessions
@@ -61,6 +62,7 @@ async def build() -> Service:
     cases = case_transactions.CaseStore(database, outbox, town.topic_prefix)
     blobs = BlobStore(town.blobs_url)
     page_previews = PagePreviews()
+    live_updates = LiveUpdates(database)
     dependencies = DeskDependencies(
         town_config=town_config,
         templates=load_templates(town.config_dir, town_config),
@@ -70,6 +72,7 @@ async def build() -> Service:
         claim_checks=ClaimCheckFetcher(blobs, AntivirusScanner(town.clamav)),
         page_previews=page_previews,
         sessions=AgentSessions(town.signing_key, timedelta(hours=settings.session_hours)),
+        live_updates=live_updates,
     )
     consumer = Consumer(
         Subscription.from_settings(town, service=NAME, topics=_topics(town_config), types=EVENT_TYPES),
@@ -88,6 +91,7 @@ async def build() -> Service:
         app=_pages_and_api(dependencies, settings),
         tasks=[
             page_previews.run,
+            live_updates.run,
             watch,
             run_every(_PURGE_EVERY_S, outbox.purge),
             run_every(_PURGE_EVERY_S, lambda: purge_drafts(database)),

@@ -6,10 +6,13 @@ from uuid import UUID
 from fastapi import FastAPI, HTTPException, Query, Response
 
 from parvis.desk.api.dependencies import ApiDependencies, read_case_detail
-from parvis.desk.api.response_models import CaseDetail, CaseList, Department, case_summary
-from parvis.desk.models.case import Agent, State
-from parvis.desk.render.view_models import decode_cursor, encode_cursor
-from parvis.desk.store.case_queries import read_queue
+from parvis.desk.api.response_models import CaseDetail, CaseList, Department, SearchAnswer, case_summary, search_answer
+from parvis.desk.decide.search_query import MAX_QUERY_LENGTH, parse_search
+from parvis.desk.models.case import NO_DATE, Agent, State
+from parvis.desk.models.queue import QueueFilter
+from parvis.desk.render.view_models import decode_cursor, encode_cursor, search_cursor
+from parvis.desk.store.queue_queries import QueueReader
+from parvis.desk.store.search_queries import search_messages
 
 
 def routes(app: FastAPI, access: ApiDependencies) -> None:
@@ -24,9 +27,25 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
         if access.town_config.department(department) is None:
             raise HTTPException(404, "no such department")
         async with access.cases.database.transaction() as connection:
-            page = await read_queue(connection, Agent("", department), state, after=decode_cursor(after), limit=limit)
+            reader = QueueReader(Agent("", department), NO_DATE)
+            page = await reader.read(connection, QueueFilter(state), after=decode_cursor(after), limit=limit)
         next_cursor = encode_cursor(page.after) if page.after else None
         return CaseList(cases=[case_summary(row.case) for row in page.rows], after=next_cursor)
+
+    @app.get("/search")
+    async def search(
+        department: Department,
+        q: Annotated[
+            str, Query(max_length=MAX_QUERY_LENGTH, description="words, a name, a number, part of a reference")
+        ],
+        after: str | None = None,
+    ) -> SearchAnswer:
+        """The messages of a department that match, newest first, with the people and the cases of a reference on the first page."""
+        if access.town_config.department(department) is None:
+            raise HTTPException(404, "no such department")
+        async with access.cases.database.transaction() as connection:
+            result = await search_messages(connection, parse_search(q), [department], search_cursor(after))
+        return search_answer(result, encode_cursor(result.after) if result.after else None)
 
     @app.get("/cases/{conversation_id}")
     async def get_case(conversation_id: UUID, department: Department, response: Response) -> CaseDetail:
@@ -35,4 +54,4 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
         response.headers["etag"] = f'"{detail.version}"'
         return detail
 
-    _ = list_cases, get_case
+    _ = list_cases, search, get_case

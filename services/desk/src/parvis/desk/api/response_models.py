@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from parvis.desk.decide.case_version import CaseVersion
 from parvis.desk.decide.reply_recipient import find_recipient
 from parvis.desk.models.case import NO_DATE, URGENCY_RANKS, Case, CaseContact, CaseFile, State
+from parvis.desk.store.search_queries import SearchResult
 from parvis.web.form_parsing import clean_text
 
 CleanText = Annotated[str, AfterValidator(clean_text)]
@@ -57,6 +58,31 @@ class CaseSummary(ApiModel):
 
 class CaseList(ApiModel):
     cases: list[CaseSummary]
+    after: str | None = Field(description="cursor of the next page, for the parameter `after`; null at the end")
+
+
+class FoundMessageSummary(ApiModel):
+    message_id: UUID
+    conversation_id: UUID
+    kind: Literal["contact", "reply", "note"]
+    at: datetime
+
+
+class FoundPersonSummary(ApiModel):
+    sender: str = Field(description="telephone number, mail address or folded name")
+    cases: int
+    last_at: datetime
+
+
+class SearchAnswer(ApiModel):
+    """One page of what a search finds. The numbers are null above a thousand messages."""
+
+    messages: list[FoundMessageSummary]
+    people: list[FoundPersonSummary]
+    references: list[UUID] = Field(description="cases whose reference has the typed part")
+    message_count: int | None
+    case_count: int | None
+    person_count: int | None
     after: str | None = Field(description="cursor of the next page, for the parameter `after`; null at the end")
 
 
@@ -201,6 +227,26 @@ class CounterContactBody(ActionBody):
 class CounterContactCreated(ApiModel):
     contact_id: UUID
     reference: str
+
+
+def search_answer(result: SearchResult, after: str | None) -> SearchAnswer:
+    return SearchAnswer(
+        messages=[
+            FoundMessageSummary.model_validate(
+                {"message_id": hit.entry_id, "conversation_id": hit.conversation_id, "kind": hit.kind, "at": hit.at}
+            )
+            for hit in result.hits
+        ],
+        people=[
+            FoundPersonSummary(sender=person.sender, cases=person.cases, last_at=person.latest.at)
+            for person in result.people
+        ],
+        references=[UUID(conversation) for conversation in result.references],
+        message_count=result.messages,
+        case_count=result.cases,
+        person_count=result.senders,
+        after=after,
+    )
 
 
 def case_summary(case: Case) -> CaseSummary:

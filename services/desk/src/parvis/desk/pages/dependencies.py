@@ -16,11 +16,12 @@ from parvis.desk.render.view_models import channel_label, describe_remark
 from parvis.desk.sandbox.page_preview import PagePreviews
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
+from parvis.desk.store.live_updates import LiveUpdates
 from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions
 from parvis.web.form_parsing import SubmittedForm, read_form
 from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
 from parvis.web.pages import PageRenderer
-from parvis.web.security_headers import is_same_origin
+from parvis.web.security_headers import allow_scripts, is_same_origin
 
 _LIST_COOKIE = "parvis-desk-list"
 _LONGEST_QUERY = 600
@@ -44,6 +45,7 @@ class DeskDependencies:
     claim_checks: ClaimCheckFetcher
     page_previews: PagePreviews
     sessions: AgentSessions
+    live_updates: LiveUpdates
     clock: Clock = now
 
     def require_session(self, request: Request) -> AgentSession:
@@ -98,7 +100,7 @@ class DeskDependencies:
             describe_remark=partial(describe_remark, self.pages.words, language=language),
             **values,
         )
-        response = HTMLResponse(html, status_code=status)
+        response = HTMLResponse(html, status_code=status, headers=allow_scripts({}) if session else None)
         remember_language(request, response, self.town_config.town)
         return response
 
@@ -140,6 +142,5 @@ NOTICES = frozenset(
         "unlink_asked",
         "written_down",
         "logged_out",
-        "unknown_reference",
     ]
 )

@@ -1,7 +1,7 @@
 """Declares the desk's SQL tables, as `migrations/` creates them."""
 
 from sqlalchemy import Boolean, Column, DateTime, Integer, LargeBinary, Table, Text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR, UUID
 
 from parvis.common.storage.outbox import outbox_table
 from parvis.common.storage.postgres import schema_metadata
@@ -80,6 +80,14 @@ act = Table(
 draft = Table(
     "draft", METADATA, _id("conversation_id", is_key=True), Column("department", Text, primary_key=True),
     Column("agent", Text, primary_key=True), Column("fields", JSONB), _instant("saved_at"),
+)  # fmt: skip
+search_entry = Table(
+    "search_entry", METADATA, _id("entry_id", is_key=True), _id("conversation_id"),
+    *_texts("kind", "department", "sender"), _instant("at"), Column("terms", TSVECTOR),
+)  # fmt: skip
+saved_view = Table(
+    "saved_view", METADATA, *(Column(name, Text, primary_key=True) for name in ("department", "agent", "name")),
+    Column("query", Text),
 )  # fmt: skip
 counter_contact = Table(
     "counter_contact", METADATA, Column("department", Text, primary_key=True), _id("seed", is_key=True), _id("contact_id"),
