@@ -50,7 +50,7 @@ async def test_a_letter_shows_how_far_it_has_come(
         assert french in page
         assert ">remise<" not in page
         assert english in (await agent.get(CASE, headers={"accept-language": "en"})).text
-    assert "non remise" in (await agent.get("/queue")).text
+    assert "non remis" in (await agent.get("/queue")).text
 
 
 async def test_a_letter_of_an_older_event_is_not_called_delivered(

@@ -1,6 +1,6 @@
 """Tests the page of a case with an unconfirmed wish: the citizen's sentence, and the button by which an agent confirms it."""
 
-import re
+from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ from .conftest import Project, Published, Send
 from .test_pages import routed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+OpenForm = Callable[..., Awaitable[dict[str, str]]]
 INES, WISHED = "ines@people.example", "+33639980077"
 ASKS = "Répondez-moi par SMS\nau 06 39 98 00 77, s’il vous plaît."
 TEXT = f"Bonjour, merci pour la lettre.\n\nLe trou grandit. {ASKS} Je suis absente le 3."
@@ -52,9 +53,10 @@ async def test_the_wished_address_is_answered_only_after_the_click(
     await send(CASE, f"{CASE}/reply", text="Nous venons.", then="open")
     assert await answered_at(published) == [INES]
 
-    confirmed = await send(CASE, f"{CASE}/wish")
-    assert confirmed.headers["location"] == f"{CASE}?notice=wish_confirmed#end"
-    page = (await agent.get(CASE)).text
+    confirmed = await send(CASE, f"{CASE}/wish", contact=WISH.contact_id)
+    assert confirmed.headers["location"] == f"{CASE}?notice=wish_confirmed#notice"
+    page = (await agent.get(confirmed.headers["location"])).text
+    assert "Adresse confirmée" in page
     assert f'action="{CASE}/wish"' not in page
     assert "Dominique Exemple a confirmé" in page
     await send(CASE, f"{CASE}/reply", text="C'est fait.", then="open")
@@ -62,12 +64,10 @@ async def test_the_wished_address_is_answered_only_after_the_click(
 
 
 async def test_the_button_needs_the_token_of_its_own_session(
-    agent: httpx.AsyncClient, project: Project, send: Send
+    agent: httpx.AsyncClient, project: Project, send: Send, open_form: OpenForm
 ) -> None:
     await project(routed(FIRST), second())
-    form = (await agent.get(CASE)).text.split(f'action="{CASE}/wish"')[1]
-    (token,) = re.findall(r'name="_csrf" value="([^"]+)"', form.split("</form>")[0])
-    wish = {"_csrf": token, "contact": WISH.contact_id}
+    wish = await open_form(agent, CASE, f"{CASE}/wish") | {"contact": WISH.contact_id}
     agent.cookies.clear()
     await send("/login", "/login", name="Claude Exemple", department="voirie")
     assert (await agent.post(f"{CASE}/wish", data=wish)).status_code == 403
@@ -91,6 +91,6 @@ async def test_an_unproved_reply_to_is_shown_as_such_and_nobody_is_answered_befo
     assert "Reply-To" in page.split("Adresse à confirmer")[1]
     assert "Aucune adresse n’est confirmée" in page
     assert (await send(CASE, f"{CASE}/reply", text="Votre dossier", then="open")).status_code == 422
-    await send(CASE, f"{CASE}/wish")
+    await send(CASE, f"{CASE}/wish", contact=FIRST.contact_id)
     await send(CASE, f"{CASE}/reply", text="Votre dossier", then="open")
     assert await answered_at(published) == [to.address]

@@ -136,6 +136,7 @@ NOTICES = frozenset(
         "reopened",
         "replied",
         "called",
+        "wish_confirmed",
         "transfer_asked",
         "split_asked",
         "link_asked",
