@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,10 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from sqlalchemy import text
+from starlette.routing import Mount
 
 import parvis.desk
 from parvis.common.bus.cloudevents import DecodedRecord, ReceivedRecord, encode_event
@@ -24,8 +27,10 @@ from parvis.common.storage.postgres import Database, migrate, migrations_folder
 from parvis.common.testing import FakeProducer
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
+from parvis.desk.api.dependencies import ApiGuard
 from parvis.desk.app import build
 from parvis.desk.consume.case_projection import CaseProjection
+from parvis.desk.pages.access import RouteGuard
 from parvis.desk.schema import case_tables
 from parvis.desk.store import case_transactions
 
@@ -57,7 +62,15 @@ def town_config() -> TownConfig:
 
 
 @pytest.fixture(scope="module")
-def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[pytest.MonkeyPatch]:
+def login_settings() -> dict[str, str]:
+    """How agents log in; a module with another login than the development one overrides it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def environment(
+    database_url: str, tmp_path_factory: pytest.TempPathFactory, login_settings: dict[str, str]
+) -> Generator[pytest.MonkeyPatch]:
     settings = {
         "PARVIS_DATABASE_URL": database_url,
         "PARVIS_KAFKA_BOOTSTRAP": "127.0.0.1:1",
@@ -66,7 +79,7 @@ def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
         "PARVIS_SECRET_KEY": "a secret for tests only",
         "PARVIS_CONTACT_POINT_KEY": "another secret for tests only",
         "PARVIS_DESK_API_TOKEN": "a token for tests only",
-    }
+    } | login_settings
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
@@ -86,6 +99,37 @@ async def service(database_url: str, environment: pytest.MonkeyPatch) -> AsyncGe
     await previews
     for close in service.closing:
         await close()
+
+
+def api_routes(app: Any) -> Iterator[APIRoute]:
+    """All routes of an application and of those mounted in it."""
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif isinstance(route, Mount) and isinstance(route.app, FastAPI):
+            yield from api_routes(route.app)
+        elif router := getattr(route, "original_router", None):
+            yield from api_routes(router)
+
+
+Guarded = list[tuple[str, APIRoute, list[RouteGuard | ApiGuard]]]
+
+
+@pytest.fixture
+def guarded_routes(service: Service) -> Guarded:
+    """Each route with its method, and the checks that stand before it."""
+    found: Guarded = []
+    for route in api_routes(service.app):
+        calls = [dependant.call for dependant in route.dependant.dependencies]
+        checks = [call for call in calls if isinstance(call, RouteGuard | ApiGuard)]
+        found += [(method, route, checks) for method in route.methods or ()]
+    return found
+
+
+@pytest.fixture
+def unguarded(guarded_routes: Guarded) -> set[tuple[str, str]]:
+    """Method and path of each route that asks for no right, or for more than one."""
+    return {(method, route.path) for method, route, checks in guarded_routes if len(checks) != 1}
 
 
 @pytest_asyncio.fixture(loop_scope="module")

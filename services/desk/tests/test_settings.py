@@ -52,3 +52,40 @@ def test_a_short_token_is_rejected_and_an_empty_one_is_no_token(monkeypatch: pyt
 
     monkeypatch.setenv("PARVIS_DESK_API_TOKEN", "")
     assert load_settings(Settings).api_token is None
+
+
+HTTPS = {"PARVIS_DESK_PUBLIC_URL": "https://desk.town.example", "PARVIS_DESK_HOST": "0.0.0.0"}  # noqa: S104
+PROVIDER = {"PARVIS_DESK_OIDC_ISSUER": "https://id.town.example"}
+
+
+@pytest.mark.parametrize("login", ["local", "oidc", "local,oidc"])
+def test_with_a_real_login_it_may_listen_anywhere(monkeypatch: pytest.MonkeyPatch, login: str) -> None:
+    for name, value in (HTTPS | PROVIDER | {"PARVIS_DESK_LOGIN": login}).items():
+        monkeypatch.setenv(name, value)
+
+    assert load_settings(Settings).host == HTTPS["PARVIS_DESK_HOST"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"PARVIS_DESK_LOGIN": "development"}, "PARVIS_DESK_HOST"),
+        ({"PARVIS_DESK_LOGIN": "development,local"}, "PARVIS_DESK_LOGIN"),
+        ({"PARVIS_DESK_LOGIN": "password"}, "PARVIS_DESK_LOGIN"),
+        ({"PARVIS_DESK_PUBLIC_URL": "http://desk.town.example"}, "PARVIS_DESK_PUBLIC_URL"),
+        ({"PARVIS_DESK_PUBLIC_URL": "https://desk.town.example/desk"}, "PARVIS_DESK_PUBLIC_URL"),
+        ({"PARVIS_DESK_API_TOKEN": "a token for tests only"}, "PARVIS_DESK_API_TOKEN"),
+        ({"PARVIS_DESK_LOGIN": "oidc", "PARVIS_DESK_OIDC_ISSUER": ""}, "PARVIS_DESK_OIDC_ISSUER"),
+        ({"PARVIS_DESK_OIDC_ISSUER": "http://id.town.example"}, "PARVIS_DESK_OIDC_ISSUER"),
+        ({"PARVIS_DESK_OIDC_ALGORITHMS": "ES256 HS256"}, "PARVIS_DESK_OIDC_ALGORITHMS"),
+        ({"PARVIS_DESK_OIDC_ALGORITHMS": "none"}, "PARVIS_DESK_OIDC_ALGORITHMS"),
+    ],
+)
+def test_what_would_let_others_in_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], named: str
+) -> None:
+    for name, value in (HTTPS | PROVIDER | {"PARVIS_DESK_LOGIN": "local"} | changes).items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(Misconfigured, match=named):
+        load_settings(Settings)

@@ -105,6 +105,10 @@ configMap:
   valueFrom: {secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .authTokenKey | quote }}}}
 {{- end }}
 {{- end }}
+{{- if and (eq .key "desk") .values.publicUrl }}
+- {name: PARVIS_DESK_LOGIN, value: {{ .values.login | quote }}}
+- {name: PARVIS_DESK_PUBLIC_URL, value: {{ .values.publicUrl | quote }}}
+{{- end }}
 {{- if eq .key "notifier" }}
 - {name: PARVIS_NOTIFIER_SMS_PUBLIC_URL, value: {{ .root.Values.town.smsPublicUrl | quote }}}
 - {name: PARVIS_NOTIFIER_PUBLIC_URL, value: {{ .root.Values.town.repliesPublicUrl | quote }}}

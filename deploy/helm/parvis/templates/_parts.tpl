@@ -6,7 +6,7 @@ The parts: key in the values → what the chart must know of the service.
   paths     what a door's Ingress or HTTPRoute lets through: its pages, and never /metrics
   folder    a volume of its own: name, where it is mounted, and the setting that names it
   alone     never two at a time
-  loopback  listens on the pod's loopback alone
+  loopback  listens on the pod's loopback alone: the desk while its login is for development
   lag       the topic whose lag KEDA scales it by
 */}}
 {{- define "parvis.parts" -}}
@@ -43,5 +43,10 @@ notifier:
 desk:
   service: desk
   port: 8130
+{{- if .Values.desk.publicUrl }}
+  door: {http: [8130, 80]}
+  paths: {/: Exact, /login: Prefix, /logout: Exact, /enrol: Prefix, /queue: Exact, /find: Exact, /cases: Prefix, /counter: Prefix, /department: Exact, /me: Prefix, /accounts: Prefix, /identities: Exact, /break-glass: Prefix, /audit: Exact, /static: Prefix, /api: Prefix}
+{{- else }}
   loopback: true
+{{- end }}
 {{- end }}

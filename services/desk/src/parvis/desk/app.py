@@ -1,11 +1,11 @@
 """Builds the desk from its settings; the only place that constructs its clients."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from fastapi import FastAPI, Request
-from fastapi.responses import RedirectResponse, Response
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from fastapi import FastAPI
 
 from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import ConsumerHalt
@@ -20,15 +20,18 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
-from parvis.common.town.models import TownConfig
+from parvis.common.town.models import TownConfig, localized
 from parvis.common.town.templates import load_templates
 from parvis.desk.api.build_api import application
 from parvis.desk.api.dependencies import ApiDependencies
 from parvis.desk.consume.case_projection import EVENT_TYPES, CaseProjection
+from parvis.desk.fetch.access_file import load_access_rules
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, MissingFile, UnscannedFile
+from parvis.desk.pages.access import DeskAccess, NotAllowed, NotLoggedIn
 from parvis.desk.pages.case_page import damaged_case_handler
-from parvis.desk.pages.dependencies import DeskDependencies, NotLoggedIn
+from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.pages.original_files import refusal_handler
+from parvis.desk.pages.refusals import log_in_first, not_allowed_handler
 from parvis.desk.pages.routes import routes
 from parvis.desk.sandbox.page_preview import PagePreviews
 from parvis.desk.schema import case_tables
@@ -39,19 +42,22 @@ from parvis.desk.store.live_updates import LiveUpdates
 from parvis.desk.store.reply_drafts import purge_drafts
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSessions
+from parvis.desk.verify.own_hosts import OwnHosts
+from parvis.desk.verify.passkeys import PasskeyVerifier
+from parvis.web.oidc.provider import OidcProvider, for_proconnect
+from parvis.web.oidc.relying_party import RelyingParty
 from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
 
 NAME = "desk"
 _PURGE_EVERY_S = 3600.0
-# DNS rebinding: another site must not reach the desk through a host name of its own that resolves to this machine.
-_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+_LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
 
 async def build() -> Service:
     """Construct everything the desk needs.
 
-    Raises: Misconfigured, when it should listen on more than loopback, or the town's configuration is wrong.
+    Raises: Misconfigured, when it should listen on more than loopback without a real login, or the configuration is wrong.
     """
     town, settings = load_settings(TownSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
@@ -71,8 +77,13 @@ async def build() -> Service:
         counter_contacts=counter_contacts.CounterContacts(cases, blobs, town_config, town.hashing_key),
         claim_checks=ClaimCheckFetcher(blobs, AntivirusScanner(town.clamav)),
         page_previews=page_previews,
-        sessions=AgentSessions(town.signing_key, timedelta(hours=settings.session_hours)),
+        access=DeskAccess(
+            database, _sessions(town, settings), load_access_rules(town.config_dir, town_config), town_config
+        ),
         live_updates=live_updates,
+        logins=settings.logins,
+        passkeys=PasskeyVerifier(settings.public_url, localized(town_config.town.name, None)),
+        provider=build_provider(settings),
     )
     consumer = Consumer(
         Subscription.from_settings(town, service=NAME, topics=_topics(town_config), types=EVENT_TYPES),
@@ -99,7 +110,34 @@ async def build() -> Service:
             consumer.run,
             consumer.watch,
         ],
-        closing=[producer.stop, database.close],
+        closing=[producer.stop, database.close, *([dependencies.provider.close] if dependencies.provider else [])],
+    )
+
+
+def build_provider(settings: Settings) -> RelyingParty | None:
+    """The identity provider of the settings. None if agents do not log in there."""
+    if "oidc" not in settings.logins:
+        return None
+    provider = OidcProvider(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else "",
+        redirect_uri=f"{settings.public_url}/login/oidc/return",
+        post_logout_redirect_uri=f"{settings.public_url}/login",
+    )
+    if settings.oidc_preset == "proconnect":
+        provider = for_proconnect(provider)
+    required = {"roles": settings.oidc_roles.split(), "siret": settings.oidc_siret.split()}
+    return RelyingParty(
+        replace(
+            provider,
+            scopes=tuple(settings.oidc_scopes.split()) or provider.scopes,
+            algorithms=tuple(settings.oidc_algorithms.split()) or provider.algorithms,
+            acr=tuple(settings.oidc_acr.split()) or provider.acr,
+            amr=tuple(settings.oidc_amr.split()),
+            required={claim: frozenset(values) for claim, values in required.items() if values},
+            pkce=provider.pkce if settings.oidc_pkce is None else settings.oidc_pkce,
+        )
     )
 
 
@@ -107,25 +145,36 @@ def _topics(town_config: TownConfig) -> list[topics.Topic]:
     return [*(topics.department_topic(slug) for slug in town_config.departments), topics.DELIVERY_UPDATED]
 
 
+def _sessions(town: TownSettings, settings: Settings) -> AgentSessions:
+    return AgentSessions(
+        town.signing_key,
+        timedelta(hours=settings.session_hours),
+        timedelta(minutes=settings.session_idle_minutes),
+        settings.public_url,
+    )
+
+
 def _pages_and_api(dependencies: DeskDependencies, settings: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
+    app.add_middleware(OwnHosts, hosts=[*_LOOPBACK_HOSTS, urlsplit(settings.public_url).hostname or ""])
     install_pages(app, dependencies.pages)
     app.include_router(routes(dependencies))
     app.mount(
         "/api/v1",
         application(
             ApiDependencies(
-                dependencies.cases, dependencies.counter_contacts, dependencies.town_config, settings.api_token
+                dependencies.cases,
+                dependencies.counter_contacts,
+                dependencies.town_config,
+                dependencies.access.rules,
+                settings.api_token,
             ),
             dependencies.pages,
         ),
     )
 
-    async def log_in_first(_: Request, __: Exception) -> Response:
-        return RedirectResponse("/login", status_code=303)
-
     app.add_exception_handler(NotLoggedIn, log_in_first)
+    app.add_exception_handler(NotAllowed, not_allowed_handler(dependencies))
     app.add_exception_handler(DamagedCase, damaged_case_handler(dependencies))
     for error in (InfectedFile, UnscannedFile, MissingFile):
         app.add_exception_handler(error, refusal_handler(dependencies))

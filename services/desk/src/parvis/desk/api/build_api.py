@@ -1,16 +1,17 @@
 """Builds the JSON API: bearer token, OpenAPI description, the same rules as the pages."""
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
+from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.http_body import LimitBody
 from parvis.common.runtime.logs import logger
 from parvis.desk.api import get_cases, post_actions
 from parvis.desk.api.dependencies import ApiDependencies
 from parvis.desk.store.row_decoding import DamagedCase
-from parvis.desk.verify.agent_sessions import has_bearer_token
+from parvis.desk.verify.agent_sessions import bearer_token
 from parvis.web.error_pages import install_error_pages
 from parvis.web.pages import PageRenderer
 
@@ -25,18 +26,21 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
            have the case; 409 with the key of what is refused, `damaged_case` for one that cannot be read; 422 for an invalid body; 503.
     """
 
-    async def authorised(request: Request) -> None:
-        if not has_bearer_token(request, access.token):
-            raise HTTPException(401, "bearer token required", headers={"www-authenticate": "Bearer"})
-
     app = FastAPI(
-        title="Parvis desk", version="1", docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(HTTPBearer(auto_error=False)), Depends(authorised)],
-        description="What agents do on the pages of the desk, for programs. Development only: one token for all.",
+        title="Parvis desk", version="1", docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(HTTPBearer(auto_error=False))],
+        description="What agents do on the pages of the desk, for programs. Each has an account with rights of its own.",
     )  # fmt: skip
 
     async def require_token(request: Request, call_next: RequestResponseEndpoint) -> Response:
         """Look at the token before the body, which FastAPI reads before any dependency."""
-        if request.method != "GET" and not has_bearer_token(request, access.token):
+        if request.method == "GET":
+            return await call_next(request)
+        try:
+            async with access.cases.database.transaction() as connection:
+                program = await access.find_program(connection, bearer_token(request))
+        except Unavailable:
+            return JSONResponse({"detail": "try again"}, 503, headers={"retry-after": "30"})
+        if program is None:
             return JSONResponse({"detail": "bearer token required"}, 401, headers={"www-authenticate": "Bearer"})
         return await call_next(request)
 

@@ -1,27 +1,108 @@
-"""Holds the dependencies of the API's routes, and reads the case that most of them return."""
+"""Holds the dependencies of the API's routes, checks what the calling program may do, and reads the case that most of them return."""
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from fastapi import HTTPException
+from fastapi import Depends, HTTPException, Request
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parvis.common.runtime.clock import now
 from parvis.common.town.models import TownConfig
 from parvis.desk.api.response_models import CaseDetail, case_detail
+from parvis.desk.decide.access_rights import CASE_ACTIONS, may, scope_of
+from parvis.desk.models.accounts import (
+    CONFIDENTIALITIES,
+    EVERY_DEPARTMENT,
+    AccessRules,
+    Action,
+    AuditRecord,
+    CaseScope,
+    DeskUser,
+    RoleGrant,
+)
+from parvis.desk.models.case import Agent
+from parvis.desk.store.accounts import read_case_facts
+from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.case_queries import read_case, read_case_file, read_case_version
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
+from parvis.desk.store.sessions import find_session
+from parvis.desk.verify.agent_sessions import bearer_token, hash_token, is_same_token
+
+# Whoever has the token of the settings, which works on loopback only.
+DEVELOPMENT_PROGRAM = DeskUser(
+    "", "API", (RoleGrant("agent", EVERY_DEPARTMENT, frozenset(CONFIDENTIALITIES)),), kind="development"
+)
 
 
 @dataclass(frozen=True)
 class ApiDependencies:
-    """The dependencies of the API's routes. Without a token every call is answered 401."""
+    """The dependencies of the API's routes."""
 
     cases: CaseStore
     counter: CounterContacts
     town_config: TownConfig
+    rules: AccessRules
     token: SecretStr | None
+
+    def allow(self, action: Action) -> Any:
+        """The dependency of a route that needs this right."""
+        return Depends(ApiGuard(self, action))
+
+    async def find_program(self, connection: AsyncConnection, token: str) -> DeskUser | None:
+        """The program with this bearer token. None if no program has it, or its account is blocked."""
+        if is_same_token(token, self.token):
+            return DEVELOPMENT_PROGRAM
+        stored = await find_session(connection, hash_token(token), at=now(), idle_since=None) if token else None
+        return stored.user if stored and stored.user.kind == "program" else None
+
+
+@dataclass(frozen=True, eq=False)  # FastAPI hashes it
+class ApiGuard:
+    """Lets a call through to its route if its program may do `action`, on the case or in the department that it names.
+
+    Gives:  401 without a program's token; 404 for a case that the program may not read; 403 for any other refusal.
+    """
+
+    access: ApiDependencies
+    action: Action
+
+    async def __call__(self, request: Request) -> None:
+        async with self.access.cases.database.transaction() as connection:
+            program = await self.access.find_program(connection, bearer_token(request))
+            if program is None:
+                raise HTTPException(401, "bearer token required", headers={"www-authenticate": "Bearer"})
+            request.state.program = program
+            scope = await self._scope(connection, request)
+            if not may(program, self.action, scope):
+                is_seen = self.action not in CASE_ACTIONS or may(program, "case.read", scope)
+                raise HTTPException(
+                    403 if is_seen else 404, "not allowed" if is_seen else "no such case in this department"
+                )
+            if self.action.endswith(".read"):
+                department, subject = (scope.department, scope.conversation_id) if scope else ("", "")
+                read = AuditRecord(now(), program.account_id, program.name, self.action, department, subject, "api")
+                await append_audit(connection, read)
+
+    async def _scope(self, connection: AsyncConnection, request: Request) -> CaseScope | None:
+        if self.action not in CASE_ACTIONS:
+            department = request.query_params.get("department")
+            return CaseScope(department) if department else None
+        try:
+            conversation = str(UUID(request.path_params["conversation_id"]))
+        except ValueError:
+            return None
+        facts = await read_case_facts(connection, conversation)
+        return scope_of(self.access.rules.confidential, *facts, conversation) if facts else None
+
+
+def acting_agent(request: Request, name: str, department: str, quality: str) -> Agent:
+    """The agent for whom a program acts; the audit trail names the program's account."""
+    program: DeskUser = request.state.program
+    return Agent(name, department, quality, program.account_id)
 
 
 async def read_case_detail(access: ApiDependencies, conversation_id: UUID, department: str) -> CaseDetail:

@@ -3,10 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 
 from parvis.desk.api.dependencies import ApiDependencies, read_case_detail
 from parvis.desk.api.response_models import CaseDetail, CaseList, Department, SearchAnswer, case_summary, search_answer
+from parvis.desk.decide.access_rights import hidden_cases
 from parvis.desk.decide.search_query import MAX_QUERY_LENGTH, parse_search
 from parvis.desk.models.case import NO_DATE, Agent, State
 from parvis.desk.models.queue import QueueFilter
@@ -16,8 +17,9 @@ from parvis.desk.store.search_queries import search_messages
 
 
 def routes(app: FastAPI, access: ApiDependencies) -> None:
-    @app.get("/cases")
+    @app.get("/cases", dependencies=[access.allow("queue.read")])
     async def list_cases(
+        request: Request,
         department: Department,
         state: State = "open",
         after: str | None = None,
@@ -27,13 +29,18 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
         if access.town_config.department(department) is None:
             raise HTTPException(404, "no such department")
         async with access.cases.database.transaction() as connection:
-            reader = QueueReader(Agent("", department), NO_DATE)
+            reader = QueueReader(
+                Agent("", department),
+                NO_DATE,
+                hidden_cases(request.state.program, access.rules.confidential, department),
+            )
             page = await reader.read(connection, QueueFilter(state), after=decode_cursor(after), limit=limit)
         next_cursor = encode_cursor(page.after) if page.after else None
         return CaseList(cases=[case_summary(row.case) for row in page.rows], after=next_cursor)
 
-    @app.get("/search")
+    @app.get("/search", dependencies=[access.allow("queue.read")])
     async def search(
+        request: Request,
         department: Department,
         q: Annotated[
             str, Query(max_length=MAX_QUERY_LENGTH, description="words, a name, a number, part of a reference")
@@ -44,10 +51,11 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
         if access.town_config.department(department) is None:
             raise HTTPException(404, "no such department")
         async with access.cases.database.transaction() as connection:
-            result = await search_messages(connection, parse_search(q), [department], search_cursor(after))
+            hidden = hidden_cases(request.state.program, access.rules.confidential, department)
+            result = await search_messages(connection, parse_search(q), [department], search_cursor(after), hidden)
         return search_answer(result, encode_cursor(result.after) if result.after else None)
 
-    @app.get("/cases/{conversation_id}")
+    @app.get("/cases/{conversation_id}", dependencies=[access.allow("case.read")])
     async def get_case(conversation_id: UUID, department: Department, response: Response) -> CaseDetail:
         """One case with its contacts, replies and deliveries; its version is the ETag."""
         detail = await read_case_detail(access, conversation_id, department)

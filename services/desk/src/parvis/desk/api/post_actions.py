@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.clock import now
-from parvis.desk.api.dependencies import ApiDependencies, read_case_detail, scoped_key
+from parvis.desk.api.dependencies import ApiDependencies, acting_agent, read_case_detail, scoped_key
 from parvis.desk.api.response_models import (
     ActionBody,
     CallBody,
@@ -23,10 +23,12 @@ from parvis.desk.api.response_models import (
     TransferBody,
 )
 from parvis.desk.decide import agent_actions, request_split_and_link
+from parvis.desk.decide.access_rights import may
 from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
 from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.decide.counter_contact import CounterForm
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
+from parvis.desk.models.accounts import CaseScope
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact
 from parvis.desk.store.case_transactions import CaseNotFound
 
@@ -43,9 +45,15 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
 
 
 async def _act(
-    access: ApiDependencies, conversation_id: UUID, body: ActionBody, work: Work, *, seen: CaseVersion | None = None
+    access: ApiDependencies,
+    request: Request,
+    conversation_id: UUID,
+    body: ActionBody,
+    work: Work,
+    *,
+    seen: CaseVersion | None = None,
 ) -> CaseDetail:
-    agent = Agent(body.agent, body.department, body.quality)
+    agent = acting_agent(request, body.agent, body.department, body.quality)
     try:
         await access.cases.change_case(
             str(conversation_id), agent, lambda case, contacts: work(case, agent, contacts), seen=seen
@@ -62,37 +70,41 @@ async def _act(
 def _states(app: FastAPI, access: ApiDependencies) -> None:
     town_config = access.town_config
 
-    @app.post("/cases/{conversation_id}/take")
-    async def take(conversation_id: UUID, body: ActionBody) -> CaseDetail:
+    @app.post("/cases/{conversation_id}/take", dependencies=[access.allow("case.change")])
+    async def take(request: Request, conversation_id: UUID, body: ActionBody) -> CaseDetail:
         return await _act(
             access,
+            request,
             conversation_id,
             body,
             lambda case, agent, _: agent_actions.take_case(case, ActionContext(agent, town_config, now())),
         )
 
-    @app.post("/cases/{conversation_id}/release")
-    async def release(conversation_id: UUID, body: ActionBody) -> CaseDetail:
+    @app.post("/cases/{conversation_id}/release", dependencies=[access.allow("case.change")])
+    async def release(request: Request, conversation_id: UUID, body: ActionBody) -> CaseDetail:
         return await _act(
             access,
+            request,
             conversation_id,
             body,
             lambda case, agent, _: agent_actions.release_case(case, ActionContext(agent, town_config, now())),
         )
 
-    @app.post("/cases/{conversation_id}/close")
-    async def close(conversation_id: UUID, body: ActionBody) -> CaseDetail:
+    @app.post("/cases/{conversation_id}/close", dependencies=[access.allow("case.change")])
+    async def close(request: Request, conversation_id: UUID, body: ActionBody) -> CaseDetail:
         return await _act(
             access,
+            request,
             conversation_id,
             body,
             lambda case, agent, _: agent_actions.close_case(case, ActionContext(agent, town_config, now())),
         )
 
-    @app.post("/cases/{conversation_id}/reopen")
-    async def reopen(conversation_id: UUID, body: ActionBody) -> CaseDetail:
+    @app.post("/cases/{conversation_id}/reopen", dependencies=[access.allow("case.change")])
+    async def reopen(request: Request, conversation_id: UUID, body: ActionBody) -> CaseDetail:
         return await _act(
             access,
+            request,
             conversation_id,
             body,
             lambda case, agent, _: agent_actions.reopen_case(case, ActionContext(agent, town_config, now())),
@@ -104,9 +116,14 @@ def _states(app: FastAPI, access: ApiDependencies) -> None:
 def _words(app: FastAPI, access: ApiDependencies) -> None:
     town_config = access.town_config
 
-    @app.post("/cases/{conversation_id}/reply")
+    @app.post("/cases/{conversation_id}/reply", dependencies=[access.allow("case.reply")])
     async def reply(
-        conversation_id: UUID, body: ReplyBody, response: Response, key: IdempotencyKey = None, if_match: IfMatch = None
+        request: Request,
+        conversation_id: UUID,
+        body: ReplyBody,
+        response: Response,
+        key: IdempotencyKey = None,
+        if_match: IfMatch = None,
     ) -> CaseDetail:
         """Reply to the citizen, on their preferred channel unless another is given.
 
@@ -115,19 +132,20 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
         answer = ReplyInput(body.text, scoped_key(body.department, key), body.then, body.channel, body.address)
         seen = (CaseVersion.parse(if_match) or CaseVersion()) if if_match not in (None, "*") else None
         detail = await _act(
-            access, conversation_id, body,
+            access, request, conversation_id, body,
             lambda case, agent, contacts: agent_actions.request_reply(case, ActionContext(agent, town_config, now()), contacts, answer),
             seen=seen,
         )  # fmt: skip
         response.headers["etag"] = f'"{detail.version}"'
         return detail
 
-    @app.post("/cases/{conversation_id}/call")
-    async def call(conversation_id: UUID, body: CallBody, key: IdempotencyKey = None) -> CaseDetail:
+    @app.post("/cases/{conversation_id}/call", dependencies=[access.allow("case.change")])
+    async def call(request: Request, conversation_id: UUID, body: CallBody, key: IdempotencyKey = None) -> CaseDetail:
         """Record a call to the citizen."""
         note = AgentText(body.text, scoped_key(body.department, key), body.then)
         return await _act(
             access,
+            request,
             conversation_id,
             body,
             lambda case, agent, _: agent_actions.record_call(case, ActionContext(agent, town_config, now()), note),
@@ -137,12 +155,14 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
 
 
 def _transfers(app: FastAPI, access: ApiDependencies) -> None:
-    @app.post("/cases/{conversation_id}/transfer")
-    async def transfer(conversation_id: UUID, body: TransferBody, key: IdempotencyKey = None) -> CaseDetail:
+    @app.post("/cases/{conversation_id}/transfer", dependencies=[access.allow("case.transfer")])
+    async def transfer(
+        request: Request, conversation_id: UUID, body: TransferBody, key: IdempotencyKey = None
+    ) -> CaseDetail:
         """Request a transfer to another department; the case leaves when the router has transferred it."""
         key_uuid = scoped_key(body.department, key)
         return await _act(
-            access, conversation_id, body,
+            access, request, conversation_id, body,
             lambda case, agent, _: agent_actions.request_transfer(
                 case, ActionContext(agent, access.town_config, now()), body.to_department, body.reason, key_uuid),
         )  # fmt: skip
@@ -151,8 +171,8 @@ def _transfers(app: FastAPI, access: ApiDependencies) -> None:
 
 
 def _divisions(app: FastAPI, access: ApiDependencies) -> None:
-    @app.post("/cases/{conversation_id}/split")
-    async def split(conversation_id: UUID, body: SplitBody, key: IdempotencyKey = None) -> CaseDetail:
+    @app.post("/cases/{conversation_id}/split", dependencies=[access.allow("case.transfer")])
+    async def split(request: Request, conversation_id: UUID, body: SplitBody, key: IdempotencyKey = None) -> CaseDetail:
         """Request a split: the chosen messages get a case of their own."""
         split_input = SplitInput(
             [str(contact) for contact in body.contact_ids],
@@ -161,16 +181,17 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
             scoped_key(body.department, key),
         )
         return await _act(
-            access, conversation_id, body,
+            access, request, conversation_id, body,
             lambda case, agent, contacts: request_split_and_link.request_split(case, agent, contacts, split_input, access.town_config, now()),
         )  # fmt: skip
 
-    @app.post("/cases/{conversation_id}/link")
-    async def link(conversation_id: UUID, body: LinkBody, key: IdempotencyKey = None) -> CaseDetail:
+    @app.post("/cases/{conversation_id}/link", dependencies=[access.allow("case.change")])
+    async def link(request: Request, conversation_id: UUID, body: LinkBody, key: IdempotencyKey = None) -> CaseDetail:
         """Request a link to another case, or its removal."""
         link_input = LinkInput(body.reference, scoped_key(body.department, key), body.wanted)
         return await _act(
             access,
+            request,
             conversation_id,
             body,
             lambda case, agent, _: request_split_and_link.request_link(case, agent, link_input, now()),
@@ -180,13 +201,15 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
 
 
 def _counter(app: FastAPI, access: ApiDependencies) -> None:
-    @app.post("/contacts", status_code=201)
-    async def register(body: CounterContactBody, key: IdempotencyKey = None) -> CounterContactCreated:
+    @app.post("/contacts", status_code=201, dependencies=[access.allow("contact.register")])
+    async def register(request: Request, body: CounterContactBody, key: IdempotencyKey = None) -> CounterContactCreated:
         """Register a visit or a call; it becomes a case when the router has routed it."""
         if access.town_config.department(body.department) is None:
             raise HTTPException(409, "no_department")
         form = CounterForm(**body.model_dump(exclude={"agent", "department", "quality"}))
-        agent = Agent(body.agent, body.department, body.quality)
+        agent = acting_agent(request, body.agent, body.department, body.quality)
+        if not may(request.state.program, "contact.register", CaseScope(body.department)):
+            raise HTTPException(403, "not allowed")
         try:
             registered = await access.counter.register(form, agent, seed=scoped_key(body.department, key), at=now())
         except Rejected as error:

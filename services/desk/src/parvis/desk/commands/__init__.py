@@ -1,11 +1,23 @@
-"""Adds `parvis desk` to the command line."""
+"""Adds `parvis desk`: accounts of people and programs, the search index; `parvis audit`: the audit trail; and the check of `access.yaml`."""
+
+from pathlib import Path
 
 from parvis.common.cli.subparsers import Commands
-from parvis.desk.commands import reindex
+from parvis.common.town.models import TownConfig
+from parvis.desk.commands import audit, desk_accounts, reindex
+from parvis.desk.fetch.access_file import load_access_rules
 
 
 def register(commands: Commands) -> None:
-    """Add `parvis desk`."""
-    command = commands.add_parser("desk", help="rebuild the desk's search index")
-    actions = command.add_subparsers(metavar="ACTION", required=True)
+    desk = commands.add_parser("desk", help="the desk: accounts of people and programs, its search index")
+    actions = desk.add_subparsers(metavar="ACTION", required=True)
+    desk_accounts.register(actions)
     reindex.register(actions)
+    trail = commands.add_parser("audit", help="the audit trail of the desk")
+    audit.register(trail.add_subparsers(metavar="ACTION", required=True))
+
+
+def check(folder: Path, town_config: TownConfig) -> list[str]:
+    """Check `access.yaml`, for `parvis config check`."""
+    rules = load_access_rules(folder, town_config)
+    return [f"{len(rules.confidential.departments)} confidential departments, {len(rules.claims)} grants by claims"]

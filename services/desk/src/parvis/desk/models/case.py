@@ -36,6 +36,7 @@ class Agent:
     name: str
     department: str
     quality: str = field(default="", compare=False)
+    account_id: str = field(default="", compare=False)  # for the audit trail
 
     @property
     def signature(self) -> str:

@@ -42,7 +42,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     """
     router = APIRouter()
 
-    @router.post("/cases/{conversation}/{action}")
+    @router.post("/cases/{conversation}/{action}", dependencies=[dependencies.access.allow(None)])
     async def act(request: Request, conversation: UUID, action: str) -> Response:
         session = dependencies.require_session(request)
         form = await dependencies.read_own_form(request, session)

@@ -36,7 +36,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     """The page of a case; 404 when it never was in the agent's department, 409 when its row cannot be read."""
     router = APIRouter()
 
-    @router.get("/cases/{conversation}")
+    @router.get("/cases/{conversation}", dependencies=[dependencies.access.allow("case.read")])
     async def show(request: Request, conversation: UUID) -> Response:
         session = dependencies.require_session(request)
         return await case_page(dependencies, request, session, str(conversation))
@@ -77,7 +77,7 @@ async def case_page(
         kept = await read_draft(connection, conversation, session.agent)
     sent = sent or SentForm(kept.fields if kept else {})
     if file is None or file.case.department != session.agent.department:
-        return _moved_page(dependencies, request, session, file, unsent=sent.fields.get("text", ""))
+        return moved_page(dependencies, request, session, file, unsent=sent.fields.get("text", ""))
     dead = find_dead_addresses(file)
     language = negotiate_language(request, dependencies.town_config.town)
     until = request.query_params.get("until", "")
@@ -163,7 +163,7 @@ def damaged_case_handler(dependencies: DeskDependencies) -> Callable[[Request, E
     return answer
 
 
-def _moved_page(
+def moved_page(
     dependencies: DeskDependencies, request: Request, session: AgentSession, file: CaseFile | None, *, unsent: str
 ) -> Response:
     """The new department of a case that this department had; nothing of its content."""

@@ -40,8 +40,9 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     Gives: 303 to the receipt once the contact is committed; 422 or 503 with the page and everything that was typed.
     """
     router = APIRouter()
+    allowed = dependencies.access.allow("contact.register")
 
-    @router.get("/counter")
+    @router.get("/counter", dependencies=[allowed])
     async def show_form(request: Request) -> Response:
         session = dependencies.require_session(request)
         conversation = request.query_params.get("conversation", "")
@@ -49,13 +50,13 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         typed |= await _known_person(dependencies, session, conversation)
         return _page(dependencies, request, session, typed=typed)
 
-    @router.post("/counter")
+    @router.post("/counter", dependencies=[allowed])
     async def register(request: Request) -> Response:
         session = dependencies.require_session(request)
         form = await dependencies.read_own_form(request, session)
         return await _submit(dependencies, request, session, form)
 
-    @router.get("/counter/{reference}")
+    @router.get("/counter/{reference}", dependencies=[allowed])
     async def show_receipt(request: Request, reference: str) -> Response:
         session = dependencies.require_session(request)
         async with dependencies.cases.database.transaction() as connection:

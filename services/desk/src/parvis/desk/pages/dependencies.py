@@ -11,26 +11,26 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
+from parvis.desk.decide.access_rights import working_departments
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher
+from parvis.desk.pages.access import DeskAccess, NotLoggedIn
 from parvis.desk.render.view_models import channel_label, describe_remark
 from parvis.desk.sandbox.page_preview import PagePreviews
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
 from parvis.desk.store.live_updates import LiveUpdates
 from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions
+from parvis.desk.verify.passkeys import PasskeyVerifier
 from parvis.web.form_parsing import SubmittedForm, read_form
 from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
+from parvis.web.oidc.relying_party import RelyingParty
 from parvis.web.pages import PageRenderer
-from parvis.web.security_headers import allow_scripts, is_same_origin
+from parvis.web.security_headers import allow_scripts
 
 _LIST_COOKIE = "parvis-desk-list"
 _LONGEST_QUERY = 600
 _QUERY = re.compile(r"(?!.*notice=)[A-Za-z0-9_.~%+&=-]{1,600}")
 _LARGEST_FORM_BYTES = 256 * 1024
-
-
-class NotLoggedIn(Exception):
-    """The request has no valid session; it is redirected to the login page."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,24 @@ class DeskDependencies:
     counter_contacts: CounterContacts
     claim_checks: ClaimCheckFetcher
     page_previews: PagePreviews
-    sessions: AgentSessions
+    access: DeskAccess
     live_updates: LiveUpdates
+    logins: frozenset[str]
+    passkeys: PasskeyVerifier
+    provider: RelyingParty | None = None
     clock: Clock = now
 
-    def require_session(self, request: Request) -> AgentSession:
-        """The session of the agent.
+    @property
+    def sessions(self) -> AgentSessions:
+        return self.access.sessions
 
-        Raises: NotLoggedIn, also when the department no longer exists.
+    def require_session(self, request: Request) -> AgentSession:
+        """The session that the route's guard found.
+
+        Raises: NotLoggedIn, also on a route without a guard.
         """
-        session = self.sessions.read_cookie(request, self.clock())
-        if session is None or self.town_config.department(session.agent.department) is None:
+        session: AgentSession | None = getattr(request.state, "session", None)
+        if session is None:
             raise NotLoggedIn
         return session
 
@@ -63,7 +70,7 @@ class DeskDependencies:
 
         Raises: HTTPException 403.
         """
-        if not is_same_origin(request, str(request.base_url)):
+        if not self.sessions.is_own_page(request):
             raise HTTPException(403)
         form = await read_form(request, largest_bytes=_LARGEST_FORM_BYTES)
         if not self.sessions.is_own_form(request, form.first("_csrf"), session, self.clock()):
@@ -89,6 +96,8 @@ class DeskDependencies:
             template,
             language,
             session=session,
+            may=partial(self.access.may, session),
+            departments_of=partial(working_departments, departments=self.town_config.departments),
             csrf=self.sessions.csrf_token(session, self.clock()),
             once=self.sessions.one_time_token(session, self.clock()) if session else "",
             town_config=self.town_config,
@@ -143,5 +152,12 @@ NOTICES = frozenset(
         "unlink_asked",
         "written_down",
         "logged_out",
+        "enrolled",
+        "granted",
+        "revoked",
+        "reviewed",
+        "decided",
+        "deputy_named",
+        "department_chosen",
     ]
 )

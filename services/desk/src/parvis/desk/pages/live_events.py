@@ -10,10 +10,9 @@ from fastapi.responses import Response, StreamingResponse
 
 from parvis.common.contract.errors import Unavailable
 from parvis.desk.models.queue import QueueCursor, QueueFilter
-from parvis.desk.pages.dependencies import DeskDependencies, NotLoggedIn
+from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.pages.queue_page import others_looking, read_filter, reader_of
 from parvis.desk.render.view_models import decode_cursor
-from parvis.desk.store.case_queries import read_department
 from parvis.desk.store.live_updates import VIEWER_BEAT_S, notify_viewer
 from parvis.desk.verify.agent_sessions import AgentSession
 
@@ -25,7 +24,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     """The event streams; without a script nobody asks for them."""
     router = APIRouter()
 
-    @router.get("/queue/events")
+    @router.get("/queue/events", dependencies=[dependencies.access.allow("queue.read", is_recorded=False)])
     async def queue_events(request: Request) -> Response:
         session = dependencies.require_session(request)
         after = decode_cursor(request.query_params.get("after"))
@@ -33,7 +32,9 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         wanted = read_filter(request.query_params)
         return _stream(_queue_events(dependencies, request, session, wanted, (after, until)))
 
-    @router.get("/cases/{conversation}/events")
+    @router.get(
+        "/cases/{conversation}/events", dependencies=[dependencies.access.allow("case.read", is_recorded=False)]
+    )
     async def case_events(request: Request, conversation: UUID) -> Response:
         session = dependencies.require_session(request)
         return _stream(_case_events(dependencies, request, session, str(conversation)))
@@ -56,10 +57,12 @@ async def _queue_events(
     """The cases on a page of the queue, by the page's own predicate: at once, then whenever that may have changed."""
     live, sent = dependencies.live_updates, ""
     with live.subscribe(session.agent.department) as woken:
-        while not live.is_closed and _is_logged_in(dependencies, request):
+        while not live.is_closed:
             woken.clear()
             try:
                 async with dependencies.cases.database.transaction() as connection:
+                    if not await dependencies.access.may_still(connection, request, session, "queue.read"):
+                        return
                     rows = await reader_of(dependencies, session).read_page_ids(connection, wanted, *page)
             except Unavailable:
                 return  # the browser asks again
@@ -76,11 +79,11 @@ async def _case_events(
     """Who else has the case open; the stream itself announces its own agent. It ends when the case leaves the department."""
     live, name = dependencies.live_updates, session.agent.name
     with live.subscribe(conversation) as woken:
-        while not live.is_closed and _is_logged_in(dependencies, request):
+        while not live.is_closed:
             woken.clear()
             try:
                 async with dependencies.cases.database.transaction() as connection:
-                    if await read_department(connection, conversation) != session.agent.department:
+                    if not await dependencies.access.may_still(connection, request, session, "case.read"):
                         return
                     await notify_viewer(connection, conversation, name)
             except Unavailable:
@@ -96,12 +99,3 @@ async def _wait(woken: asyncio.Event) -> None:
             await woken.wait()
     except TimeoutError:
         return
-
-
-def _is_logged_in(dependencies: DeskDependencies, request: Request) -> bool:
-    """Whether the session is still valid: it may end while a page stays open."""
-    try:
-        dependencies.require_session(request)
-    except NotLoggedIn:
-        return False
-    return True

@@ -40,9 +40,10 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
            for an infected file; 503 while the verdict is pending. Each comes with a page that says so.
     """
     router = APIRouter()
+    allowed = dependencies.access.allow("file.read")
     base = "/cases/{conversation}/contacts/{contact}"
 
-    @router.get(base + "/pictures/{which}/{page}.jpg")
+    @router.get(base + "/pictures/{which}/{page}.jpg", dependencies=[allowed])
     async def picture(
         request: Request, conversation: UUID, contact: UUID, which: str, page: int, turn: int = 0
     ) -> Response:
@@ -50,7 +51,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         jpeg = await _render_preview(dependencies, claim, page, SCREEN_WIDTH, turn)
         return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
-    @router.get(base + "/files/{which}")
+    @router.get(base + "/files/{which}", dependencies=[allowed])
     async def download(request: Request, conversation: UUID, contact: UUID, which: str) -> Response:
         claim, name = await _find_claim_check(dependencies, request, conversation, contact, which)
         if which.isdigit() and claim.media_type in PICTURES:
@@ -58,7 +59,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
             return _as_download(jpeg, f"{PurePath(name).stem}.jpg", "image/jpeg")
         return _as_download(await dependencies.claim_checks.fetch(claim), name, claim.media_type)
 
-    @router.get(base + "/files/{which}/untouched")
+    @router.get(base + "/files/{which}/untouched", dependencies=[allowed])
     async def untouched(request: Request, conversation: UUID, contact: UUID, which: str) -> Response:
         claim, name = await _find_claim_check(dependencies, request, conversation, contact, which)
         return _as_download(await dependencies.claim_checks.fetch(claim), name, claim.media_type)

@@ -1,11 +1,14 @@
 """Shows the department's queue: its views with their filters, page by page, and the agent's own saved views."""
 
+from functools import partial
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.datastructures import QueryParams
 
+from parvis.desk.decide.access_rights import hidden_cases
+from parvis.desk.models.accounts import Action
 from parvis.desk.models.queue import MAX_COUNT, VIEWS, QueueCursor, QueueFilter, SavedView
 from parvis.desk.pages.dependencies import DeskDependencies, redirect, remember_list
 from parvis.desk.render.queue_view import QueueView, end_of_day, initials
@@ -15,6 +18,12 @@ from parvis.desk.store.saved_views import delete_view, read_saved_views, save_vi
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.language_negotiation import negotiate_language
 
+_FIRST_PAGES: dict[str, Action] = {
+    "/queue": "queue.read",
+    "/counter": "contact.register",
+    "/accounts": "account.read",
+    "/audit": "audit.read",
+}
 _LONGEST_VALUE = 60
 
 
@@ -22,16 +31,17 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     """The queue of the agent's department, and the views that the agent saves."""
     router = APIRouter()
 
-    @router.get("/")
+    @router.get("/", dependencies=[dependencies.access.allow("session.own")])
     async def begin(request: Request) -> Response:
-        dependencies.require_session(request)
-        return redirect("/queue")
+        session = dependencies.require_session(request)
+        may = partial(dependencies.access.may, session)
+        return redirect(next((page for page, action in _FIRST_PAGES.items() if may(action)), "/me"))
 
-    @router.get("/queue")
+    @router.get("/queue", dependencies=[dependencies.access.allow("queue.read")])
     async def show(request: Request) -> Response:
         return await _show(dependencies, request, dependencies.require_session(request))
 
-    @router.post("/queue/views")
+    @router.post("/queue/views", dependencies=[dependencies.access.allow("queue.read")])
     async def save(request: Request) -> Response:
         session = dependencies.require_session(request)
         form = await dependencies.read_own_form(request, session)
@@ -65,7 +75,8 @@ def others_looking(dependencies: DeskDependencies, session: AgentSession, conver
 
 
 def reader_of(dependencies: DeskDependencies, session: AgentSession) -> QueueReader:
-    return QueueReader(session.agent, end_of_day(dependencies.pages.dates, dependencies.clock()))
+    hidden = hidden_cases(session.user, dependencies.access.rules.confidential, session.agent.department)
+    return QueueReader(session.agent, end_of_day(dependencies.pages.dates, dependencies.clock()), hidden)
 
 
 def _events_url(wanted: QueueFilter, after: str | None, until: QueueCursor | None) -> str:

@@ -3,31 +3,34 @@
 from fastapi import APIRouter
 
 from parvis.desk.pages import (
+    accounts_page,
     agent_action_forms,
+    audit_page,
+    break_glass,
     case_page,
     counter_form,
+    enrolment,
+    identities_page,
     live_events,
+    local_login,
     login,
+    oidc_login,
     original_files,
+    own_account,
     queue_page,
     search_page,
 )
 from parvis.desk.pages.dependencies import DeskDependencies
 
+_MODULES = (
+    login, oidc_login, local_login, enrolment, queue_page, search_page, live_events, case_page, agent_action_forms, counter_form, original_files, own_account,
+    accounts_page, identities_page, break_glass, audit_page,
+)  # fmt: skip
+
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
     """All pages of the desk."""
     router = APIRouter()
-    for module in (
-        login,
-        queue_page,
-        search_page,
-        live_events,
-        case_page,
-        agent_action_forms,
-        counter_form,
-        live_events,
-        original_files,
-    ):
+    for module in _MODULES:
         router.include_router(module.routes(dependencies))
     return router

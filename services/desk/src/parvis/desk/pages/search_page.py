@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from parvis.common.contract.references import find_references
+from parvis.desk.decide.access_rights import hidden_cases
 from parvis.desk.decide.search_query import MAX_QUERY_LENGTH, ParsedSearch, parse_search, word_matcher
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.render.search_views import FoundMessage, FoundPerson, group_by_case, mark_passage
@@ -19,17 +20,18 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     """The search page; a whole reference leads to its case."""
     router = APIRouter()
 
-    @router.get("/search")
+    @router.get("/search", dependencies=[dependencies.access.allow("queue.read")])
     async def search(request: Request) -> Response:
         session = dependencies.require_session(request)
         typed = request.query_params.get("q", "")[:MAX_QUERY_LENGTH]
         parsed, after = parse_search(typed), search_cursor(request.query_params.get("after"))
         department = session.agent.department
+        hidden = hidden_cases(session.user, dependencies.access.rules.confidential, department)
         async with dependencies.cases.database.transaction() as connection:
             for reference in find_references(typed):
                 if case := await find_reference(connection, department, reference):
                     return redirect(f"/cases/{case}")
-            result = await search_messages(connection, parsed, [department], after)
+            result = await search_messages(connection, parsed, [department], after, hidden)
             records = await read_found_records(connection, result)
         found = _messages(parsed, result, records)
         return dependencies.render_page(

@@ -81,11 +81,6 @@ async def read_case_version(connection: AsyncConnection, conversation: str) -> C
     return CaseVersion(**(await connection.execute(select(*counts))).mappings().one())
 
 
-async def read_department(connection: AsyncConnection, conversation: str) -> str | None:
-    """The department that has a case. None if it does not exist."""
-    return await connection.scalar(select(case_file.c.department).where(case_file.c.conversation_id == conversation))
-
-
 async def read_linked_case(connection: AsyncConnection, conversation: str) -> Case | None:
     """A case that another one refers to. None also if it cannot be read: the other is shown without it."""
     try:

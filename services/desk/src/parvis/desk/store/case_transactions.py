@@ -15,9 +15,11 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.runtime.clock import now
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.desk.decide.case_version import CaseChanged, CaseVersion
+from parvis.desk.models.accounts import AuditRecord
 from parvis.desk.models.case import (
     Agent,
     AgentReply,
@@ -29,6 +31,7 @@ from parvis.desk.models.case import (
     CounterContact,
     OutgoingEvent,
 )
+from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.case_queries import read_case_version
 from parvis.desk.store.case_updates import insert_rows, lock_cases, read_brief_contacts, update_cases
 from parvis.desk.store.reply_drafts import delete_draft, save_draft
@@ -82,6 +85,7 @@ class CaseStore:
             if any(_answers(row) for row in changes.rows):
                 await delete_draft(connection, conversation, agent)
             await self.add_to_outbox(connection, changes.events)
+            await append_audit(connection, _audit_record(agent, changes, conversation))
         return changed
 
     async def keep_draft(self, conversation: str, agent: Agent, fields: Mapping[str, str], at: datetime) -> None:
@@ -92,7 +96,9 @@ class CaseStore:
             else:
                 await delete_draft(connection, conversation, agent)
 
-    async def add_counter_contact(self, row: CounterContact, contact: ContactReceived) -> CounterContact | None:
+    async def add_counter_contact(
+        self, row: CounterContact, contact: ContactReceived, account_id: str = ""
+    ) -> CounterContact | None:
         """Store a contact from the counter and publish it. None if its idempotency key was used before."""
         async with self.begin() as connection:
             if not await insert_rows(connection, [row]):
@@ -102,6 +108,8 @@ class CaseStore:
                 event_id=contact.contact_id, source="desk", subject=contact.contact_id,
             )  # fmt: skip
             await self.outbox.add(connection, event)
+            written = AuditRecord(now(), account_id, row.agent, "contact.register", row.department, row.contact_id)
+            await append_audit(connection, written)
         return row
 
     async def add_to_outbox(self, connection: AsyncConnection, events: Sequence[OutgoingEvent]) -> None:
@@ -123,6 +131,14 @@ class CaseStore:
             event, topic=topic.full_name(self.topic_prefix), key=event.conversation_id,
             event_id=event_id, source="desk", subject=event.conversation_id,
         )  # fmt: skip
+
+
+def _audit_record(agent: Agent, changes: CaseChanges, conversation: str) -> AuditRecord:
+    """Who changed which case, and the kinds of what was added to it: `taken`, `AgentReply`, never its text."""
+    kinds = [row.kind if isinstance(row, CaseAction) else type(row).__name__ for row in changes.rows]
+    return AuditRecord(
+        now(), agent.account_id, agent.name, "case.change", agent.department, conversation, " ".join(kinds)
+    )
 
 
 def _answers(row: CaseRow) -> bool:

@@ -45,7 +45,7 @@ class CounterContacts:
             seed, contact_id, contact.reference, agent.department, agent.name, at,
             to_department=case.department if case else contact.to, case_reference=case.reference if case else None,
         )  # fmt: skip
-        registered = await self.cases.add_counter_contact(row, contact)
+        registered = await self.cases.add_counter_contact(row, contact, agent.account_id)
         if registered is None:
             return await self._earlier(agent.department, seed) or row
         metrics.contacts_received.labels(contact.channel).inc()

@@ -10,9 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Poison
 from parvis.common.runtime.logs import logger
+from parvis.desk.models.accounts import HiddenCases
 from parvis.desk.models.case import QUEUE_PAGE_SIZE, URGENCY_RANKS, Agent
 from parvis.desk.models.queue import MAX_COUNT, VIEWS, VIEWS_BY_CHANGE, QueueCursor, QueueFilter, QueuePage, QueueRow
 from parvis.desk.schema.case_tables import case_file, transfer
+from parvis.desk.store.hidden_cases import NOTHING_HIDDEN, is_shown
 from parvis.desk.store.row_decoding import decode_case
 
 log = logger()
@@ -29,10 +31,12 @@ class QueueReader:
 
     agent: Agent
     until: datetime
+    hidden: HiddenCases = NOTHING_HIDDEN
 
     def conditions(self, wanted: QueueFilter) -> list[ColumnElement[bool]]:
         """The predicate of a view: the same for its page, its count and its events."""
         found: list[ColumnElement[bool]] = [_TABLE.department == self.agent.department, *self._of_view(wanted.view)]
+        found += is_shown(self.hidden)
         if wanted.tag:
             found.append(_TABLE.tags.contains([wanted.tag]))
         if wanted.channel:

@@ -1,10 +1,10 @@
 """Searches messages and people in the search index, newest first, always by index look-ups that end after a thousand rows."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, distinct, func, literal, select, text, tuple_
+from sqlalchemy import ColumnElement, distinct, exists, func, literal, select, text, tuple_
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +16,9 @@ from parvis.desk.decide.search_query import (
     build_word_query,
 )
 from parvis.desk.decide.search_terms import DAYS_OF_PERIOD, fold_word, number_of_period, split_words, time_term
-from parvis.desk.schema.case_tables import contact, search_entry
+from parvis.desk.models.accounts import HiddenCases
+from parvis.desk.schema.case_tables import case_file, contact, search_entry
+from parvis.desk.store.hidden_cases import NOTHING_HIDDEN, is_shown
 
 MAX_COUNT = 1000  # more are counted as « 1 000+ »
 MESSAGES_PER_PAGE = 25
@@ -26,6 +28,24 @@ _MAX_PEOPLE_MESSAGES = 200
 _WEEKS_OF_PERIOD = DAYS_OF_PERIOD["period"] // DAYS_OF_PERIOD["week"]
 
 SearchCursor = tuple[datetime, str]
+
+
+@dataclass(frozen=True)
+class IndexQuery:
+    """The terms of the messages that are wanted, as a tsquery, and the cases whose messages are not."""
+
+    terms: str
+    hidden: HiddenCases = NOTHING_HIDDEN
+
+    def at(self, time: str) -> "IndexQuery":
+        """The same at the time of a term."""
+        return replace(self, terms=f"{self.terms} & '{time}'")
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        matches = search_entry.c.terms.bool_op("@@")(literal(self.terms).cast(TSQUERY))
+        shown = is_shown(self.hidden)
+        is_of_case = case_file.c.conversation_id == search_entry.c.conversation_id
+        return [matches, exists().where(is_of_case, *shown)] if shown else [matches]
 
 
 @dataclass(frozen=True)
@@ -79,20 +99,24 @@ class SearchResult:
 
 
 async def search_messages(
-    connection: AsyncConnection, parsed: ParsedSearch, departments: Sequence[str], after: SearchCursor | None = None
+    connection: AsyncConnection,
+    parsed: ParsedSearch,
+    departments: Sequence[str],
+    after: SearchCursor | None = None,
+    hidden: HiddenCases = NOTHING_HIDDEN,
 ) -> SearchResult:
-    """Search the messages, people and references of these departments."""
+    """Search the messages, people and references of these departments, without those of hidden cases."""
     references = people = ()
     if after is None:
-        references = await _find_references(connection, parsed, departments)
+        references = await _find_references(connection, parsed, departments, hidden)
     if parsed.is_empty:
         return SearchResult(references=references)
     stems = await _read_stems(connection, parsed)
-    query = build_word_query(parsed, stems, departments)
+    query = IndexQuery(build_word_query(parsed, stems, departments), hidden)
     counts = await _count(connection, query)
     page = await _read_newest(connection, query, counts, after, MESSAGES_PER_PAGE + 1)
     if after is None:
-        people = await _find_people(connection, build_person_query(parsed, departments))
+        people = await _find_people(connection, IndexQuery(build_person_query(parsed, departments), hidden))
     last = page[MESSAGES_PER_PAGE - 1] if len(page) > MESSAGES_PER_PAGE else None
     return SearchResult(
         stems=frozenset(stem for word in stems.values() for stem in word.found),
@@ -124,12 +148,13 @@ async def _read_stems(connection: AsyncConnection, parsed: ParsedSearch) -> dict
 
 
 async def _find_references(
-    connection: AsyncConnection, parsed: ParsedSearch, departments: Sequence[str]
+    connection: AsyncConnection, parsed: ParsedSearch, departments: Sequence[str], hidden: HiddenCases
 ) -> tuple[str, ...]:
     """The conversations with a reference that has the typed part, their own or that of a later contact."""
     if not parsed.reference_part:
         return ()
-    entries = await _sorted(connection, build_reference_query(parsed.reference_part, departments), None, MAX_COUNT)
+    wanted = IndexQuery(build_reference_query(parsed.reference_part, departments), hidden)
+    entries = await _sorted(connection, wanted, None, MAX_COUNT)
     query = select(contact.c.contact_id).where(
         contact.c.contact_id.in_([entry.entry_id for entry in entries]),
         func.replace(contact.c.reference, "-", "").contains(parsed.reference_part, autoescape=True),
@@ -139,7 +164,7 @@ async def _find_references(
     return tuple(dict.fromkeys(found))[:_MAX_REFERENCES]
 
 
-async def _find_people(connection: AsyncConnection, query: str) -> tuple[PersonHit, ...]:
+async def _find_people(connection: AsyncConnection, query: IndexQuery) -> tuple[PersonHit, ...]:
     """The people whose name or address matches, those who wrote last first."""
     found = await _read_newest(connection, query, await _count(connection, query), None, _MAX_PEOPLE_MESSAGES)
     latest: dict[str, MessageHit] = {}
@@ -153,26 +178,26 @@ async def _find_people(connection: AsyncConnection, query: str) -> tuple[PersonH
 
 
 async def _read_newest(
-    connection: AsyncConnection, query: str, counts: MatchCounts, after: SearchCursor | None, wanted: int
+    connection: AsyncConnection, query: IndexQuery, counts: MatchCounts, after: SearchCursor | None, wanted: int
 ) -> list[MessageHit]:
     """The newest matches; where there are many, week by week back in time, so that PostgreSQL never sorts all of them."""
     if not counts.is_capped:
         return await _sorted(connection, query, after, wanted)
     found: list[MessageHit] = []
     async for term in _times(connection, query, after):
-        found += await _sorted(connection, f"{query} & '{term}'", after, wanted - len(found))
+        found += await _sorted(connection, query.at(term), after, wanted - len(found))
         if len(found) >= wanted:
             break
     return found
 
 
-async def _times(connection: AsyncConnection, query: str, after: SearchCursor | None) -> AsyncGenerator[str]:
+async def _times(connection: AsyncConnection, query: IndexQuery, after: SearchCursor | None) -> AsyncGenerator[str]:
     """Terms of time, newest first: periods of 16 weeks, and the single weeks of those with too many matches."""
     first, last = (await connection.execute(select(func.min(search_entry.c.at), func.max(search_entry.c.at)))).one()
     last = min(last, after[0]) if after else last
     for period in range(number_of_period("period", last), number_of_period("period", first) - 1, -1):
         term = time_term("period", period)
-        if not (await _count(connection, f"{query} & '{term}'")).is_capped:
+        if not (await _count(connection, query.at(term))).is_capped:
             yield term
             continue
         newest = min(number_of_period("week", last), (period + 1) * _WEEKS_OF_PERIOD - 1)
@@ -180,11 +205,11 @@ async def _times(connection: AsyncConnection, query: str, after: SearchCursor | 
             yield time_term("week", week)
 
 
-async def _count(connection: AsyncConnection, query: str) -> MatchCounts:
+async def _count(connection: AsyncConnection, query: IndexQuery) -> MatchCounts:
     """The numbers of matching messages, of their cases and senders; capped above MAX_COUNT."""
     found = (
         select(search_entry.c.conversation_id, search_entry.c.sender)
-        .where(_matches(query))
+        .where(*query.conditions())
         .limit(MAX_COUNT + 1)
         .subquery()
     )
@@ -193,15 +218,13 @@ async def _count(connection: AsyncConnection, query: str) -> MatchCounts:
     return MatchCounts(*(await connection.execute(counts)).one())
 
 
-async def _sorted(connection: AsyncConnection, query: str, after: SearchCursor | None, wanted: int) -> list[MessageHit]:
+async def _sorted(
+    connection: AsyncConnection, query: IndexQuery, after: SearchCursor | None, wanted: int
+) -> list[MessageHit]:
     """The newest matches, sorted by PostgreSQL."""
     columns = [column for column in search_entry.columns if column.name not in ("terms", "department")]
     key = (search_entry.c.at, search_entry.c.entry_id)
-    statement = select(*columns).where(_matches(query)).order_by(key[0].desc(), key[1].desc()).limit(wanted)
+    statement = select(*columns).where(*query.conditions()).order_by(key[0].desc(), key[1].desc()).limit(wanted)
     if after:
         statement = statement.where(tuple_(*key) < after)
     return [MessageHit(**row) for row in (await connection.execute(statement)).mappings()]
-
-
-def _matches(query: str) -> ColumnElement[bool]:
-    return search_entry.c.terms.bool_op("@@")(literal(query).cast(TSQUERY))

@@ -1,0 +1,1 @@
+"""Logs people in at an OpenID Connect provider."""
