@@ -2,6 +2,7 @@
 
 import ast
 import tomllib
+from collections.abc import Iterator
 
 from tests.house.test_named_tests import TESTS
 from tests.house.tree import ROOT, python_files
@@ -10,10 +11,10 @@ REGISTRY = tomllib.loads((ROOT / "tests" / "house" / "loops.toml").read_text())
 
 
 def loops_over_items() -> set[str]:
-    """`package/module.py:name` of every function with a loop over stored or fetched items, and of every step and handler.
+    """`package/module.py:Class.name` of every function with a loop over stored or fetched items, and of every step and handler.
 
     A loop is a `while` that ends when the service stops, `while True` or `async for`; a step is what `run_every` or `repeat` is
-    given, a handler what a consumer is given as `handle`.
+    given, a handler what a consumer is given as `handle`: these are named as the caller writes them, `rules.poll`.
     """
     found = set[str]()
     for path in python_files():
@@ -21,12 +22,19 @@ def loops_over_items() -> set[str]:
             continue
         module = str(path).partition("/src/parvis/")[2]
         tree = ast.parse(path.read_text())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _loops(node):
-                found.add(f"{module}:{node.name}")
-            if isinstance(node, ast.Call):
-                found |= {f"{module}:{_last_name(step)}" for step in _steps(node)}
+        found |= {f"{module}:{name}" for name in _looping_functions(tree)}
+        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+        found |= {f"{module}:{_name_of(step)}" for call in calls for step in _steps(call)}
     return found
+
+
+def _looping_functions(scope: ast.AST, prefix: str = "") -> Iterator[str]:
+    """The qualified names of the functions that loop; an inner function's loop is its own and that of each around it."""
+    for node in ast.iter_child_nodes(scope):
+        name = f"{prefix}{node.name}" if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else ""
+        if name and not isinstance(node, ast.ClassDef) and _loops(node):
+            yield name
+        yield from _looping_functions(node, f"{name}." if name else prefix)
 
 
 def _loops(function: ast.AST) -> bool:
@@ -45,11 +53,12 @@ def _steps(call: ast.Call) -> list[ast.expr]:
     return [*handlers, *(call.args[1:2] if repeats else ())]
 
 
-def _last_name(step: ast.expr) -> str:
-    """`purge` of `outbox.purge`, `sweep` of `partial(sweep, database)`."""
-    if isinstance(step, ast.Call) and step.args:
-        return _last_name(step.args[0])
-    return ast.unparse(step).rpartition(".")[2]
+def _name_of(step: ast.expr) -> str:
+    """`outbox.purge` as it is, `sweep` of `partial(sweep, database)`, `CaseProjection.handle` of `CaseProjection(cases).handle`."""
+    if isinstance(step, ast.Call):
+        is_partial = isinstance(step.func, ast.Name) and step.func.id == "partial"
+        return _name_of(step.args[0] if is_partial else step.func)
+    return f"{_name_of(step.value)}.{step.attr}" if isinstance(step, ast.Attribute) else ast.unparse(step)
 
 
 def test_every_loop_is_registered_and_no_other():

@@ -40,6 +40,7 @@ def test_a_sub_account_has_its_own_tokens(monkeypatch: pytest.MonkeyPatch) -> No
         ("TWILIO_ACCOUNT_SID", "SK123"),
         ("TWILIO_ACCOUNT_SID", " , "),
         ("TWILIO_AUTH_TOKEN", "short"),
+        ("TWILIO_AUTH_TOKEN_PREVIOUS", "short"),
         ("TWILIO_TOKENS", "{"),
         ("TWILIO_TOKENS", "[]"),
         ("TWILIO_TOKENS", '{"SK": "long enough"}'),

@@ -68,5 +68,21 @@ def test_a_signed_form_cut_anew_is_refused(fields: dict[str, str]) -> None:
         message(**fields)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"ApiVersion": "2010-04-01BodyBonjour"}, {"AddOns": '{"status":"successful"}ApiVersion2010-04-01BodyBonjour'}],
+)
+def test_a_field_that_has_swallowed_the_text_is_refused(fields: dict[str, str]) -> None:
+    assert message(ApiVersion="2010-04-01", AddOns='{"status":"successful"}', Body="Bonjour")
+    with pytest.raises(Rejected, match="swallowed"):
+        message(**fields)
+
+
+def test_a_text_that_has_swallowed_the_sender_is_refused() -> None:
+    form = {"AccountSid": ACCOUNT, "Body": "BonjourFrom+33639980041", "MessageSid": SID, "To": "+33536490100"}
+    with pytest.raises(Rejected, match="missing"):
+        parse_inbound_message(list(form.items()), frozenset({ACCOUNT}))
+
+
 def test_a_field_that_twilio_adds_one_day_is_no_trouble() -> None:
     assert message(Body="Bonjour", FromCity="PARIS", MediaUrl0="https://a", ChannelMetadata="{}", NewField="1")

@@ -24,6 +24,12 @@ def contact(name: str) -> ContactId:
     return make_contact_id("web", "unsent", name)
 
 
+def get_stuck(folder: Path) -> None:
+    """Make a folder that lists itself, which nobody can delete file by file."""
+    (folder / "loop").mkdir(parents=True)
+    (folder / "loop" / "again").symlink_to(folder / "loop")
+
+
 async def age(browser: Any) -> None:
     async with browser.database.transaction() as connection:
         await connection.execute(text("update ingest_web.unsent_form set stored_at = now() - interval '4 days'"))
@@ -81,8 +87,7 @@ async def test_files_that_cannot_be_deleted_stop_no_other_sweep(browser: Any) ->
         await remember_unsent(browser.database, contact(name))
     free = await blobs.put(contact("free"), b"a free file", "text/plain")
     stuck = Path(url.removeprefix("file://")) / contact("stuck")
-    (stuck / "loop").mkdir(parents=True)
-    (stuck / "loop" / "again").symlink_to(stuck / "loop")  # listing it never ends well
+    get_stuck(stuck)
     await age(browser)
     async with browser.database.transaction() as connection:
         await connection.execute(
@@ -96,4 +101,34 @@ async def test_files_that_cannot_be_deleted_stop_no_other_sweep(browser: Any) ->
     with pytest.raises(Poison):
         await blobs.get(free)
     shutil.rmtree(stuck)
+    assert await sweep_unsent(browser.database, blobs, LIFE) == 0, "it is tried again in a day"
+    await age(browser)
     assert await sweep_unsent(browser.database, blobs, LIFE) == 1
+
+
+async def test_many_forms_whose_files_cannot_be_deleted_do_not_stand_before_the_others(browser: Any) -> None:
+    url = load_settings(TownSettings).blobs_url
+    blobs = BlobStore(url)
+    folders = [Path(url.removeprefix("file://")) / contact(f"stuck-{number}") for number in range(25)]
+    await remember_unsent(browser.database, contact("behind"))
+    behind = await blobs.put(contact("behind"), b"a file behind them", "text/plain")
+    await age(browser)
+    for number, folder in enumerate(folders):
+        get_stuck(folder)
+        await remember_unsent(browser.database, contact(f"stuck-{number}"))
+    async with browser.database.transaction() as connection:
+        await connection.execute(
+            text("update ingest_web.unsent_form set stored_at = now() - interval '5 days' where contact_id != :id"),
+            {"id": contact("behind")},
+        )
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await sweep_unsent(browser.database, blobs, LIFE)
+
+    with pytest.raises(Poison):
+        await blobs.get(behind)
+    for folder in folders:
+        shutil.rmtree(folder)
+    await age(browser)
+    assert await sweep_unsent(browser.database, blobs, LIFE) == len(folders)

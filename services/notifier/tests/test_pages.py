@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,15 @@ from parvis.common.contract.preference import SMS_STOP, PersonalPreference, Pref
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.notifier import pages
+
+# How people type a code.
+WAYS: dict[str, Callable[[str], str]] = {
+    "together": str,
+    "in groups": lambda code: f" {code[:4]}\N{NO-BREAK SPACE}{code[4:8]}-{code[8:]} ",
+    "one by one": " ".join,
+    "arabic digits": lambda code: "".join(chr(ord("٠") + int(digit)) for digit in code),
+    "full width": lambda code: "".join(chr(ord("０") + int(digit)) for digit in code),
+}
 
 
 @asynccontextmanager
@@ -134,6 +143,22 @@ async def test_a_reply_is_read_with_a_code_even_if_it_was_never_sent(site: Site,
     assert SECRET in read.text
     assert read.headers["cache-control"] == "no-store"
     assert "noindex" in read.headers["x-robots-tag"]
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("way", list(WAYS.values()), ids=list(WAYS))
+async def test_a_code_is_typed_with_spaces_or_without_and_in_any_digits(
+    site: Site, make_reply: MakeReply, way: Callable[[str], str]
+) -> None:
+    reply = await stored_reply(site, make_reply)
+    page = (await site.ask_code(reply)).text
+    (field,) = re.findall(r'<input id="code"[^>]*>', page)
+    assert 'autocomplete="one-time-code"' in field
+    assert 'inputmode="numeric"' in field
+    (code,) = site.codes_by_sms
+    typed = way(code)
+    assert len(typed) <= int(re.findall(r'maxlength="(\d+)"', field)[0])
+    assert (await site.enter(reply, typed)).status_code == 303
 
 
 @pytest.mark.stack

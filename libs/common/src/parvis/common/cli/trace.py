@@ -28,14 +28,21 @@ def _trace(arguments: argparse.Namespace) -> int:
     names = [topic.full_name(town.topic_prefix) for topic in town_topics(town)]
     events = asyncio.run(_find_events(KafkaConnection.from_settings(town), names, arguments.id))
     for received in sorted(events, key=lambda r: r.header("ce_time") or ""):
-        position = f"{received.topic}[{received.partition}]@{received.offset}"
-        print(f"{received.header('ce_time')}  {received.header('ce_type'):<20} {received.event_id}  {position}")
+        print(describe_event(received))
     lines = asyncio.run(_ask_services(town, _ids_of(events) | {arguments.id}))
     for line in lines:
         print(line)
     if not events and not lines:
         print(f"nothing found about {arguments.id}: it was never accepted, or its events have expired")
     return 0 if events or lines else 1
+
+
+def describe_event(received: ReceivedRecord) -> str:
+    """The time, type, id and position of an event; of a record of another tool, which has none of its own, the position alone."""
+    kind, at = received.header("ce_type") or "(no type)", received.header("ce_time") or "(no time)"
+    return (
+        f"{at}  {kind:<20} {received.event_id or '(no id)'}  {received.topic}[{received.partition}]@{received.offset}"
+    )
 
 
 def _ids_of(events: Iterable[ReceivedRecord]) -> frozenset[str]:

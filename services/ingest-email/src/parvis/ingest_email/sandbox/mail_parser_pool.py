@@ -4,15 +4,17 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
 from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 from parvis.ingest_email.models.parsed_mail import MAX_ATTACHMENTS, ParsedMail
 from parvis.ingest_email.parse.mail import parse_head
+from parvis.ingest_email.parse.mime.stand_ins import add_troubles
 
 __all__ = ["MailParserPool", "ParsedFiles", "ResourceLimits"]
-_MAIL = b"m"
+_MAIL, _SCREENING = b"m", b"s"
+_TROUBLES = TypeAdapter(list[str | None])
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class MailParserPool:
             task="mail parsing",
             count=count,
             limits=limits,
-            max_answers=MAX_ATTACHMENTS + 1,
+            max_answers=MAX_ATTACHMENTS + 2,
         )
 
     @property
@@ -45,7 +47,7 @@ class MailParserPool:
         return self._workers.pids
 
     async def parse(self, content: bytes) -> ParsedFiles:
-        return _build_result(content, await self._workers.run_job((_MAIL, content)))
+        return build_result(content, await self._workers.run_job((_MAIL, content)))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -54,19 +56,24 @@ class MailParserPool:
             yield
 
 
-def _build_result(content: bytes, answer: SandboxResult) -> ParsedFiles:
-    files = tuple(payload for _, payload in answer.frames[1:])
+def build_result(content: bytes, answer: SandboxResult) -> ParsedFiles:
+    files = tuple(payload for kind, payload in answer.frames[1:] if kind != _SCREENING)
     try:
         mail = ParsedMail.model_validate_json(answer.frames[0][1]) if answer.frames else None
+        troubles = next(
+            (_TROUBLES.validate_json(payload) for kind, payload in answer.frames if kind == _SCREENING), None
+        )
     except ValidationError:
         return ParsedFiles(parse_head(content, trouble="the reading worker answered nonsense"))
-    if mail is None or not answer.trouble:
-        return (
-            ParsedFiles(mail, files)
-            if mail
-            else ParsedFiles(parse_head(content, trouble=answer.trouble or "nothing was read"))
+    if mail is None:
+        return ParsedFiles(parse_head(content, trouble=answer.trouble or "nothing was read"))
+    if len(files) < len(mail.attachments):
+        # It ended while it handed over the files: those that came are kept, with the words.
+        return ParsedFiles(
+            mail.model_copy(update={"trouble": answer.trouble, "attachments": mail.attachments[: len(files)]}), files
         )
-    # It ended while it handed over the files: those that came are kept, with the words.
-    return ParsedFiles(
-        mail.model_copy(update={"trouble": answer.trouble, "attachments": mail.attachments[: len(files)]}), files
-    )
+    if troubles is None:  # it ended while it opened the PDFs
+        troubles = [
+            answer.trouble if attachment.media_type == "application/pdf" else None for attachment in mail.attachments
+        ]
+    return ParsedFiles(add_troubles(mail, troubles), files)

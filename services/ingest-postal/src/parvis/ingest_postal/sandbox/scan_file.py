@@ -5,7 +5,6 @@ import itertools
 import math
 import struct
 import warnings
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 import pypdfium2
@@ -13,9 +12,9 @@ import pypdfium2.raw as pdfium
 from PIL import Image, ImageOps
 
 from parvis.common.contract.errors import ParvisError
+from parvis.common.files.pdf_screening import ENCRYPTED, LARGE_SHARE, find_stand_in, is_encrypted, picture_areas
 from parvis.ingest_postal.models.page import TextLine
 from parvis.ingest_postal.models.scan import MediaType
-from parvis.ingest_postal.parse.cover_page import is_cover_page
 from parvis.ingest_postal.sandbox.pdf import annotations, text_layer
 
 READING_DPI = 300
@@ -25,9 +24,6 @@ _LEAST_UNEVEN, _MOST_UNEVEN = 1.1, 4.5  # 204 by 98 is 2.08; more is no fax but 
 _ORIENTATION, _TURNED_FROM = 0x0112, 5  # EXIF: from 5 on width and height are exchanged
 _MANY_OUTLINES = 200  # a line under a heading is one outline; the letters of a sentence are dozens
 _MOST_FRAMES = 2000
-_MOST_COVER_PAGES = 2
-_LARGE_SHARE = 0.5  # of the page: then the picture is the page
-_PASSWORD_CODE = 4  # FPDF_ERR_PASSWORD
 
 
 class UnreadableScan(ParvisError):
@@ -67,12 +63,10 @@ class _PdfScan:
         try:
             self._document = pypdfium2.PdfDocument(content)
         except pypdfium2.PdfiumError as error:
-            # PDFium keeps the error code of an earlier file, so that /Encrypt must occur in this one too.
-            encrypted = getattr(error, "err_code", None) == _PASSWORD_CODE and b"/Encrypt" in content
-            raise UnreadableScan("encrypted PDF" if encrypted else "damaged PDF") from error
+            raise UnreadableScan(ENCRYPTED if is_encrypted(error, content) else "damaged PDF") from error
         self._document.init_forms()  # form field values are part of the letter
         self.page_count = len(self._document)
-        self.stand_in = _find_stand_in(self._document, content)
+        self.stand_in = find_stand_in(self._document, content)
         if not self.page_count:
             raise UnreadableScan("PDF without pages")
 
@@ -86,10 +80,10 @@ class _PdfScan:
         return text_layer.extract_text_layer(self._page(index))
 
     def is_picture(self, index: int) -> bool:
-        """Whether a picture fills most of the page: then it is a scan, with or without a text layer."""
+        """Whether pictures fill most of the page, or its text is invisible: then it is a scan, with or without a text layer."""
         page = self._page(index)
         width, height = page.get_size()
-        return any(area > _LARGE_SHARE * width * height for area in _picture_areas(page))
+        return sum(picture_areas(page)) > LARGE_SHARE * width * height or text_layer.is_invisible(page)
 
     def has_graphics(self, index: int) -> bool:
         """Whether the page may show words that are not text but pictures or outlines."""
@@ -98,7 +92,7 @@ class _PdfScan:
             1
             for _ in itertools.islice(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH], max_depth=3), _MANY_OUTLINES)
         )
-        return outlines == _MANY_OUTLINES or any(_picture_areas(page))
+        return outlines == _MANY_OUTLINES or any(picture_areas(page))
 
     def annotations(self, index: int) -> tuple[str, ...]:
         """Form field values and comments of the page, and on the first page the names of embedded files."""
@@ -170,45 +164,12 @@ def _count_frames(image: Image.Image) -> int:
     return count
 
 
-def _picture_areas(page: Any) -> Iterator[float]:
-    """The area of each picture on the page, in square points."""
-    for picture in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
-        left, bottom, right, top = picture.get_bounds()
-        yield abs((right - left) * (top - bottom))
-
-
 def encode_preview(picture: Image.Image) -> bytes:
     """Encode a JPEG in screen size, without the original's metadata."""
     picture.thumbnail((_SCREEN_SIDE, _SCREEN_SIDE), reducing_gap=2.0)
     file = io.BytesIO()
     picture.save(file, format="JPEG", quality=70, optimize=True)
     return file.getvalue()
-
-
-def _find_stand_in(document: pypdfium2.PdfDocument, content: bytes) -> str:
-    """Why the pages only stand in for the letter: an XFA form, a portfolio, a protected wrapper ("Please wait...", "Open in...")."""
-    if document.get_formtype() == pdfium.FORMTYPE_XFA_FULL:
-        return "a dynamic form (XFA), which only Adobe Reader shows"
-    if pdfium.FPDFDoc_GetAttachmentCount(document):
-        if b"/EncryptedPayload" in content:
-            return "a protected PDF: the letter is encrypted inside it"
-        if b"/Collection" in content:
-            return "a PDF portfolio: the letter is in its embedded files"
-    return "a cover page: the letter opens in another program only" if _has_only_a_cover(document) else ""
-
-
-def _has_only_a_cover(document: pypdfium2.PdfDocument) -> bool:
-    """Whether one or two pages of text, without a scanned picture, are all there is, and a program's."""
-    if not 0 < len(document) <= _MOST_COVER_PAGES:
-        return False
-    try:
-        pages = [document[index] for index in range(len(document))]
-        text = "\n".join(page.get_textpage().get_text_range() for page in pages)
-    except pypdfium2.PdfiumError:
-        return False
-    return is_cover_page(text) and not any(
-        area > _LARGE_SHARE * page.get_width() * page.get_height() for page in pages for area in _picture_areas(page)
-    )
 
 
 def _make_square(picture: Image.Image, source: Image.Image) -> Image.Image:

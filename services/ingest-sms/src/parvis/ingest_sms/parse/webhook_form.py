@@ -21,6 +21,8 @@ _WHATSAPP_USER = re.compile(r"whatsapp:[A-Z]{2}\.[A-Za-z0-9.]{1,128}")
 _READ_NAMES = ("AccountSid", "Body", "From", "MessageSid", "NumMedia", "OptOutType", "To")
 _READ_BEGINNINGS = (*_READ_NAMES, "MediaContentType", "MediaUrl")
 _ALIKE = re.compile(r"(?:From|To)(?:City|Country|State|Zip)|Media(?:ContentType|Url)[0-9]{1,2}")
+# The fields that Twilio signs before the text: one of another shape has swallowed it (`ApiVersion=2010-04-01Bodyhi`).
+_BEFORE_BODY = {"AddOns": re.compile(r"\{.*\}", re.DOTALL), "ApiVersion": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")}
 _MAX_FIELDS = 200
 
 _STATUS_OF_MESSAGES = ("", "received", "receiving")
@@ -131,6 +133,8 @@ def parse_webhook_form(fields: FormFields, accounts: frozenset[str]) -> WebhookF
     if any(_is_cut_anew(name, value) for name, value in fields):
         raise Rejected("a field is unknown and begins like one of Twilio's")
     values = dict(fields)
+    if any(name in values and not shape.fullmatch(values[name]) for name, shape in _BEFORE_BODY.items()):
+        raise Rejected("a field has swallowed the next one")
     if values.get("AccountSid") not in accounts:
         raise Rejected("AccountSid is not one of ours")
     if not _MESSAGE_SID.fullmatch(values.get("MessageSid", "")):
@@ -150,8 +154,10 @@ def _is_cut_anew(name: str, value: str) -> bool:
 
 
 def parse_inbound_message(fields: FormFields, accounts: frozenset[str]) -> InboundMessage:
-    """Parse the message of a signed form. Raises: Rejected, as parse_webhook_form."""
+    """Parse the message of a signed form. Raises: Rejected, as parse_webhook_form, and without From or To, which a text may have swallowed."""
     form = parse_webhook_form(fields, accounts)
+    if not {"From", "To"} <= form.values.keys():
+        raise Rejected("From or To is missing")
     return InboundMessage(form.message_sid, form.values)
 
 

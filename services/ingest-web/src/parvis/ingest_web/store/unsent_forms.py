@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import Column, DateTime, Select, Table, delete, func, select
+from sqlalchemy import Column, DateTime, Select, Table, delete, func, select, update
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,6 +15,7 @@ from parvis.ingest_web.store.submissions import METADATA, submission
 
 log = logger()
 _MOST_FAILURES = 20  # then it is the blob store, not a form
+_RETRY_AFTER = timedelta(days=1)
 unsent_form = Table(
     "unsent_form",
     METADATA,
@@ -41,7 +42,7 @@ async def sweep_unsent(database: Database, blobs: BlobStore, unused_for: timedel
     """Delete the blobs of forms that nobody sent, and count these forms. One transaction each; files that
     cannot be deleted stop no others.
 
-    Raises: Unavailable, after the others. What was begun is done again at the next sweep.
+    Raises: Unavailable, after the others. A form that failed is tried again in a day, so that many of them do not stand before the others.
     """
     old = select(unsent_form.c.contact_id).where(unsent_form.c.stored_at < func.now() - unused_for)
     async with database.transaction() as connection:
@@ -52,6 +53,7 @@ async def sweep_unsent(database: Database, blobs: BlobStore, unused_for: timedel
             swept += await _sweep(database, blobs, ContactId(contact), old)
         except Unavailable as error:
             failures.append(error)
+            await _postpone(database, contact, unused_for)
             if len(failures) >= _MOST_FAILURES:
                 break
     if swept:
@@ -74,3 +76,12 @@ async def _sweep(database: Database, blobs: BlobStore, contact: ContactId, old: 
             await blobs.delete_all(contact)
         await forget_unsent(connection, contact)
         return not is_sent
+
+
+async def _postpone(database: Database, contact: str, unused_for: timedelta) -> None:
+    """Let a form that could not be swept count as old again in a day, unless it was renewed meanwhile."""
+    due = (unsent_form.c.contact_id == contact) & (unsent_form.c.stored_at < func.now() - unused_for)
+    async with database.transaction() as connection:
+        await connection.execute(
+            update(unsent_form).where(due).values(stored_at=func.now() - unused_for + _RETRY_AFTER)
+        )

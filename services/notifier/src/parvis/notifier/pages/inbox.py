@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import unicodedata
 from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import quote
@@ -57,7 +58,7 @@ def routes(site: PageDependencies) -> APIRouter:
     async def open_with_code(request: Request, token: str) -> Response:
         reply = await _load_reply(site, token, request)
         code = (await read_form(request, largest_bytes=_LARGEST_FORM_BYTES)).first("code")[:40]
-        digits = "".join(sign for sign in code if sign.isascii() and sign.isdigit())
+        digits = "".join(str(unicodedata.decimal(sign)) for sign in code if sign.isdecimal())
         async with site.database.transaction() as connection:
             is_right = await store.use_code(
                 connection, reply.reply_id, _digest(site, reply, digits), site.pages.clock()

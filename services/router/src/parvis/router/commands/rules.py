@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from parvis.common.bus.connection import KafkaConnection
-from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract import topics
 from parvis.common.contract.contact import (
@@ -24,6 +23,7 @@ from parvis.common.runtime.clock import now
 from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.text.language import detect_language
 from parvis.common.town.loading import load_town_config
+from parvis.router.commands.contact_records import read_contacts
 from parvis.router.decide.department import decide_department
 from parvis.router.decide.rule_comparison import compare_rules, explain_decision
 from parvis.router.fetch.rules_files import check_rules, load_rules
@@ -111,10 +111,8 @@ async def _read_contacts(town: TownSettings, days: int) -> Sequence[ContactRecei
     """The contacts of the last `days` days that Kafka still holds, each once."""
     since = now() - timedelta(days=days)
     contacts: dict[str, ContactReceived] = {}
-    async for received in read_all_records(
-        KafkaConnection.from_settings(town), [topics.CONTACT_RECEIVED.full_name(town.topic_prefix)]
-    ):
-        contact = ContactReceived.model_validate_json(received.value)
+    topic = topics.CONTACT_RECEIVED.full_name(town.topic_prefix)
+    async for contact in read_contacts(KafkaConnection.from_settings(town), topic):
         if contact.received_at >= since:
             contacts.setdefault(contact.contact_id, contact)
     return list(contacts.values())

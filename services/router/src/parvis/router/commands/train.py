@@ -7,14 +7,12 @@ import json
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import numpy as np
 
 from parvis.common.bus.connection import KafkaConnection
-from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract import topics
-from parvis.common.contract.contact import TRIAGE, ContactId, ContactReceived
+from parvis.common.contract.contact import TRIAGE, ContactId
 from parvis.common.contract.errors import Misconfigured, Rejected
 from parvis.common.runtime.clock import now
 from parvis.common.runtime.settings import TownSettings, load_settings
@@ -22,6 +20,7 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
+from parvis.router.commands.contact_records import read_contacts
 from parvis.router.commands.evaluate import print_embedding_progress, print_progress
 from parvis.router.commands.training.examples import Example, deduplicate, read_examples
 from parvis.router.commands.training.metrics import UNREACHABLE_THRESHOLD
@@ -85,13 +84,12 @@ async def _read_transferred(town: TownSettings, days: int) -> list[Example]:
             labels = await trained_models.find_transferred_contacts(connection, since)
     finally:
         await database.close()
-    labels = {contact_id: department for contact_id, department in labels.items() if department != TRIAGE}
-    examples: dict[UUID, Example] = {}
+    labels = {str(contact_id): department for contact_id, department in labels.items() if department != TRIAGE}
+    examples: dict[str, Example] = {}
     if labels:
         topic = topics.CONTACT_RECEIVED.full_name(town.topic_prefix)
-        async for received in read_all_records(KafkaConnection.from_settings(town), [topic]):
-            contact = ContactReceived.model_validate_json(received.value)
-            contact_id = UUID(contact.contact_id)
+        async for contact in read_contacts(KafkaConnection.from_settings(town), topic):
+            contact_id = contact.contact_id
             if contact_id in labels and contact.machine is None and text_to_classify(contact).strip():
                 examples[contact_id] = Example(text_to_classify(contact), labels[contact_id], contact.language)
     print_progress(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from parvis.common.files.archive_screening import screen_archive
 from parvis.common.files.media_types import media_type_of
+from parvis.common.files.pdf_screening import screen_pdf
 from parvis.common.runtime.sandbox.child import serve
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
 
@@ -14,7 +15,7 @@ def inspect_file(job: list[Frame]) -> Iterator[Frame]:
     declared, name = json.loads(request)
     media_type = media_type_of(content, declared=declared, name=name)
     yield b"M", media_type.encode()
-    trouble = screen_archive(content, media_type)
+    trouble = screen_archive(content, media_type) or screen_pdf(content, media_type)
     if trouble:
         yield b"T", trouble.encode()
 

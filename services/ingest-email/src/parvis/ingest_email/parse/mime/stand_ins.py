@@ -1,8 +1,10 @@
 """Recognises a text that only stands in for one elsewhere: behind a link, in a page that is missing, in pictures. Pure; no I/O."""
 
 import re
+from collections.abc import Sequence
 
 from parvis.ingest_email.codes.quote_phrases import SEE_HTML
+from parvis.ingest_email.models.parsed_mail import ParsedMail
 from parvis.ingest_email.parse.mime.shown_words import is_blank, is_short, list_words
 
 # Where providers keep the words of protected mails.
@@ -26,3 +28,16 @@ def find_stand_in(text: str, quoted: str, *, is_empty: bool) -> str | None:
     if is_short(text) and len(words) <= _FEW_WORDS and any(phrase in lower for phrase in _PHRASES):
         return "the text only says that the mail must be shown in another way"
     return None
+
+
+def add_troubles(mail: ParsedMail, troubles: Sequence[str | None]) -> ParsedMail:
+    """Add what was found in the files to them, and to a mail of few words, whose matter is in its files."""
+    attachments = tuple(
+        attachment.model_copy(update={"trouble": attachment.trouble or trouble})
+        for attachment, trouble in zip(mail.attachments, troubles, strict=False)
+    )
+    found = next((trouble for trouble in troubles if trouble), None)
+    says_little = len(list_words(f"{mail.text} {mail.quoted}")) <= _FEW_WORDS
+    return mail.model_copy(
+        update={"attachments": attachments, "trouble": mail.trouble or (found if says_little else None)}
+    )

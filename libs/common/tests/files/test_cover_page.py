@@ -2,7 +2,7 @@
 
 import pytest
 
-from parvis.ingest_postal.parse.cover_page import is_cover_page
+from parvis.common.files.cover_page import is_cover_page
 
 
 @pytest.mark.parametrize(
