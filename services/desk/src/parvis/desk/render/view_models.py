@@ -246,6 +246,12 @@ def decode_cursor(text: str | None) -> tuple[Any, ...] | None:
         return None
 
 
+def search_cursor(text: str | None) -> tuple[datetime, str] | None:
+    """The cursor of a page of messages. None if it is invalid."""
+    cursor = decode_cursor(text)
+    return (cursor[0], cursor[1]) if cursor and len(cursor) == 2 else None
+
+
 def _instant(text: str) -> datetime:
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
