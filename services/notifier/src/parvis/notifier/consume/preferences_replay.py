@@ -46,7 +46,7 @@ class PreferencesReplay:
             except Unavailable as error:
                 wait_s = backoff.next_wait_s()
                 self.health.mark_failing("preferences", str(error))
-                log.warning("preferences.delayed", reason=str(error), wait_s=wait_s)
+                log.warning("preferences-replay.delayed", reason=str(error), wait_s=wait_s)
                 await sleep_unless_stopped(stopping, wait_s)
                 continue
             self.health.mark_ok("preferences")

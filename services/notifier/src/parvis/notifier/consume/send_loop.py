@@ -101,7 +101,7 @@ class SendLoop:
                 except Unavailable as error:
                     reserved, wait_s = [], backoff.next_wait_s()
                     self.health.mark_failing("sending", str(error))
-                    log.warning("sending.delayed", reason=str(error), wait_s=wait_s)
+                    log.warning("send-loop.delayed", reason=str(error), wait_s=wait_s)
                 for due in reserved:
                     self._lane_of(due.delivery).open += 1
                     group.create_task(self._send(due))

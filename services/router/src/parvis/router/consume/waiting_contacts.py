@@ -97,7 +97,7 @@ class WaitingContacts:
                 return
             row = parked_row(contact, incoming.record, at, due_at=at + FIRST_WAIT, reason=reason)
             await waiting_queue.insert_waiting(connection, [replace(row, why="queued", due_at=None) if before else row])
-        log.warning("contact.timed_out", contact_id=contact.contact_id, reason=reason)
+        log.warning("slow-contact.postponed", contact_id=contact.contact_id, reason=reason)
 
     async def park_decided(self, rows: Sequence[WaitingRow], missing: TopicMissing) -> list[Record]:
         """Store decided contacts and requests whose topic does not exist; they are published again and again until it does.
