@@ -127,7 +127,7 @@ class MailAcceptance:
             await self._store_and_publish(mail, recipient, made)
         except (Unavailable, Poison, TimeoutError) as error:
             metrics.contacts_refused.labels("email", "unavailable").inc()
-            log.warning("contact.deferred", contact_id=made, channel="email", reason=str(error) or "too slow")
+            log.warning("intake.deferred", contact_id=made, channel="email", reason=str(error) or "too slow")
             return TEMPORARY_FAILURE
         return f"250 2.0.0 {made}"
 

@@ -210,7 +210,7 @@ class IntakeLoop:
     def _record_failure(self, part: str, error: Unavailable) -> None:
         self._failures += 1
         self.health.mark_failing(part, str(error))
-        log.warning("contact.deferred", channel="post", reason=str(error), attempt=self._failures)
+        log.warning("intake.deferred", channel="post", reason=str(error), attempt=self._failures)
 
     def _mark_recovered(self) -> None:
         self._failures = 0
