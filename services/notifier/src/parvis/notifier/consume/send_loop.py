@@ -11,8 +11,8 @@ from parvis.common.contract.contact import ClaimCheck, ContactId
 from parvis.common.contract.errors import ParvisError, Poison, Rejected, Unavailable
 from parvis.common.runtime.backoff import Backoff
 from parvis.common.runtime.clock import Clock, now
-from parvis.common.runtime.concurrency import first_completed
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import first_completed
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox

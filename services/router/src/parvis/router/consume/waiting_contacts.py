@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.errors import Poison, RowLocked, TopicMissing, Unavailable
 from parvis.common.runtime import clock, metrics
-from parvis.common.runtime.concurrency import first_completed
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import first_completed
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.router.consume.contact_assignment import AssignmentWork, ContactAssigner
