@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.browser.conftest import Look, missing
 from tests.patience import PATIENCE_S
 
@@ -23,7 +23,7 @@ from generate_series($1::int, $2::int) n
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Generator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers) -> Generator[Stack]:
     if reason := missing():
         pytest.skip(reason)
     with towns.start(tmp_path_factory.mktemp("town"), services=["desk"]) as stack:

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 
 from parvis.desk.api.dependencies import ApiDependencies, read_case_detail
-from parvis.desk.api.response_models import CaseDetail, CaseList, Department, case_summary
+from parvis.desk.api.json_bodies import CaseDetail, CaseList, Department, case_summary
 from parvis.desk.api.search_bodies import SearchAnswer, search_answer
 from parvis.desk.decide.access_rights import hidden_cases
 from parvis.desk.decide.search_query import MAX_QUERY_LENGTH, parse_search

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from parvis.desk.api.response_models import ApiModel
+from parvis.desk.api.json_bodies import ApiModel
 from parvis.desk.store.search_queries import SearchResult
 
 
