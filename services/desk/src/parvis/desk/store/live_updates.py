@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Unavailable
-from parvis.common.runtime.concurrency import first_completed, sleep_unless_stopped
+from parvis.common.runtime.interruptible_waits import first_completed, sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.desk.schema.case_tables import case_file
