@@ -51,6 +51,7 @@ TABLES = [
     "draft",
     "search_entry",
     "saved_view",
+    "bulk_act",
     "outbox",
 ]
 Project = Callable[..., Awaitable[None]]

@@ -16,6 +16,7 @@ from parvis.desk.pages import answer_forms, case_work_forms
 from parvis.desk.pages.case_page import SentForm, case_page
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import keep_draft, next_state, one_time_seed, seen_version, typed_fields
+from parvis.desk.pages.refusals import unsent_page
 from parvis.desk.store.case_transactions import CaseNotFound
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
@@ -49,7 +50,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
                 await keep_draft(dependencies, session, str(conversation), form, leaving_out=_NOTE_OF.get(action))
             return await _act(dependencies, request, session, str(conversation), action, form)
         except Unavailable:
-            return _unsent_page(dependencies, request, session, form)
+            return unsent_page(dependencies, request, session, form)
         except CaseNotFound:
             sent = SentForm(typed_fields(form))
         except CaseChanged:
@@ -178,18 +179,3 @@ _REQUESTS = {
     "split": _split,
     "link": _link,
 }
-
-
-def _unsent_page(
-    dependencies: DeskDependencies, request: Request, session: AgentSession, form: SubmittedForm
-) -> Response:
-    """The page for an outage: it has everything that was typed, and sends the same form again."""
-    sent = [(name, value) for name, values in form.fields.items() for value in values if name != "_csrf"]
-    return dependencies.render_page(
-        request,
-        "unsent.html",
-        session,
-        status=503,
-        sent=sent,
-        text=form.first("text") or form.first("note") or form.first("internal"),
-    )

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.datastructures import QueryParams
 
-from parvis.desk.decide.access_rights import hidden_cases
-from parvis.desk.models.accounts import Action
+from parvis.desk.decide.access_rights import hidden_cases, may
+from parvis.desk.decide.bulk_acts import BULK_KINDS
+from parvis.desk.models.accounts import Action, CaseScope
 from parvis.desk.models.queue import MAX_COUNT, VIEWS, QueueCursor, QueueFilter, SavedView
 from parvis.desk.pages.dependencies import DeskDependencies, redirect, remember_list
 from parvis.desk.render.queue_view import QueueView, end_of_day, initials
@@ -35,8 +36,8 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     @router.get("/", dependencies=[dependencies.access.allow("session.own")])
     async def begin(request: Request) -> Response:
         session = dependencies.require_session(request)
-        may = partial(dependencies.access.may, session)
-        return redirect(next((page for page, action in _FIRST_PAGES.items() if may(action)), "/me"))
+        allowed = partial(dependencies.access.may, session)
+        return redirect(next((page for page, action in _FIRST_PAGES.items() if allowed(action)), "/me"))
 
     @router.get("/queue", dependencies=[dependencies.access.allow("queue.read")])
     async def show(request: Request) -> Response:
@@ -105,6 +106,7 @@ async def _show(dependencies: DeskDependencies, request: Request, session: Agent
         request, "queue.html", session, groups=view.group(page.rows, wanted), looking=looking, damaged=page.damaged, numbers=numbers,
         most=MAX_COUNT, wanted=wanted, views=VIEWS, own_views=list(zip(saved, own, strict=True)),
         own_query=dict(parse_qsl(wanted.url().partition("?")[2])),
+        bulk_acts=BULK_KINDS, may_act=may(session.user, "case.change", CaseScope(session.own_department)),
         after=encode_cursor(page.after) if page.after else None, is_first=after is None, reserved=reserved,
         events=_events_url(wanted, request.query_params.get("after") if after else None, page.after),
     )  # fmt: skip

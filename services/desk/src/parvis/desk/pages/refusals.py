@@ -15,6 +15,7 @@ from parvis.desk.store.case_queries import read_case, read_case_file
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.error_pages import error_page
+from parvis.web.form_parsing import SubmittedForm
 
 
 async def log_in_first(_: Request, __: Exception) -> Response:
@@ -61,3 +62,18 @@ async def _elsewhere(
         return error_page(dependencies.pages, request, 404)
     except HTTPException as error:
         return error_page(dependencies.pages, request, error.status_code)
+
+
+def unsent_page(
+    dependencies: DeskDependencies, request: Request, session: AgentSession, form: SubmittedForm
+) -> Response:
+    """The page for an outage: it has everything that was typed, and sends the same form again."""
+    sent = [(name, value) for name, values in form.fields.items() for value in values if name != "_csrf"]
+    return dependencies.render_page(
+        request,
+        "unsent.html",
+        session,
+        status=503,
+        sent=sent,
+        text=form.first("text") or form.first("note") or form.first("internal"),
+    )

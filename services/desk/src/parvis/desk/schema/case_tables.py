@@ -87,6 +87,11 @@ search_entry = Table(
     "search_entry", METADATA, _id("entry_id", is_key=True), _id("conversation_id"),
     *_texts("kind", "department", "sender"), _instant("at"), Column("terms", TSVECTOR),
 )  # fmt: skip
+bulk_act = Table(
+    "bulk_act", METADATA, _id("bulk_id", is_key=True), _id("conversation_id", is_key=True),
+    *_texts("agent", "department", "kind", "outcome", "undone"), _id("reply_id"),
+    Column("before", JSONB(none_as_null=True)), _instant("at"),
+)  # fmt: skip
 saved_view = Table(
     "saved_view", METADATA, *(Column(name, Text, primary_key=True) for name in ("department", "agent", "name")),
     Column("query", Text),

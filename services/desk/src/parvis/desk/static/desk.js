@@ -17,6 +17,7 @@
     '/': () => document.getElementById('f-search')?.focus(),
     n: () => { location.href = '/counter'; },
     x: () => document.activeElement.closest('tr')?.querySelector('input[type=checkbox]')?.click(),
+    X: () => document.querySelectorAll('.rows input[form=bulk]').forEach((box) => { box.checked = true; }),
     u: () => { if (!document.querySelector('.queue-page')) history.back(); },
   };
   for (let view = 1; view <= 8; view += 1) keys[view] = () => document.querySelectorAll('.views a')[view - 1]?.click();

@@ -78,24 +78,36 @@ class CaseStore:
         Retry:  idempotent: if all rows of the action exist already, nothing is written or published.
         """
         async with self.begin() as connection:
-            case = (await lock_cases(connection, [conversation])).get(conversation)
-            if case is None or case.department != agent.department:
-                raise CaseNotFound("case")
-            version = await read_case_version(connection, conversation) if seen else None
-            changes = work(case, await read_brief_contacts(connection, conversation))
-            if changes.rows and not await insert_rows(connection, changes.rows):
-                if not await are_stored_alike(connection, changes.rows):
-                    raise Rejected("sent_before")
-                return case
-            if seen and version != seen:
-                raise CaseChanged("case_changed")
-            changed = changes.case or case
-            await update_cases(connection, [changed])
-            await index_rows(connection, changes.rows, [conversation])
-            if any(_answers(row) for row in changes.rows):
-                await delete_draft(connection, conversation, agent)
-            await self.add_to_outbox(connection, changes.events)
-            await append_audit(connection, _audit_record(agent, changes, conversation))
+            return await self.change_within(connection, conversation, agent, work, seen=seen)
+
+    async def change_within(
+        self,
+        connection: AsyncConnection,
+        conversation: str,
+        agent: Agent,
+        work: CaseWork,
+        *,
+        seen: CaseVersion | None = None,
+    ) -> Case:
+        """`change_case` within a transaction that the caller began with `begin`."""
+        case = (await lock_cases(connection, [conversation])).get(conversation)
+        if case is None or case.department != agent.department:
+            raise CaseNotFound("case")
+        version = await read_case_version(connection, conversation) if seen else None
+        changes = work(case, await read_brief_contacts(connection, conversation))
+        if changes.rows and not await insert_rows(connection, changes.rows):
+            if not await are_stored_alike(connection, changes.rows):
+                raise Rejected("sent_before")
+            return case
+        if seen and version != seen:
+            raise CaseChanged("case_changed")
+        changed = changes.case or case
+        await update_cases(connection, [changed])
+        await index_rows(connection, changes.rows, [conversation])
+        if any(_answers(row) for row in changes.rows):
+            await delete_draft(connection, conversation, agent)
+        await self.add_to_outbox(connection, changes.events)
+        await append_audit(connection, _audit_record(agent, changes, conversation))
         return changed
 
     async def keep_draft(
