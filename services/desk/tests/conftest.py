@@ -52,6 +52,7 @@ TABLES = [
     "search_entry",
     "saved_view",
     "bulk_act",
+    "absence",
     "outbox",
 ]
 Project = Callable[..., Awaitable[None]]

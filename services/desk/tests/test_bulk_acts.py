@@ -100,8 +100,8 @@ async def test_a_form_sent_twice_acts_once(
 ) -> None:
     await project(*EVERY)
     page = await preview(agent, open_form, "reply", ids(*EVERY))
-    for _ in range(2):
-        answer = await confirm(agent, open_form, page, **TEXT)
+    first, answer = [await confirm(agent, open_form, page, **TEXT) for _ in range(2)]
+    assert first.headers["location"] == answer.headers["location"]
     assert "2 sur 2" in (await agent.get(answer.headers["location"])).text
     assert len(await published("reply.requested")) == 2
 

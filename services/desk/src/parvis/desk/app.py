@@ -40,6 +40,7 @@ from parvis.desk.schema import case_tables
 from parvis.desk.schema.case_tables import SCHEMA
 from parvis.desk.settings import Settings
 from parvis.desk.store import case_queries, case_transactions, counter_contacts
+from parvis.desk.store.absences import return_cases_of_absent
 from parvis.desk.store.bulk_acts import purge_bulk_acts
 from parvis.desk.store.caller_lookup import index_earlier_callers
 from parvis.desk.store.incoming_calls import purge_calls
@@ -56,6 +57,7 @@ from parvis.web.pages import PageRenderer
 
 NAME = "desk"
 _PURGE_EVERY_S = 3600.0
+_RETURN_EVERY_S = 60.0
 _INDEX_EVERY_S = 86400.0
 _LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
@@ -115,6 +117,7 @@ async def build() -> Service:
             watch,
             run_every(_PURGE_EVERY_S, outbox.purge),
             run_every(_PURGE_EVERY_S, lambda: purge_drafts(database)),
+            run_every(_RETURN_EVERY_S, lambda: return_cases_of_absent(cases, town_config)),
             run_every(_PURGE_EVERY_S, lambda: purge_bulk_acts(database)),
             run_every(_PURGE_EVERY_S / 6, lambda: purge_calls(database)),
             run_every(_INDEX_EVERY_S, lambda: index_earlier_callers(database)),

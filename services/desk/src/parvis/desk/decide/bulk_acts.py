@@ -17,7 +17,7 @@ BULK_KINDS = ("take", "assign", "snooze", "close", "reply")
 MAX_BULK_CASES = 50
 # What concerns the act as a whole, not one of its cases.
 FIELD_PROBLEMS = {
-    "no_colleague": "assign-to", "no_snooze_day": "snooze-until", "no_text": "text", "text_too_long": "text", "open_variable": "text",
+    "no_colleague": "assign-to", "colleague_absent": "assign-to", "no_snooze_day": "snooze-until", "no_text": "text", "text_too_long": "text", "open_variable": "text",
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ EVERY_DEPARTMENT = "*"
 AccountKind = Literal["development", "local", "oidc", "program"]
 
 Action: TypeAlias = Literal[
+    "absence.note",
     "account.read",
     "account.grant",
     "account.revoke",

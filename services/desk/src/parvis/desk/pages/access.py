@@ -21,7 +21,7 @@ from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions, hash_
 
 # What shows personal data. Changes are recorded in the transaction that makes them.
 _RECORDED: frozenset[Action] = frozenset({"queue.read", "case.read", "file.read", "audit.read", "account.read"})
-_DEPARTMENT_ACTIONS: frozenset[Action] = frozenset({"queue.read", "contact.register"})
+_DEPARTMENT_ACTIONS: frozenset[Action] = frozenset({"queue.read", "contact.register", "absence.note"})
 
 
 class NotLoggedIn(Exception):

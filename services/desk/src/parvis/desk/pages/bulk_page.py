@@ -22,6 +22,7 @@ from parvis.desk.decide.bulk_acts import (
 from parvis.desk.decide.case_version import CaseVersion
 from parvis.desk.decide.reply_recipient import find_dead_addresses, find_recipient
 from parvis.desk.models.case import Case, CaseChanges, CaseContact, ReplyRecipient
+from parvis.desk.pages.case_work_forms import check_present
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import next_state, one_time_seed
 from parvis.desk.pages.refusals import unsent_page
@@ -135,11 +136,23 @@ async def _act(
     ticked = _ticked(form)
     first = [await _look(dependencies, session, act, one.split(" ")[0]) for one in ticked]
     wrong = next((one.problem for one in first if one.problem in FIELD_PROBLEMS), "")
+    if kind == "assign" and not wrong:
+        wrong = await _absence_of(dependencies, session, act.value, form)
     if wrong or not ticked:
         return await _preview(dependencies, request, session, form, wrong)
     for one, looked in zip(ticked, first, strict=True):
         await _act_on_case(dependencies, session, act, one, looked)
     return redirect(f"/queue/bulk/{bulk_id}")
+
+
+async def _absence_of(
+    dependencies: DeskDependencies, session: AgentSession, colleague: str, form: SubmittedForm
+) -> str:
+    try:
+        await check_present(dependencies, session, colleague, form)
+    except Rejected as error:
+        return str(error)
+    return ""
 
 
 async def _act_on_case(

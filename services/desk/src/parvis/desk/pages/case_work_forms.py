@@ -5,11 +5,13 @@ from functools import partial
 
 from fastapi.responses import Response
 
+from parvis.common.contract.errors import Rejected
 from parvis.desk.decide import case_notes, case_work
 from parvis.desk.decide.agent_actions import ActionContext, AgentText
 from parvis.desk.models.case import Case, CaseChanges
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import one_time_seed
+from parvis.desk.store.absences import find_absence
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 
@@ -26,6 +28,29 @@ async def _note(
         conversation, session.agent, lambda case, _: case_notes.record_note(case, context, note, kind=kind)
     )
     return redirect(f"/cases/{conversation}?notice={kind}#notice")
+
+
+async def _assign(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    colleague = form.first("assign-to")
+    await check_present(dependencies, session, colleague, form)
+    context = dependencies.action_context(session)
+    await dependencies.cases.change_case(
+        conversation, session.agent, lambda case, _: case_work.assign_case(case, context, colleague)
+    )
+    return redirect(f"/cases/{conversation}?notice=assigned#notice")
+
+
+async def check_present(
+    dependencies: DeskDependencies, session: AgentSession, colleague: str, form: SubmittedForm
+) -> None:
+    """Raises: Rejected `colleague_absent`, unless the agent has seen that and assigns the case all the same."""
+    if form.first("although-absent"):
+        return
+    async with dependencies.cases.database.transaction() as connection:
+        if await find_absence(connection, session.agent.department, colleague, dependencies.clock()):
+            raise Rejected("colleague_absent")
 
 
 def _change(work: CaseChange, field: str, notice: str) -> FormHandler:
@@ -48,7 +73,7 @@ REQUESTS: dict[str, FormHandler] = {
     "call-note": partial(_note, kind="call_noted"),
     "snooze": _change(case_work.snooze_case, "snooze-until", "snoozed"),
     "wake": _change(lambda case, context, _: case_work.wake_case(case, context), "", "woken"),
-    "assign": _change(case_work.assign_case, "assign-to", "assigned"),
+    "assign": _assign,
     "procedure": _change(case_work.correct_procedure, "procedure", "corrected"),
     "urgency": _change(case_work.correct_urgency, "urgency", "corrected"),
 }

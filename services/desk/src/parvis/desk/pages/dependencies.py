@@ -178,5 +178,6 @@ NOTICES = frozenset(
         "decided",
         "deputy_named",
         "department_chosen",
+        "absence_noted",
     ]
 )

@@ -14,6 +14,7 @@ from parvis.desk.models.queue import MAX_COUNT, VIEWS, QueueCursor, QueueFilter,
 from parvis.desk.pages.dependencies import DeskDependencies, redirect, remember_list
 from parvis.desk.render.queue_view import QueueView, end_of_day, initials
 from parvis.desk.render.view_models import decode_cursor, encode_cursor
+from parvis.desk.store.absences import read_absences
 from parvis.desk.store.queue_queries import QueueReader
 from parvis.desk.store.reserved_replies import read_reserved_replies
 from parvis.desk.store.saved_views import delete_view, read_saved_views, save_view
@@ -96,6 +97,7 @@ async def _show(dependencies: DeskDependencies, request: Request, session: Agent
         numbers = await reader.count_views(connection)
         saved = await read_saved_views(connection, session.agent)
         own = await reader.count(connection, [read_filter(QueryParams(view.query)) for view in saved])
+        absent = await read_absences(connection, session.own_department, dependencies.clock())
         reserved = await read_reserved_replies(connection, session.agent, dependencies.clock())
     looking = {
         row.case.conversation_id: others_looking(dependencies, session, row.case.conversation_id) for row in page.rows
@@ -106,7 +108,7 @@ async def _show(dependencies: DeskDependencies, request: Request, session: Agent
         request, "queue.html", session, groups=view.group(page.rows, wanted), looking=looking, damaged=page.damaged, numbers=numbers,
         most=MAX_COUNT, wanted=wanted, views=VIEWS, own_views=list(zip(saved, own, strict=True)),
         own_query=dict(parse_qsl(wanted.url().partition("?")[2])),
-        bulk_acts=BULK_KINDS, may_act=may(session.user, "case.change", CaseScope(session.own_department)),
+        absent=len(absent), bulk_acts=BULK_KINDS, may_act=may(session.user, "case.change", CaseScope(session.own_department)),
         after=encode_cursor(page.after) if page.after else None, is_first=after is None, reserved=reserved,
         events=_events_url(wanted, request.query_params.get("after") if after else None, page.after),
     )  # fmt: skip

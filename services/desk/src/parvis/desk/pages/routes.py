@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from parvis.desk.pages import (
+    absence_page,
     accounts_page,
     agent_action_forms,
     audit_page,
@@ -26,7 +27,7 @@ from parvis.desk.pages import (
 from parvis.desk.pages.dependencies import DeskDependencies
 
 _MODULES = (
-    login, oidc_login, local_login, enrolment, queue_page, bulk_page, search_page, live_events, case_page, agent_action_forms,
+    login, oidc_login, local_login, enrolment, queue_page, bulk_page, absence_page, search_page, live_events, case_page, agent_action_forms,
     counter_form, counter_search, counter_receipt, original_files, own_account, accounts_page, identities_page,
     break_glass, audit_page,
 )  # fmt: skip

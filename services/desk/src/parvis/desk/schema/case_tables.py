@@ -92,6 +92,10 @@ bulk_act = Table(
     *_texts("agent", "department", "kind", "outcome", "undone"), _id("reply_id"),
     Column("before", JSONB(none_as_null=True)), _instant("at"),
 )  # fmt: skip
+absence = Table(
+    "absence", METADATA, *(Column(name, Text, primary_key=True) for name in ("department", "agent")), _id("absence_id"),
+    _instant("begins_at"), _instant("until_at"), *_texts("deputy", "noted_by"),
+)  # fmt: skip
 saved_view = Table(
     "saved_view", METADATA, *(Column(name, Text, primary_key=True) for name in ("department", "agent", "name")),
     Column("query", Text),
