@@ -46,6 +46,7 @@ from parvis.desk.store.caller_lookup import index_earlier_callers
 from parvis.desk.store.incoming_calls import purge_calls
 from parvis.desk.store.live_updates import LiveUpdates
 from parvis.desk.store.reply_drafts import purge_drafts
+from parvis.desk.store.round_robin import RoundRobin
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSessions
 from parvis.desk.verify.own_hosts import OwnHosts
@@ -58,6 +59,7 @@ from parvis.web.pages import PageRenderer
 NAME = "desk"
 _PURGE_EVERY_S = 3600.0
 _RETURN_EVERY_S = 60.0
+_TURN_EVERY_S = 10.0
 _INDEX_EVERY_S = 86400.0
 _LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
@@ -104,6 +106,8 @@ async def build() -> Service:
         health=health,
     )
 
+    idle = timedelta(minutes=settings.session_idle_minutes)
+    turns = RoundRobin(cases, town_config, dependencies.access.rules.confidential, idle)
     watch = run_health_check(health, "database", lambda: case_queries.check_database(database))
     return Service(
         NAME,
@@ -117,6 +121,7 @@ async def build() -> Service:
             watch,
             run_every(_PURGE_EVERY_S, outbox.purge),
             run_every(_PURGE_EVERY_S, lambda: purge_drafts(database)),
+            run_every(_TURN_EVERY_S, turns.assign),
             run_every(_RETURN_EVERY_S, lambda: return_cases_of_absent(cases, town_config)),
             run_every(_PURGE_EVERY_S, lambda: purge_bulk_acts(database)),
             run_every(_PURGE_EVERY_S / 6, lambda: purge_calls(database)),

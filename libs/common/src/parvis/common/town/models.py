@@ -80,6 +80,13 @@ class Department(ConfigModel):
     successor: DepartmentSlug | None = Field(
         default=None, description="set when it retires; its conversations go there"
     )
+    cases_per_agent: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="the desk gives new cases in turn to the agents who are there, up to this many open cases each; without it "
+        "people take them",
+    )
 
 
 class Procedure(ConfigModel):

@@ -11,6 +11,7 @@ from parvis.common.contract.routing.decisions import ContactRouted, DueDates, Ro
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide.case_updated import build_case_updated
+from parvis.desk.decide.place_of_contact import find_place
 from parvis.desk.models.case import (
     ANSWER_KINDS,
     FAILED_DELIVERY_STATES,
@@ -51,6 +52,7 @@ def apply_contact(
         urgency=min(case.urgency, URGENCY_RANKS[routing.urgency]),
         tags=list(dict.fromkeys([*case.tags, *routing.tags])),
     )
+    updated = add_place(updated, contact, town_config)
     if contact.machine is not None or (routing.only_thanks and case.state == "closed"):
         return _with_case_updated(case, updated, [row], town_config, at)
     updated, actions = _reopen(
@@ -60,6 +62,13 @@ def apply_contact(
         at,
     )
     return _with_case_updated(case, updated, [row, *actions], town_config, at)
+
+
+def add_place(case: Case, contact: ContactReceived, town_config: TownConfig) -> Case:
+    """Say which place the case reports, if a contact names one and none before it did."""
+    place = find_place(contact, town_config)
+    is_known = case.place is not None or case.latitude is not None
+    return case if is_known else replace(case, place=place.address, latitude=place.latitude, longitude=place.longitude)
 
 
 def _describe_by_first_contact(case: Case, event: ContactRouted) -> Case:

@@ -14,7 +14,7 @@ from parvis.common.contract.routing.split_and_link import (
     SplitRefused,
 )
 from parvis.common.town.models import TownConfig
-from parvis.desk.decide.apply_events import make_snippet, make_title, shorten, update_department
+from parvis.desk.decide.apply_events import add_place, make_snippet, make_title, shorten, update_department
 from parvis.desk.decide.case_updated import build_case_updated
 from parvis.desk.models.case import (
     NO_DATE,
@@ -109,6 +109,9 @@ def summarize_contacts(case: Case, contacts: Sequence[CaseContact], town_config:
         return replace(case, contacts=0)
     first, last = contacts[0].contact, contacts[-1].contact
     names = (shorten(opened.contact.personal.display_name) for opened in reversed(contacts))
+    case = replace(case, place=None, latitude=None, longitude=None)
+    for opened in contacts:
+        case = add_place(case, opened.contact, town_config)
     return replace(
         case,
         contacts=len(contacts),

@@ -17,7 +17,7 @@ NO_DATE = datetime(9999, 12, 31, tzinfo=UTC)
 URGENCY_RANKS = {"immediate": 0, "high": 1, "normal": 2}  # sort order of the queue
 ACTION_KINDS = (
     "taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called",
-    "noted", "call_noted", "withdrawn", "snoozed", "woken", "assigned", "returned_absent", "passed_to_deputy", "procedure_corrected", "urgency_corrected", "undone", "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused", "wish_confirmed",
+    "noted", "call_noted", "withdrawn", "snoozed", "woken", "assigned", "assigned_by_turn", "returned_absent", "passed_to_deputy", "procedure_corrected", "urgency_corrected", "undone", "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused", "wish_confirmed",
 )  # fmt: skip
 RELATION_KINDS = ("split", "opened", "linked", "unlinked")
 TRANSFER_OUTCOMES = ("pending", "done", "refused")
@@ -72,6 +72,9 @@ class Case:
     tags: list[str] = field(default_factory=list[str])
     undelivered: bool = False
     snoozed_until: datetime | None = None  # until then it is not among the cases to deal with
+    place: str | None = None  # street and house number of what it reports, normalised
+    latitude: float | None = None  # degrees
+    longitude: float | None = None
 
     def is_late(self, now: datetime) -> bool:
         return self.state == "open" and self.answer_due_at < now

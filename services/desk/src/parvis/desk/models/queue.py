@@ -22,6 +22,7 @@ class QueueFilter:
     tag: str = ""
     channel: str = ""
     procedure: str = ""
+    place: str = ""  # a conversation: the cases that report the same place
 
     @property
     def chosen(self) -> dict[str, str]:

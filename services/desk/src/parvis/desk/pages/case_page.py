@@ -13,6 +13,7 @@ from parvis.common.contract.contact import ClaimCheck
 from parvis.common.contract.routing.history import PastContact
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import Department, TownConfig
+from parvis.desk.decide.access_rights import hidden_cases
 from parvis.desk.decide.case_version import CaseVersion, mark_new
 from parvis.desk.decide.reply_recipient import find_case_addressee, find_dead_addresses, find_recipient, reply_language
 from parvis.desk.decide.timeline import TimelinePage, build_timeline, cut_page
@@ -32,6 +33,7 @@ from parvis.desk.store.case_updates import read_whole_contacts
 from parvis.desk.store.reply_drafts import read_draft
 from parvis.desk.store.reserved_replies import read_reserved_replies
 from parvis.desk.store.row_decoding import DamagedCase
+from parvis.desk.store.same_place import count_same_place
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.error_pages import error_page
 from parvis.web.language_negotiation import negotiate_language
@@ -84,6 +86,8 @@ async def case_page(
         linked = await read_linked_case(connection, followed) if followed else None
         kept = await read_draft(connection, conversation, session.agent)
         colleagues = await read_colleagues(connection, session.agent.department)
+        hidden = hidden_cases(session.user, dependencies.access.rules.confidential, session.agent.department)
+        reports = await count_same_place(connection, [conversation], hidden)
         reserved = await read_reserved_replies(connection, session.agent, dependencies.clock())
     sent = sent or SentForm(kept.fields if kept else {})
     if file is None or file.case.department != session.agent.department:
@@ -104,6 +108,7 @@ async def case_page(
         case=file.case,
         reason=_reason_for_department(file),
         linked=linked,
+        reports=reports.get(conversation, 0),
         page=page,
         entries=page.entries,
         version=version,

@@ -2,6 +2,7 @@
 
 from functools import partial
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -17,6 +18,7 @@ from parvis.desk.render.view_models import decode_cursor, encode_cursor
 from parvis.desk.store.absences import read_absences
 from parvis.desk.store.queue_queries import QueueReader
 from parvis.desk.store.reserved_replies import read_reserved_replies
+from parvis.desk.store.same_place import count_same_place
 from parvis.desk.store.saved_views import delete_view, read_saved_views, save_view
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.language_negotiation import negotiate_language
@@ -68,7 +70,11 @@ def read_filter(parameters: QueryParams) -> QueueFilter:
         return parameters.get(name, "").replace("\x00", "")[:_LONGEST_VALUE]
 
     view = value("show")
-    return QueueFilter(view if view in VIEWS else "open", value("tag"), value("channel"), value("procedure"))
+    try:
+        place = str(UUID(value("place")))
+    except ValueError:
+        place = ""
+    return QueueFilter(view if view in VIEWS else "open", value("tag"), value("channel"), value("procedure"), place)
 
 
 def others_looking(dependencies: DeskDependencies, session: AgentSession, conversation: str) -> str:
@@ -94,6 +100,8 @@ async def _show(dependencies: DeskDependencies, request: Request, session: Agent
     reader = reader_of(dependencies, session)
     async with dependencies.cases.database.transaction() as connection:
         page = await reader.read(connection, wanted, after=after)
+        shown = [row.case.conversation_id for row in page.rows]
+        reports = await count_same_place(connection, shown, reader.hidden)
         numbers = await reader.count_views(connection)
         saved = await read_saved_views(connection, session.agent)
         own = await reader.count(connection, [read_filter(QueryParams(view.query)) for view in saved])
@@ -108,7 +116,7 @@ async def _show(dependencies: DeskDependencies, request: Request, session: Agent
         request, "queue.html", session, groups=view.group(page.rows, wanted), looking=looking, damaged=page.damaged, numbers=numbers,
         most=MAX_COUNT, wanted=wanted, views=VIEWS, own_views=list(zip(saved, own, strict=True)),
         own_query=dict(parse_qsl(wanted.url().partition("?")[2])),
-        absent=len(absent), bulk_acts=BULK_KINDS, may_act=may(session.user, "case.change", CaseScope(session.own_department)),
+        absent=len(absent), reports=reports, bulk_acts=BULK_KINDS, may_act=may(session.user, "case.change", CaseScope(session.own_department)),
         after=encode_cursor(page.after) if page.after else None, is_first=after is None, reserved=reserved,
         events=_events_url(wanted, request.query_params.get("after") if after else None, page.after),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Declares the desk's SQL tables, as `migrations/` creates them."""
 
-from sqlalchemy import Boolean, Column, DateTime, Integer, LargeBinary, Table, Text
+from sqlalchemy import Boolean, Column, DateTime, Double, Integer, LargeBinary, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR, UUID
 
 from parvis.common.storage.outbox import outbox_table
@@ -42,6 +42,9 @@ case_file = Table(
     Column("tags", ARRAY(Text)),
     _instant("changed_at"),
     _instant("snoozed_until"),
+    *_texts("place"),
+    Column("latitude", Double),
+    Column("longitude", Double),
 )
 placement = Table(
     "placement", METADATA, _id("contact_id", is_key=True), _id("conversation_id"), Column("sequence", Integer),

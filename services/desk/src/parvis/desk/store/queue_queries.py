@@ -16,6 +16,7 @@ from parvis.desk.models.queue import MAX_COUNT, VIEWS, VIEWS_BY_CHANGE, QueueCur
 from parvis.desk.schema.case_tables import case_file, transfer
 from parvis.desk.store.hidden_cases import NOTHING_HIDDEN, is_shown
 from parvis.desk.store.row_decoding import decode_case
+from parvis.desk.store.same_place import is_same_place
 
 log = logger()
 _TABLE = case_file.c
@@ -44,6 +45,8 @@ class QueueReader:
             found.append(_TABLE.channel == wanted.channel)
         if wanted.procedure:
             found.append(_TABLE.procedure == wanted.procedure)
+        if wanted.place:
+            found += is_same_place(wanted.place, self.agent.department)
         return found
 
     def _of_view(self, view: str) -> list[ColumnElement[bool]]:
