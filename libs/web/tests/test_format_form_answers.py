@@ -13,8 +13,8 @@ def test_answers_stand_under_their_questions_in_the_forms_order() -> None:
 
     assert format_answers(TOWN_CONFIG, "school-meals", answers, "fr") == (
         ("Date de naissance de l’enfant", "04/05/2019"),
-        ("Quels jours ?", "Lundi, Vendredi"),
-        ("J'ai lu le règlement de la cantine.", "oui"),
+        ("Quels jours\xa0?", "Lundi, Vendredi"),
+        ("J’ai lu le règlement de la cantine.", "oui"),
         ("gone", "x"),
     )
 
