@@ -13,11 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parvis.router.decide.classifier.kernel_expansion import KernelExpansion
 from parvis.router.decide.classifier.linear_model import DIMENSIONS, LinearModel
 from parvis.router.decide.classifier.text_features import BUCKETS, FEATURE_KINDS
 
-FORMAT = 1
+FORMAT, FORMAT_WITH_KERNEL = 1, 2  # a router that knows no kernel refuses the second
 _MAX_LABELS = 1000
+_POINT_SCALE = (
+    254  # of coordinates up to 0.5 in a byte; a vector of length one in 384 dimensions has hardly larger ones
+)
 
 
 class InvalidModel(Exception):
@@ -44,8 +48,9 @@ class LoadedModel:
 
 def serialize_model(model: LinearModel) -> bytes:
     """The model as an .npz archive; equal models give equal bytes. The members' names are part of FORMAT."""
+    kernel = model.kernel
     header = {
-        "format": FORMAT,
+        "format": FORMAT_WITH_KERNEL if kernel else FORMAT,
         "threshold": model.threshold,
         "unseen": model.unseen_idf,
         "embedder": model.embedder,
@@ -60,6 +65,12 @@ def serialize_model(model: LinearModel) -> bytes:
         "meaning": model.embedding_weights.astype(np.float32),
         "constant": model.intercept.astype(np.float32),
     }
+    if kernel:
+        header["gamma"] = kernel.gamma
+        arrays |= {
+            "points": np.rint(kernel.points * _POINT_SCALE).clip(-127, 127).astype(np.int8),
+            "pulls": kernel.weights,
+        }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, array in arrays.items():
@@ -86,7 +97,7 @@ def deserialize_model(content: bytes) -> LinearModel:
     Raises: InvalidModel, for any other bytes and for arrays whose shapes do not match.
     """
     with _open_arrays(content) as arrays:
-        header, unseen_idf = _parse_header(arrays)
+        header, unseen_idf, gamma = _parse_header(arrays)
         model = LinearModel(
             labels=header.labels,
             buckets=arrays["slots"].astype(np.int64),
@@ -98,6 +109,7 @@ def deserialize_model(content: bytes) -> LinearModel:
             intercept=arrays["constant"].astype(np.float32),
             threshold=header.threshold,
             embedder=header.embedder,
+            kernel=_read_kernel(arrays, gamma),
         )
         if not _is_consistent(model):
             raise InvalidModel("the arrays of the model do not fit together")
@@ -123,12 +135,20 @@ def _open_arrays(content: bytes) -> Generator[_Arrays]:
         raise InvalidModel("not a model") from error
 
 
-def _parse_header(arrays: _Arrays) -> tuple[ModelHeader, float]:
+def _parse_header(arrays: _Arrays) -> tuple[ModelHeader, float, float | None]:
     header = json.loads(arrays["head"].tobytes())
-    if header["format"] != FORMAT:
+    if header["format"] not in (FORMAT, FORMAT_WITH_KERNEL):
         raise InvalidModel(f"model format {header['format']!r}; this version reads format {FORMAT}: train again")
     labels = tuple(str(label) for label in header["labels"])
-    return ModelHeader(labels, float(header["threshold"]), str(header["embedder"])), float(header["unseen"])
+    gamma = float(header["gamma"]) if header["format"] == FORMAT_WITH_KERNEL else None
+    return ModelHeader(labels, float(header["threshold"]), str(header["embedder"])), float(header["unseen"]), gamma
+
+
+def _read_kernel(arrays: _Arrays, gamma: float | None) -> KernelExpansion | None:
+    if gamma is None:
+        return None
+    points = arrays["points"].astype(np.float32) / np.float32(_POINT_SCALE)
+    return KernelExpansion(points, arrays["pulls"].astype(np.float32), gamma)
 
 
 def _is_consistent(model: LinearModel) -> bool:
@@ -143,4 +163,12 @@ def _is_consistent(model: LinearModel) -> bool:
         and int(model.buckets[0]) >= 0
         and int(model.buckets[-1]) < FEATURE_KINDS * BUCKETS
         and all(bool(np.isfinite(array).all()) for array in weights)
+        and (model.kernel is None or _is_consistent_kernel(model.kernel, labels))
     )
+
+
+def _is_consistent_kernel(kernel: KernelExpansion, labels: int) -> bool:
+    points = len(kernel.points)
+    shapes = (kernel.points.shape, kernel.weights.shape)
+    is_finite = bool(np.isfinite(kernel.weights).all()) and 0 < kernel.gamma < float("inf")
+    return points > 0 and shapes == ((points, DIMENSIONS), (points, labels)) and is_finite
