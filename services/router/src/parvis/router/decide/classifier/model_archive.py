@@ -55,6 +55,7 @@ def serialize_model(model: LinearModel) -> bytes:
         "unseen": model.unseen_idf,
         "embedder": model.embedder,
         "labels": model.labels,
+        **({"gamma": kernel.gamma} if kernel else {}),
     }
     arrays: dict[str, NDArray[np.generic]] = {
         "head": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
@@ -66,7 +67,6 @@ def serialize_model(model: LinearModel) -> bytes:
         "constant": model.intercept.astype(np.float32),
     }
     if kernel:
-        header["gamma"] = kernel.gamma
         arrays |= {
             "points": np.rint(kernel.points * _POINT_SCALE).clip(-127, 127).astype(np.int8),
             "pulls": kernel.weights,
