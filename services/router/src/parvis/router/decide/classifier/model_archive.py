@@ -19,7 +19,6 @@ from parvis.router.decide.classifier.text_features import BUCKETS, FEATURE_KINDS
 
 FORMAT, FORMAT_WITH_KERNEL = 1, 2  # a router that knows no kernel refuses the second
 _MAX_LABELS = 1000
-_POINT_SCALE = (
     254  # of coordinates up to 0.5 in a byte; a vector of length one in 384 dimensions has hardly larger ones
 )
 
@@ -55,7 +54,7 @@ def serialize_model(model: LinearModel) -> bytes:
         "unseen": model.unseen_idf,
         "embedder": model.embedder,
         "labels": model.labels,
-        **({"gamma": kernel.gamma} if kernel else {}),
+        **({"gamma": kernel.gamma, "unit": _unit(kernel)} if kernel else {}),
     }
     arrays: dict[str, NDArray[np.generic]] = {
         "head": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
@@ -68,7 +67,7 @@ def serialize_model(model: LinearModel) -> bytes:
     }
     if kernel:
         arrays |= {
-            "points": np.rint(kernel.points * _POINT_SCALE).clip(-127, 127).astype(np.int8),
+            "points": np.rint(kernel.points / _unit(kernel)).astype(np.int8),
             "pulls": kernel.weights,
         }
     out = io.BytesIO()
@@ -97,7 +96,7 @@ def deserialize_model(content: bytes) -> LinearModel:
     Raises: InvalidModel, for any other bytes and for arrays whose shapes do not match.
     """
     with _open_arrays(content) as arrays:
-        header, unseen_idf, gamma = _parse_header(arrays)
+        header, unseen_idf = _parse_header(arrays)
         model = LinearModel(
             labels=header.labels,
             buckets=arrays["slots"].astype(np.int64),
@@ -109,7 +108,7 @@ def deserialize_model(content: bytes) -> LinearModel:
             intercept=arrays["constant"].astype(np.float32),
             threshold=header.threshold,
             embedder=header.embedder,
-            kernel=_read_kernel(arrays, gamma),
+            kernel=_read_kernel(arrays),
         )
         if not _is_consistent(model):
             raise InvalidModel("the arrays of the model do not fit together")
@@ -135,20 +134,25 @@ def _open_arrays(content: bytes) -> Generator[_Arrays]:
         raise InvalidModel("not a model") from error
 
 
-def _parse_header(arrays: _Arrays) -> tuple[ModelHeader, float, float | None]:
+def _parse_header(arrays: _Arrays) -> tuple[ModelHeader, float]:
     header = json.loads(arrays["head"].tobytes())
     if header["format"] not in (FORMAT, FORMAT_WITH_KERNEL):
         raise InvalidModel(f"model format {header['format']!r}; this version reads format {FORMAT}: train again")
     labels = tuple(str(label) for label in header["labels"])
-    gamma = float(header["gamma"]) if header["format"] == FORMAT_WITH_KERNEL else None
-    return ModelHeader(labels, float(header["threshold"]), str(header["embedder"])), float(header["unseen"]), gamma
+    return ModelHeader(labels, float(header["threshold"]), str(header["embedder"])), float(header["unseen"])
 
 
-def _read_kernel(arrays: _Arrays, gamma: float | None) -> KernelExpansion | None:
-    if gamma is None:
+def _read_kernel(arrays: _Arrays) -> KernelExpansion | None:
+    header = json.loads(arrays["head"].tobytes())
+    if header["format"] != FORMAT_WITH_KERNEL:
         return None
-    points = arrays["points"].astype(np.float32) / np.float32(_POINT_SCALE)
-    return KernelExpansion(points, arrays["pulls"].astype(np.float32), gamma)
+    points = arrays["points"].astype(np.float32) * np.float32(header["unit"])
+    return KernelExpansion(points, arrays["pulls"].astype(np.float32), float(header["gamma"]))
+
+
+def _unit(kernel: KernelExpansion) -> float:
+    """What one step of a byte stands for, so that the largest coordinate is 127."""
+    return float(np.abs(kernel.points).max()) / 127 or 1.0
 
 
 def _is_consistent(model: LinearModel) -> bool:
