@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parvis.router.commands.training.cross_validation import ROUNDS, stratified_folds
 from parvis.router.commands.training.examples import Example
@@ -99,7 +100,7 @@ def _merge_ngrams(texts: Sequence[HashedNgrams], shares: Floats, features: int) 
     return buckets, weights[buckets]
 
 
-def _report(probability: Floats, is_danger: Floats, false_alarms: float) -> DangerReport:
+def _report(probability: Floats, is_danger: NDArray[np.bool_], false_alarms: float) -> DangerReport:
     threshold = _round_up(float(np.quantile(probability[~is_danger], 1 - false_alarms)))
     return DangerReport(
         dangers=int(is_danger.sum()) // ROUNDS,

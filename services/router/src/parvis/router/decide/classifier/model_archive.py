@@ -19,8 +19,6 @@ from parvis.router.decide.classifier.text_features import BUCKETS, FEATURE_KINDS
 
 FORMAT, FORMAT_WITH_KERNEL = 1, 2  # a router that knows no kernel refuses the second
 _MAX_LABELS = 1000
-    254  # of coordinates up to 0.5 in a byte; a vector of length one in 384 dimensions has hardly larger ones
-)
 
 
 class InvalidModel(Exception):
