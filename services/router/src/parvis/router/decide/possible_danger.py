@@ -10,7 +10,7 @@ from parvis.router.decide.department import Decision
 
 DANGER, HARMLESS = "danger", "harmless"  # the labels of the model
 POSSIBLE_DANGER = "danger-possible"  # the tag, a word in French and in English
-SURE = 0.9  # cross-validated, three quarters of the dangers and 2 % of the harmless texts reach it
+SURE = 0.9  # cross-validated, 71 % of the dangers and 2 % of the harmless texts, most of them look-alikes, reach it
 _CHOSEN = frozenset({"procedure", "mailbox"})  # the citizen named the department
 _CERTAIN = 1.0  # the confidence of a hard rule, and of an agent who wrote the contact down
 _MOST_TAGS, _MOST_RUNNERS_UP = 12, 3
