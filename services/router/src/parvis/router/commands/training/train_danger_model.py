@@ -1,7 +1,7 @@
 """Trains the model that recognises possible dangers, and chooses its threshold by the share of false alarms. Pure; deterministic.
 
-Kernel ridge regression: on 2717 sentences it finds 91 % of the dangers where logistic regression on the same features finds 80 %, because
-a danger is near some other danger, and not on one side of a plane.
+Kernel ridge regression: at 5.9 % false alarms it finds 86.5 % of the dangers, the merged linear models of the classifier 84.6 % (2986 sentences,
+cross-validated), because a danger is near some other danger, and not on one side of a plane.
 """
 
 import math
