@@ -64,22 +64,46 @@ def incoming(*texts: str) -> list[IncomingContact]:
     ]
 
 
-def test_a_possible_danger_is_read_first_where_it_is():
-    voirie = decision_of("Le lampadaire devant chez moi est éteint")
-    marked = mark_possible_danger(voirie, output_of(0.99), POLICE)
-    assert (marked.department, marked.rule) == (voirie.department, voirie.rule)
-    assert (marked.urgency, marked.tags[0], marked.model) == ("high", POSSIBLE_DANGER, "danger-1")
-
-
-def test_a_sure_danger_that_nothing_else_decides_goes_to_those_who_help():
-    marked = mark_possible_danger(decision_of(), output_of(SURE), POLICE)
+@pytest.mark.parametrize("text", [UNCLEAR, "Le lampadaire devant chez moi est éteint"])
+def test_a_possible_danger_goes_to_those_who_help_and_may_come_back(text: str):
+    before = decision_of(text)
+    marked = mark_possible_danger(before, output_of(0.81), POLICE)
     assert (marked.department, marked.rule, marked.matched, marked.urgency) == (POLICE, MODEL, (DANGER,), "high")
+    assert (marked.tags[0], marked.model, marked.procedure) == (POSSIBLE_DANGER, "danger-1", None)
+    former = () if before.department == TRIAGE else (before.department,)
+    assert tuple(each.department for each in marked.runners_up)[: len(former)] == former
 
 
-@pytest.mark.parametrize(("confidence", "department"), [(0.9, POLICE), (SURE, None)])
-def test_otherwise_it_stays_in_triage(confidence: float, department: str | None):
-    marked = mark_possible_danger(decision_of(), output_of(confidence), department)
+@pytest.mark.parametrize(
+    ("confidence", "department", "procedure"), [(0.81, "voirie", "road-report"), (SURE, POLICE, "road-report")]
+)
+def test_what_the_citizen_chose_stays_unless_the_model_is_sure(confidence: float, department: str, procedure: str):
+    chosen = decide_department(sms(1, UNSEEN, procedure="road-report"), RULES, TOWN_CONFIG)
+    marked = mark_possible_danger(chosen, output_of(confidence), POLICE)
+    assert (marked.department, marked.procedure, marked.urgency) == (department, procedure, "high")
+
+
+def test_a_hard_rule_of_another_department_keeps_its_contact():
+    homeless = decision_of("je dors dehors")
+    marked = mark_possible_danger(homeless, output_of(SURE), POLICE)
+    assert (marked.department, marked.rule, marked.urgency) == (homeless.department, homeless.rule, "high")
+
+
+def test_without_rules_of_danger_it_stays_where_it_is():
+    marked = mark_possible_danger(decision_of(), output_of(SURE), None)
     assert (marked.department, marked.rule, marked.tags) == (TRIAGE, "default", (POSSIBLE_DANGER,))
+
+
+@pytest.mark.parametrize(("confidence", "opens"), [(0.81, False), (SURE, True)])
+def test_only_a_sure_danger_leaves_the_conversation_of_its_sender(confidence: float, opens: bool):
+    known = KnownConversations()
+    (first,) = assign_contact(a_message("a", "un nid de poule"), decision_of(), known, PLACING, at=AN_INSTANT)
+    assert isinstance(first, AssignedContact)
+    marked = mark_possible_danger(decision_of(UNSEEN), output_of(confidence), POLICE)
+    (second,) = assign_contact(a_message("b", UNSEEN, minutes=2), marked, known, PLACING, at=AN_INSTANT)
+    assert isinstance(second, AssignedContact)
+    assert (second.opens, second.routing.urgency) == (opens, "high")
+    assert second.routing.department == (POLICE if opens else first.routing.department)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +136,7 @@ def test_no_question_to_the_citizen_delays_a_possible_danger():
     marked = mark_possible_danger(decision, output_of(0.9), POLICE)
     (assigned,) = assign_contact(contact, marked, known, PLACING, at=AN_INSTANT)
     assert isinstance(assigned, AssignedContact)
-    assert (assigned.opens, assigned.routing.department, assigned.routing.urgency) == (True, TRIAGE, "high")
+    assert (assigned.opens, assigned.routing.department, assigned.routing.urgency) == (True, POLICE, "high")
     assert assigned.routing.reason["en"].startswith("This message may speak of a danger: read it first. ")
     assert assigned.routing.reason["fr"].startswith("Ce message pourrait parler d’un danger\u00a0: lisez-le d’abord. ")
 
