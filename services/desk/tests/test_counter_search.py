@@ -1,6 +1,7 @@
 """Tests that who comes or calls is found before anything is written down, with and without the script."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -86,6 +87,22 @@ async def test_reception_finds_states_of_all_departments_of_a_person_who_is_iden
     assert "Voirie et éclairage" in page
     assert CONVERSATION not in page
     assert CONTACT.reference not in (await browser.get("/counter", params={"q": "camille"})).text
+
+
+@pytest.mark.parametrize("who", [{"department": "triage"}, {"department": "etat-civil", "role": "counter"}])
+async def test_who_reads_no_case_sees_department_state_and_due_date_by_its_reference_and_no_text(
+    browser: httpx.AsyncClient, send: Send, project: Project, who: dict[str, str]
+) -> None:
+    due_at = datetime(2026, 3, 3, 12, tzinfo=UTC)
+    await project(routed(CONTACT, answer_due_at=due_at))
+    await send("/login", "/login", name="Alix Exemple", **who)
+
+    page = (await browser.get("/counter", params={"q": CONTACT.reference})).text
+    for shown in ("Voirie et éclairage", "À traiter", CONTACT.reference, "réponse au plus tard le 03/03/2026"):
+        assert shown in page.replace("\xa0", " ")
+    assert "Camille" not in page
+    assert "rue Haute" not in page
+    assert CONVERSATION not in page
 
 
 async def test_how_the_answer_shall_come_must_be_asked(
