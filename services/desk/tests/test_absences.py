@@ -153,3 +153,15 @@ async def test_only_a_supervisor_notes_the_absence_of_somebody_else(
     back = await open_form(browser, "/absences", "/absences")
     await browser.post("/absences", data=back | {"do": "end"})
     assert "Personne n’est absent." in (await browser.get("/absences")).text
+
+
+async def test_a_damaged_case_of_an_absent_agent_holds_no_other(
+    agent: httpx.AsyncClient, project: Project, open_form: OpenForm, database: Database
+) -> None:
+    await project(routed(CONTACT), OTHER)
+    async with database.transaction() as connection:
+        await connection.execute(text("update desk.case_file set taken_by = 'Dominique Exemple'"))
+        damage = text("update desk.case_file set urgency = -1 where conversation_id = :id")
+        await connection.execute(damage, {"id": OTHER.routing.conversation_id})
+    await note(agent, open_form)
+    assert await owner(database) is None

@@ -118,3 +118,14 @@ async def test_a_confidential_case_goes_to_nobody_who_may_not_read_it(
     async with database.transaction() as connection:
         query = text("select taken_by from desk.case_file where procedure = 'school-meals'")
         assert await connection.scalar(query) is None
+
+
+async def test_a_damaged_new_case_holds_no_other(
+    agent: httpx.AsyncClient, project: Project, turns: Callable[..., RoundRobin], database: Database
+) -> None:
+    await project(*CASES[:2])
+    async with database.transaction() as connection:
+        damage = text("update desk.case_file set urgency = -1 where conversation_id = :id")
+        await connection.execute(damage, {"id": CASES[0].routing.conversation_id})
+    await turns(9).assign()
+    assert await owners(database) == {"Dominique Exemple": 1, None: 1}

@@ -10,11 +10,11 @@ from parvis.common.contract.errors import Poison, Rejected
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import TownConfig
-from parvis.desk.decide.access_rights import scope_of
+from parvis.desk.decide.access_rights import may, scope_of
 from parvis.desk.decide.agent_actions import ActionContext
 from parvis.desk.decide.round_robin import assign_by_turn, choose_agent
-from parvis.desk.models.accounts import ConfidentialCases, DeskUser
-from parvis.desk.models.case import Agent, Case
+from parvis.desk.models.accounts import CaseScope, ConfidentialCases, DeskUser
+from parvis.desk.models.case import Agent
 from parvis.desk.models.queue import QueueFilter
 from parvis.desk.schema.account_tables import account, session
 from parvis.desk.schema.case_tables import act, case_file
@@ -25,6 +25,7 @@ from parvis.desk.store.sessions import read_grants
 
 log = logger()
 _ONE_AT_A_TIME = 0x7475726E  # the advisory lock under which open cases are counted and one more is assigned
+_MOST_AT_ONCE = 500
 _c = case_file.c
 
 
@@ -50,29 +51,31 @@ class RoundRobin:
     async def _assign(self, department: str, capacity: int) -> None:
         at = self.clock()
         async with self.cases.database.transaction() as connection:
-            page = await QueueReader(Agent("", department), at).read(connection, QueueFilter("unassigned"))
-            given_back = await _given_back(connection, [row.case.conversation_id for row in page.rows])
-            new = [row.case for row in page.rows if row.case.conversation_id not in given_back]
+            new = await _new_cases(connection, Agent("", department), at, self.confidential)
             present = await self._present(connection, department, at) if new else []
-        for case in new if present else ():
+        for scope in new:
+            if not any(may(user, "case.change", scope) for user in present):
+                continue
             try:
-                await self._assign_case(case, present, capacity)
+                if not await self._assign_case(scope, present, capacity):
+                    return
             except (Rejected, Poison) as error:
-                log.warning("case.assign_failed", conversation_id=case.conversation_id, reason=str(error))
+                log.warning("case.assign_failed", conversation_id=scope.conversation_id, reason=str(error))
 
-    async def _assign_case(self, case: Case, present: list[DeskUser], capacity: int) -> None:
-        desk = Agent("", case.department)
-        scope = scope_of(self.confidential, case.department, case.procedure, case.tags, case.conversation_id)
+    async def _assign_case(self, scope: CaseScope, present: list[DeskUser], capacity: int) -> bool:
+        """Assign one case, if one of those who may work on it has room. False once nobody at all has."""
+        desk = Agent("", scope.department)
         async with self.cases.begin() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(_ONE_AT_A_TIME)))
-            numbers = await _open_cases(connection, case.department, [user.name for user in present])
+            numbers = await _open_cases(connection, scope.department, [user.name for user in present])
             chosen = choose_agent(present, numbers, capacity, scope)
             if not chosen:
-                return
+                return any(numbers.get(user.name, 0) < capacity for user in present)
             context = ActionContext(desk, self.town_config, self.clock())
             await self.cases.change_within(
-                connection, case.conversation_id, desk, lambda locked, _: assign_by_turn(locked, context, chosen)
+                connection, scope.conversation_id, desk, lambda case, _: assign_by_turn(case, context, chosen)
             )
+        return True
 
     async def _present(self, connection: AsyncConnection, department: str, at: datetime) -> list[DeskUser]:
         absent = {one.agent for one in await read_absences(connection, department, at)}
@@ -92,11 +95,24 @@ class RoundRobin:
         ]
 
 
-async def _given_back(connection: AsyncConnection, conversations: list[str]) -> set[str]:
-    query = select(act.c.conversation_id).where(
-        act.c.conversation_id.in_(conversations), act.c.kind.in_(("released", "undone"))
+async def _new_cases(
+    connection: AsyncConnection, desk: Agent, at: datetime, confidential: ConfidentialCases
+) -> list[CaseScope]:
+    """The open cases that nobody has and nobody gave back, most urgent first."""
+    gave_back = (act.c.conversation_id == _c.conversation_id) & act.c.kind.in_(("released", "undone"))
+    query = (
+        select(_c.procedure, _c.tags, _c.conversation_id)
+        .where(
+            *QueueReader(desk, at).conditions(QueueFilter("unassigned")),
+            ~select(act.c.act_id).where(gave_back).exists(),
+        )
+        .order_by(_c.urgency, _c.answer_due_at, _c.received_at, _c.conversation_id)
+        .limit(_MOST_AT_ONCE)
     )
-    return set(await connection.scalars(query))
+    rows = (await connection.execute(query)).mappings()
+    return [
+        scope_of(confidential, desk.department, r["procedure"], r["tags"] or (), r["conversation_id"]) for r in rows
+    ]
 
 
 async def _open_cases(connection: AsyncConnection, department: str, names: list[str]) -> dict[str, int]:
