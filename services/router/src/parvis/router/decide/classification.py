@@ -11,6 +11,7 @@ from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import TownConfig, localized
 from parvis.router.decide import fast_models
 from parvis.router.decide.department import Decision
+from parvis.router.rules.facts import join_text
 
 UNDECIDED = "default"
 MODEL = "model"
@@ -43,8 +44,7 @@ def is_classifiable(contact: ContactReceived, decision: Decision) -> bool:
 def text_to_classify(contact: ContactReceived) -> str:
     """The citizen's own words for the classifier, the subject first."""
     personal = contact.personal
-    parts = (personal.subject, personal.text, *personal.answers.values())
-    return "\n".join(part for part in parts if part)[:_MAX_TEXT_CHARS]
+    return join_text((personal.subject, personal.text, *personal.answers.values()))[:_MAX_TEXT_CHARS]
 
 
 def apply_prediction(decision: Decision, output: ClassifierOutput | None, town_config: TownConfig) -> Decision:
