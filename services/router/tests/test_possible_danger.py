@@ -16,7 +16,8 @@ from parvis.router.commands.train_danger import read_sentences
 from parvis.router.consume.classification import mark_possible_dangers
 from parvis.router.consume.contact_reading import IncomingContact
 from parvis.router.decide.assignment import AssignedContact, assign_contact
-from parvis.router.decide.classification import MODEL, ClassifierOutput, Prediction
+from parvis.router.decide.classification import MODEL
+from parvis.router.decide.classifier.predictions import ClassifierOutput, Prediction
 from parvis.router.decide.department import Decision, decide_department
 from parvis.router.decide.known_conversations import KnownConversations, WaitingContact
 from parvis.router.decide.possible_danger import (

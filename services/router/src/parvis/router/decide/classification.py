@@ -1,7 +1,6 @@
 """Merges a classifier's predictions into the decision of the rules. Pure; never raises, whatever the predictions."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import isnan
 
 from msgspec.structs import replace
@@ -10,6 +9,7 @@ from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import TownConfig, localized
 from parvis.router.decide import fast_models
+from parvis.router.decide.classifier.predictions import ClassifierOutput, Prediction
 from parvis.router.decide.department import Decision
 from parvis.router.rules.facts import join_text
 
@@ -17,23 +17,6 @@ UNDECIDED = "default"
 MODEL = "model"
 _MAX_RUNNERS_UP = 3
 _MAX_TEXT_CHARS = 4000  # the model reads even less
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """A department and the model's confidence in it, from 0 to 1."""
-
-    department: str
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True)
-class ClassifierOutput:
-    """A model's predictions for one text, best first. The first one decides if its confidence reaches `threshold`."""
-
-    model: str
-    threshold: float
-    predictions: Sequence[Prediction]
 
 
 def is_classifiable(contact: ContactReceived, decision: Decision) -> bool:

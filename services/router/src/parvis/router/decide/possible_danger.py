@@ -3,7 +3,8 @@
 from msgspec.structs import replace
 
 from parvis.common.contract.contact import ContactReceived
-from parvis.router.decide.classification import MODEL, UNDECIDED, ClassifierOutput, text_to_classify
+from parvis.router.decide.classification import MODEL, UNDECIDED, text_to_classify
+from parvis.router.decide.classifier.predictions import ClassifierOutput
 from parvis.router.decide.department import Decision
 
 DANGER, HARMLESS = "danger", "harmless"  # the labels of the model
