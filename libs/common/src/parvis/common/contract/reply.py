@@ -15,6 +15,7 @@ from parvis.common.contract.contact import (
     ReplyAddress,
     SourceHash,
 )
+from parvis.common.contract.deterministic_ids import deterministic_id
 from parvis.common.contract.event import Event, Model
 
 ReplyId = NewType("ReplyId", str)
@@ -84,4 +85,4 @@ class ReplyRequested(Event):
 
 def make_reply_id(*parts: str) -> ReplyId:
     """The deterministic id of a reply, from what caused it: two requests for the same thing are one reply."""
-    return ReplyId(str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts))))
+    return ReplyId(deterministic_id(_NAMESPACE, "\x1f".join(parts)))
