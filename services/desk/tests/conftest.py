@@ -49,6 +49,7 @@ TABLES = [
     "caller",
     "incoming_call",
     "draft",
+    "draft_file",
     "outbox",
 ]
 Project = Callable[..., Awaitable[None]]

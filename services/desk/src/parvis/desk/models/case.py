@@ -159,6 +159,7 @@ class AgentReply:
     due_at: datetime | None = None  # when it leaves: until then it can be withdrawn
     withdrawn_at: datetime | None = None
     before: dict[str, Any] | None = None  # the case's state before it, and after it: {"state", "taken_by", "then"}
+    files: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # each an OutgoingFile, as it is stored
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ from parvis.desk.store.case_updates import (
     read_brief_contacts,
     update_cases,
 )
+from parvis.desk.store.draft_files import delete_draft_files
 from parvis.desk.store.reply_drafts import delete_draft, save_draft
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
@@ -92,6 +93,8 @@ class CaseStore:
             await update_cases(connection, [changed])
             if any(_answers(row) for row in changes.rows):
                 await delete_draft(connection, conversation, agent)
+                sent = [file["file_id"] for row in changes.rows if isinstance(row, AgentReply) for file in row.files]
+                await delete_draft_files(connection, conversation, agent, sent)
             await self.add_to_outbox(connection, changes.events)
             await append_audit(connection, _audit_record(agent, changes, conversation))
         return changed

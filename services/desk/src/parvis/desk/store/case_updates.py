@@ -52,7 +52,7 @@ TABLE_OF: dict[type[object], Table] = {
 
 # What an agent said in a row: one idempotency key must not stand for two things.
 _SAID: dict[type[object], tuple[str, ...]] = {
-    AgentReply: ("channel", "address", "text"),
+    AgentReply: ("channel", "address", "text", "files"),
     TransferRecord: ("to_department", "reason"),
     CaseAction: ("kind", "text"),
 }

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.files.media_types import PICTURES
+from parvis.common.files.previews.preview_frames import JPEG, PAGE_COUNT, REQUEST, SOURCE
 from parvis.common.runtime.sandbox.pool import SandboxPool
 from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
-from parvis.desk.sandbox.preview_frames import JPEG, PAGE_COUNT, REQUEST, SOURCE
 
 MEDIA_TYPES = PICTURES | {"application/pdf"}
 SCREEN_WIDTH = 1240  # pixels: A4 at 150 dpi, readable, about 200 kB
@@ -36,7 +36,7 @@ class PagePreviews:
 
     def __init__(self) -> None:
         self._workers = SandboxPool(
-            "parvis.desk.sandbox.preview_worker",
+            "parvis.common.files.previews.preview_worker",
             task="preview",
             count=2,
             limits=_LIMITS,
