@@ -117,7 +117,8 @@ async def test_a_removed_file_is_deleted_and_does_not_leave(
     await post(agent, open_form, "attach", ANSWER, files(PLAN))
     file_id = await kept_id(agent)
     assert (await colleague.get(f"{CASE}/attachments/{file_id}")).status_code == 404
-    await post(colleague, open_form, "remove-file", {"remove": file_id})
+    theirs = await open_form(colleague, CASE, f"{CASE}/draft")
+    await colleague.post(f"{CASE}/remove-file", data=theirs | {"remove": file_id})
     stale = await open_form(agent, CASE, f"{CASE}/reply")
     assert (await post(agent, open_form, "remove-file", {"remove": file_id})).status_code == 303
     assert (await agent.get(f"{CASE}/attachments/{file_id}")).status_code == 404
