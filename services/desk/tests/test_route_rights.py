@@ -31,6 +31,8 @@ PUBLIC = {
 }
 FORMS = (
     "take",
+    "attach",
+    "remove-file",
     "release",
     "close",
     "reopen",

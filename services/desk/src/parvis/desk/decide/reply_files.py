@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from parvis.common.contract.channels import channel
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import MAX_PRINTED_PAGES
 from parvis.common.files.file_names import safe_file_name
 from parvis.desk.models.outgoing_file import (
     ENDINGS,
     MAX_FILE_BYTES,
     MAX_FILES,
-    MAX_PRINTED_PAGES,
     MAX_TOTAL_BYTES,
     OutgoingFile,
 )

@@ -9,7 +9,6 @@ from parvis.common.contract.contact import ClaimCheck, ScanVerdict
 MAX_FILES = 10
 MAX_FILE_BYTES = 10_000_000
 MAX_TOTAL_BYTES = 20_000_000
-MAX_PRINTED_PAGES = 30
 # What may be attached, with the endings of its names; the first is given to a name that has another one.
 ENDINGS: Mapping[str, tuple[str, ...]] = {
     "application/pdf": ("pdf",),

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from parvis.common.contract.errors import Rejected
 from parvis.desk.decide.access_rights import may
+from parvis.desk.fetch.claim_checks import MissingFile
 from parvis.desk.models.outgoing_file import OutgoingFile
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import one_time_seed
@@ -84,7 +85,7 @@ async def _find_file(
         sent = await read_reply_files(connection, conversation)
     files = {file.file_id: file for file in (*drafted, *(file for files in sent.values() for file in files))}
     if file_id not in files:
-        raise HTTPException(404)
+        raise MissingFile("missing")
     return files[file_id]
 
 
