@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.desk.decide import agent_actions, request_split_and_link
 from parvis.desk.decide.agent_actions import AgentText
-from parvis.desk.decide.case_version import CaseChanged
+from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.case import Case, CaseChanges, CaseContact
 from parvis.desk.pages import answer_forms, case_work_forms, reply_files
@@ -62,7 +62,9 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         except CaseNotFound:
             sent = SentForm(typed_fields(form))
         except CaseChanged:
-            sent = SentForm(typed_fields(form), seen=seen_version(form), status=409)
+            sent = SentForm(
+                typed_fields(form), seen=seen_version(form), action="" if action == "reply" else action, status=409
+            )
         except Rejected as error:
             typed = typed_fields(form)
             if str(error) == "sent_before":  # the next attempt is another action
@@ -89,7 +91,7 @@ async def _act(
     if action == "draft":
         return redirect(f"/cases/{conversation}?notice=draft_kept#end")
     if action in _STATE_CHANGES:
-        answer = await _change_state(dependencies, session, conversation, action)
+        answer = await _change_state(dependencies, session, conversation, action, seen_version(form))
         return redirect(f"{answer}#end") if form.first("text").strip() and action != "release" else redirect(answer)
     if action == "reply":
         return await answer_forms.reply(dependencies, request, session, conversation, form)
@@ -98,10 +100,12 @@ async def _act(
     raise HTTPException(404)
 
 
-async def _change_state(dependencies: DeskDependencies, session: AgentSession, conversation: str, action: str) -> str:
+async def _change_state(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, action: str, seen: CaseVersion
+) -> str:
     """Change the state. Gives the page that then shows it."""
     do, context = _STATE_CHANGES[action], dependencies.action_context(session)
-    await dependencies.cases.change_case(conversation, session.agent, lambda case, _: do(case, context))
+    await dependencies.cases.change_case(conversation, session.agent, lambda case, _: do(case, context), seen=seen)
     return "/queue?notice=released" if action == "release" else f"/cases/{conversation}?notice={_STATE_NOTICES[action]}"
 
 
@@ -125,7 +129,7 @@ async def _transfer(
     def work(case: Case, _: Sequence[CaseContact]) -> CaseChanges:
         return agent_actions.request_transfer(case, context, form.first("to"), form.first("reason"), once)
 
-    await dependencies.cases.change_case(conversation, session.agent, work)
+    await dependencies.cases.change_case(conversation, session.agent, work, seen=seen_version(form))
     return redirect(f"/cases/{conversation}?notice=transfer_asked")
 
 

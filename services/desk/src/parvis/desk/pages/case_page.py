@@ -60,13 +60,14 @@ class SentForm:
     """A form that comes back with the page.
 
     Shape:  fields, as typed; wrong, the form at fault and the key of its problem; seen, the version of the case that the agent
-            answered: what came since is shown beside the answer.
+            answered: what came since is shown beside the answer, or first of all for another `action`.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     wrong: tuple[str, str] | None = None
     preview: ReplyPreview | None = None
     seen: CaseVersion | None = None
+    action: str = ""
     status: int = 200
 
 
@@ -110,6 +111,7 @@ async def case_page(
         page=page,
         entries=page.entries,
         version=version,
+        changed_action=sent.action,
         changes=[entry for entry in page.entries if entry.is_new] if sent.seen else [],
         links=_linked_cases(file),
         suggestion=_suggestion(file),

@@ -87,6 +87,8 @@ class CaseStore:
                 if not await are_stored_alike(connection, changes.rows):
                     raise Rejected("sent_before")
                 return case
+            if not changes.rows and changes.case is None:  # it is so already
+                return case
             if seen and version != seen:
                 raise CaseChanged("case_changed")
             changed = changes.case or case
