@@ -73,6 +73,7 @@ class ContactDetail(ApiModel):
     contact_point: str | None
     subject: str
     text: str
+    corrected_text: str | None = Field(description="of a letter: what an agent read, instead of `text`, which OCR read")
     answers: dict[str, str]
     reply_channels: list[dict[str, str]]
     attachments: list[str] = Field(description="file names")
@@ -249,6 +250,7 @@ def _contact(opened: CaseContact) -> ContactDetail:
         contact_point=personal.from_.value if personal.from_ else None,
         subject=personal.subject,
         text=personal.text,
+        corrected_text=opened.correction.text if opened.correction else None,
         answers=personal.answers,
         reply_channels=[{"channel": reply.channel, "address": reply.address} for reply in personal.reply_channels],
         attachments=list(personal.file_names),

@@ -77,7 +77,7 @@ transfer = Table(
 )  # fmt: skip
 act = Table(
     "act", METADATA, _id("act_id", is_key=True), _id("conversation_id"), *_texts("kind", "agent", "text"),
-    _instant("at"),
+    _instant("at"), _id("contact_id"),
 )  # fmt: skip
 draft = Table(
     "draft", METADATA, _id("conversation_id", is_key=True), Column("department", Text, primary_key=True),
