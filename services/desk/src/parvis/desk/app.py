@@ -188,6 +188,8 @@ def _pages_and_api(dependencies: DeskDependencies, settings: Settings) -> FastAP
                 dependencies.town_config,
                 dependencies.access.rules,
                 settings.api_token,
+                dependencies.answer_texts,
+                dependencies.withdrawal_period,
             ),
             dependencies.pages,
         ),

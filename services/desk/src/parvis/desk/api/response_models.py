@@ -86,6 +86,7 @@ class ReplyDetail(ApiModel):
     address: str
     text: str
     at: datetime
+    due_at: datetime | None = Field(description="when a reply that could be withdrawn leaves, or left")
 
 
 class DeliveryDetail(ApiModel):
@@ -159,6 +160,10 @@ class ReplyBody(ActionBody):
         default="", max_length=1000, description="with `channel`: number, mail address or postal lines"
     )
     then: State = Field(default="waiting", description="state of the case afterwards")
+    withdrawable: bool = Field(
+        default=False,
+        description="it leaves a few seconds later (PARVIS_DESK_WITHDRAWAL_S) and can be withdrawn until then",
+    )
 
 
 class CallBody(ActionBody):

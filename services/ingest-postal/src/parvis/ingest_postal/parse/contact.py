@@ -38,7 +38,7 @@ SURE_OF_SENDER = 0.8  # a reply to the wrong address would disclose a citizen's 
 
 _SUBJECT = re.compile(r"^\s*(?:objet|obj|concerne|subject|re)\s?[:;.]\s*(\S.{2,300})$", re.IGNORECASE)
 _SURE_OF_WORD = 0.7  # the words below it are few on a typed page, and many on one that a person must read
-_MOST_DOUBTFUL_WORDS, _LONGEST_WORD = 200, 60
+_MOST_DOUBTFUL_WORDS, _LONGEST_WORD = 200, 40
 
 
 @dataclass(frozen=True)
