@@ -58,7 +58,11 @@ def page(desk: Stack, chromium: Any) -> Generator[Any]:
     context = chromium.new_context(locale="fr-FR", viewport={"width": 1280, "height": 800})
     page = context.new_page()
     errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def note_error(error: Any) -> None:
+        errors.append(str(error))
+
+    page.on("pageerror", note_error)
     page.goto(f"{desk.url('desk')}/login")
     page.fill("input[name=name]", "Dominique Exemple")
     page.select_option("select[name=department]", "etat-civil")
@@ -81,7 +85,11 @@ def wait_for_words(page: Any, selector: str, words: str) -> None:
 
 def test_what_is_typed_is_kept_and_counted_without_any_button(page: Any) -> None:
     kept: list[str] = []
-    page.on("request", lambda request: kept.append(request.url) if request.url.endswith("/draft") else None)
+
+    def note_request(request: Any) -> None:
+        kept.extend([request.url] if request.url.endswith("/draft") else [])
+
+    page.on("request", note_request)
     page.click("#f-text")
     page.keyboard.type("Votre livret est prêt. " * 10)
     wait_for_words(page, "#draft-state", "Brouillon enregistré.")
@@ -96,7 +104,11 @@ def test_what_is_typed_is_kept_and_counted_without_any_button(page: Any) -> None
 
 
 def test_a_draft_survives_an_outage_and_is_kept_when_it_ends(page: Any) -> None:
-    page.route("**/draft", lambda route: route.abort())
+
+    def abort(route: Any) -> None:
+        route.abort()
+
+    page.route("**/draft", abort)
     page.fill("#f-text", "Ce texte attend.")
     unsaved = page.get_attribute("form[data-draft]", "data-unsaved")
     wait_for_words(page, "#draft-state", unsaved)

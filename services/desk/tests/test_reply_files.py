@@ -7,11 +7,16 @@ import httpx
 import pytest
 from PIL import Image
 from services.desk.tests.test_pages import CASE, CONTACT, routed
+from sqlalchemy import text
 
-from parvis.common.contract.contact import ClaimCheck, ScanVerdict
+from parvis.common.contract.contact import ClaimCheck, ContactId, ScanVerdict
+from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.files.previews.page_preview import PagePreviews
 from parvis.common.storage.blobs import BlobStore
+from parvis.common.storage.postgres import Database
+from parvis.desk.store.outgoing_files import OutgoingFiles
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Project = Callable[..., Awaitable[None]]
@@ -201,4 +206,38 @@ async def test_a_file_without_a_verdict_waits_and_one_with_malware_never_leaves(
     assert (await post(agent, open_form, "reply", SEND)).status_code == 303
     (reply,) = await requested(published)
     assert [claim.scan for claim in reply.attachments] == ["clean"]
-    assert isinstance(reply.attachments[0], ClaimCheck)
+
+
+async def test_an_old_file_that_cannot_be_deleted_is_tried_again_and_stops_no_other(
+    agent: httpx.AsyncClient,
+    project: Project,
+    open_form: OpenForm,
+    database: Database,
+    blobs: BlobStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await project(routed(CONTACT))
+    await post(agent, open_form, "attach", ANSWER, files(PLAN, NOTE))
+    async with database.transaction() as connection:
+        await connection.execute(text("update desk.draft_file set added_at = now() - interval '31 days'"))
+        stored = dict((await connection.execute(text("select file_id, file from desk.draft_file"))).all())
+    stuck, *others = [str(file_id) for file_id in stored]
+    delete_all = BlobStore.delete_all
+
+    async def fail_once(store: BlobStore, contact: ContactId) -> None:
+        if contact == stuck:
+            raise Unavailable("the blob store does not answer")
+        await delete_all(store, contact)
+
+    scanner, previews = AntivirusScanner(""), PagePreviews()
+    with monkeypatch.context() as outage:
+        outage.setattr(BlobStore, "delete_all", fail_once)
+        await OutgoingFiles(database, blobs, scanner, previews).purge()
+    async with database.transaction() as connection:
+        left = [str(file_id) for file_id in await connection.scalars(text("select file_id from desk.draft_file"))]
+    assert left == [stuck]
+    await OutgoingFiles(database, blobs, scanner, previews).purge()
+    for file_id in (stuck, *others):
+        claim = next(file["claim"] for known, file in stored.items() if str(known) == file_id)
+        with pytest.raises(Poison):
+            await blobs.get(ClaimCheck.model_validate(claim))

@@ -1,5 +1,6 @@
 """Tests that an agent corrects what OCR read in a letter: both texts are kept, with who and when, and teach the classifier."""
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -104,3 +105,20 @@ async def test_corrected_letters_are_examples_for_the_classifier(
     file = tmp_path / "corrected.jsonl"
     file.write_text("".join(await read_lines(database_url)), encoding="utf-8")
     assert read_examples(file, {"voirie"}) == [Example(RIGHT, "voirie", LETTER.language)]
+
+
+async def test_a_damaged_letter_hides_no_other_example(
+    agent: httpx.AsyncClient, project: Project, open_form: OpenForm, database: Database, database_url: str
+) -> None:
+    other = a_contact(key="other letter", channel="post", personal=personal("x"), ocr=LETTER.ocr)
+    await project(route(LETTER), route(other))
+    await correct(agent, open_form, RIGHT)
+    page = f"/cases/{make_conversation_id(other.contact_id, other.received_at)}"
+    form = await open_form(agent, page, f"{page}/correct-text")
+    typed = {"letter": other.contact_id, f"letter-{other.contact_id}": "Une autre lettre."}
+    await agent.post(f"{page}/correct-text", data=form | typed)
+    async with database.transaction() as connection:
+        broken = text("update desk.contact set routed = 'nothing' where contact_id = :it")
+        await connection.execute(broken, {"it": LETTER.contact_id})
+    lines = await read_lines(database_url)
+    assert sorted(json.loads(line)["text"] for line in lines) == [RIGHT, "Une autre lettre."]

@@ -52,7 +52,7 @@ async def write(notifier: Notifier, reply: ReplyRequested) -> bytes:
 
 
 def colour_of(pdf: bytes, number: int) -> tuple[int, ...]:
-    picture = pypdfium2.PdfDocument(pdf)[number].render(scale=0.3).to_pil()
+    picture = pypdfium2.PdfDocument(pdf)[number].render(scale=1).to_pil()
     return tuple(picture.getpixel((picture.width // 2, picture.height // 2)))  # pyright: ignore[reportArgumentType]
 
 

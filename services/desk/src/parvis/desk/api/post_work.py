@@ -121,7 +121,9 @@ def _drafts(app: FastAPI, access: ApiDependencies) -> None:
         await _own_case(access, conversation_id, department)
         async with access.cases.database.transaction() as connection:
             kept = await read_draft(connection, str(conversation_id), Agent(agent, department))
-        return DraftDetail.model_validate((kept.fields if kept else {}) | {"saved_at": kept.saved_at if kept else None})
+        if kept is None:
+            return DraftDetail(saved_at=None)
+        return DraftDetail.model_validate({**kept.fields, "saved_at": kept.saved_at})
 
     @app.put(f"{_CASE}/draft", dependencies=[access.allow("case.reply")])
     async def put_draft(request: Request, conversation_id: UUID, body: DraftBody) -> Response:
@@ -144,7 +146,7 @@ def _drafts(app: FastAPI, access: ApiDependencies) -> None:
             access.answer_texts, case, access.town_config, agent=Agent(agent, department),
             language=language, page_language=language, at=now(),
         ) if case else ()  # fmt: skip
-        return [PreparedText(name=text.slug, title=text.title, text=text.text, then=text.then) for text in filled]
+        return [PreparedText.model_validate(text.__dict__ | {"name": text.slug}) for text in filled]
 
     _ = get_draft, put_draft, prepared_texts
 

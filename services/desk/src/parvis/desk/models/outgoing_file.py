@@ -42,4 +42,5 @@ class OutgoingFile:
 
     @classmethod
     def decode(cls, stored: Mapping[str, Any]) -> "OutgoingFile":
-        return cls(**{**stored, "claim": ClaimCheck.model_validate(stored["claim"])})
+        claim = ClaimCheck.model_validate(stored["claim"])
+        return cls(stored["file_id"], stored["name"], claim, stored["pages"])

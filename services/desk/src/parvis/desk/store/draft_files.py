@@ -38,9 +38,14 @@ async def delete_draft_files(
     return (await connection.execute(mine)).rowcount > 0
 
 
-async def take_old_draft_files(connection: AsyncConnection, before: datetime) -> list[str]:
-    """Delete the files that were added before an instant. Gives their ids."""
-    return list(await connection.scalars(delete(draft_file).where(_f.added_at < before).returning(_f.file_id)))
+async def read_old_draft_files(connection: AsyncConnection, before: datetime) -> list[str]:
+    """The ids of the files that were added before an instant."""
+    return list(await connection.scalars(select(_f.file_id).where(_f.added_at < before).limit(1000)))
+
+
+async def forget_draft_files(connection: AsyncConnection, file_ids: Sequence[str]) -> None:
+    """Delete the rows of these files, whosever drafts they are of."""
+    await connection.execute(delete(draft_file).where(_f.file_id.in_(list(file_ids))))
 
 
 async def read_reply_files(connection: AsyncConnection, conversation: str) -> dict[str, tuple[OutgoingFile, ...]]:

@@ -3,11 +3,12 @@
 import hashlib
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from parvis.common.contract.contact import ContactId
-from parvis.common.contract.errors import Rejected
+from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.files.media_types import PICTURES, media_type_of
 from parvis.common.files.previews.page_preview import PagePreviews
@@ -87,11 +88,16 @@ class OutgoingFiles:
         return tuple([await self._scanned(known[file_id]) for file_id in dict.fromkeys(file_ids)])
 
     async def purge(self) -> None:
-        """Delete the files of drafts that nobody has sent for a month."""
+        """Delete the files of drafts that nobody has sent for a month. One that cannot be deleted now is tried again next time."""
         async with self.database.transaction() as connection:
-            old = await draft_files.take_old_draft_files(connection, now() - KEPT_FOR)
+            old = await draft_files.read_old_draft_files(connection, now() - KEPT_FOR)
+        deleted: list[str] = []
         for file_id in old:
-            await self.blobs.delete_all(ContactId(file_id))
+            with suppress(Unavailable):
+                await self.blobs.delete_all(ContactId(file_id))
+                deleted.append(file_id)
+        async with self.database.transaction() as connection:
+            await draft_files.forget_draft_files(connection, deleted)
 
     async def _count_pages(self, content: bytes, media_type: str) -> int:
         """How many pages a printer makes of it. Raises: Rejected `file_unreadable`, for a PDF or picture that cannot be opened."""
