@@ -54,11 +54,15 @@ async def keep_files(
         return
     if not all(upload.is_whole for upload in uploads):
         raise Rejected("file_too_large")
-    seed, at = one_time_seed(dependencies, session, form), dependencies.clock()
+    seed = one_time_seed(dependencies, session, form)
     add = dependencies.outgoing_files.add
     for upload in uploads:
         content = await upload.content()
-        shown.append(await add(conversation, session.agent, name=upload.name, content=content, seed=seed, at=at))
+        shown.append(
+            await add(
+                conversation, session.agent, name=upload.name, content=content, seed=seed, at=dependencies.clock()
+            )
+        )
     form.fields[CHOSEN] = shown
 
 
