@@ -50,6 +50,8 @@ TABLES = [
     "incoming_call",
     "draft",
     "draft_file",
+    "search_entry",
+    "saved_view",
     "outbox",
 ]
 Project = Callable[..., Awaitable[None]]

@@ -9,7 +9,7 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.clock import now
 from parvis.desk.api.act_on_case import act_on_case, seen_version
 from parvis.desk.api.dependencies import ApiDependencies, acting_agent, scoped_key
-from parvis.desk.api.response_models import (
+from parvis.desk.api.json_bodies import (
     ActionBody,
     CallBody,
     CaseDetail,

@@ -8,7 +8,7 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.clock import now
 from parvis.desk.api.act_on_case import act_on_case, action_context, refusal
 from parvis.desk.api.dependencies import ApiDependencies, read_case_detail, scoped_key
-from parvis.desk.api.response_models import ActionBody, CaseDetail, Department, IdempotencyKey
+from parvis.desk.api.json_bodies import ActionBody, CaseDetail, Department, IdempotencyKey
 from parvis.desk.api.work_bodies import (
     AgentQuery,
     AssignBody,

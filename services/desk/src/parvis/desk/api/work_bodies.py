@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import Field
 
-from parvis.desk.api.response_models import ActionBody, ApiModel, CleanText
+from parvis.desk.api.json_bodies import ActionBody, ApiModel, CleanText
 from parvis.desk.decide.text_correction import LONGEST_LETTER
 from parvis.desk.models.case import State
 

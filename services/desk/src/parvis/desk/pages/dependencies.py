@@ -22,6 +22,7 @@ from parvis.desk.pages.access import DeskAccess, NotLoggedIn
 from parvis.desk.render.view_models import channel_label, describe_remark
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
+from parvis.desk.store.live_updates import LiveUpdates
 from parvis.desk.store.outgoing_files import OutgoingFiles
 from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions
 from parvis.desk.verify.passkeys import PasskeyVerifier
@@ -56,6 +57,7 @@ class DeskDependencies:
     outgoing_files: OutgoingFiles
     page_previews: PagePreviews
     access: DeskAccess
+    live_updates: LiveUpdates
     logins: frozenset[str]
     passkeys: PasskeyVerifier
     provider: RelyingParty | None = None
@@ -182,7 +184,6 @@ NOTICES = frozenset(
         "unlink_asked",
         "written_down",
         "logged_out",
-        "unknown_reference",
         "enrolled",
         "granted",
         "revoked",

@@ -43,6 +43,7 @@ from parvis.desk.store.case_updates import (
 )
 from parvis.desk.store.draft_files import delete_draft_files
 from parvis.desk.store.reply_drafts import delete_draft, save_draft
+from parvis.desk.store.search_index import index_rows
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
 
@@ -93,6 +94,7 @@ class CaseStore:
                 raise CaseChanged("case_changed")
             changed = changes.case or case
             await update_cases(connection, [changed])
+            await index_rows(connection, changes.rows, [conversation])
             if any(_answers(row) for row in changes.rows):
                 await delete_draft(connection, conversation, agent)
                 sent = [file["file_id"] for row in changes.rows if isinstance(row, AgentReply) for file in row.files]
