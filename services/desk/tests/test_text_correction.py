@@ -122,3 +122,13 @@ async def test_a_damaged_letter_hides_no_other_example(
         await connection.execute(broken, {"it": LETTER.contact_id})
     lines = await read_lines(database_url)
     assert sorted(json.loads(line)["text"] for line in lines) == [RIGHT, "Une autre lettre."]
+
+
+async def test_a_corrected_letter_is_found_by_the_words_that_were_read(
+    agent: httpx.AsyncClient, project: Project, open_form: OpenForm
+) -> None:
+    await project(route(LETTER))
+    search = {"q": "trottoir"}
+    assert LETTER.reference not in (await agent.get("/search", params=search)).text
+    await correct(agent, open_form, RIGHT)
+    assert PAGE in (await agent.get("/search", params=search)).text
