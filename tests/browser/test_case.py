@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.browser.conftest import CHROMIUM, QUIET, RULES, missing
 from tests.patience import PATIENCE_S
 
@@ -20,7 +20,7 @@ SUBJECTS = ("Livret de famille", "Acte de naissance", "Certificat de vie")
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Generator[Stack]:
+def desk(tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers) -> Generator[Stack]:
     """A desk with three open cases, whose answers can be withdrawn for a minute."""
     if reason := missing():
         pytest.skip(reason)
