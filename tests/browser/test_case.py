@@ -138,7 +138,7 @@ def test_single_keys_work_outside_fields_and_can_be_switched_off(page: Any) -> N
     wait_for_words(page, "#notice, .notice", "Vous avez pris ce dossier.")
 
     page.keyboard.press("?")
-    page.check("#case-keys-off")
+    page.check("#keys-off")
     page.reload()
     page.keyboard.press("r")
     assert page.evaluate("document.activeElement.id") != "f-text"
