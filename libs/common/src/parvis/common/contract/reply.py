@@ -21,6 +21,7 @@ from parvis.common.contract.event import Event, Model
 ReplyId = NewType("ReplyId", str)
 ReplyKind = Literal["registration", "receipt", "answer", "question", "transfer", "status"]
 
+MAX_PRINTED_PAGES = 30  # of the attachments of a letter; with more it says how to ask for them
 _NAMESPACE = uuid.UUID("c3d6b6b4-8f0e-5d2a-a1c6-0c6f2a5f4b10")
 
 
