@@ -202,3 +202,17 @@ async def test_a_colleague_neither_sees_nor_undoes_the_act(
 async def test_nothing_ticked_says_so(agent: httpx.AsyncClient, project: Project, open_form: OpenForm) -> None:
     await project(*EVERY)
     assert "Aucun dossier à traiter ainsi" in await preview(agent, open_form, "close", ["not-an-id"])
+
+
+async def test_what_an_agent_has_begun_to_write_in_a_case_stays(
+    agent: httpx.AsyncClient, project: Project, open_form: OpenForm
+) -> None:
+    await project(BY_SMS)
+    case = f"/cases/{ids(BY_SMS)[0]}"
+    draft = await open_form(agent, case, f"{case}/draft") | {"text": "Brouillon en cours."}
+    await agent.post(f"{case}/draft", data=draft)
+    await confirm(agent, open_form, await preview(agent, open_form, "reply", ids(BY_SMS)), **TEXT)
+
+    page = (await agent.get(case)).text
+    assert "Brouillon en cours.</textarea>" in page
+    assert TEXT["text"] in page

@@ -7,6 +7,7 @@ from dataclasses import replace as replace_field
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from parvis.common.contract.contact import TRIAGE, MachineSent
 from parvis.common.runtime.health import Health
@@ -16,7 +17,8 @@ from parvis.router.commands.train_danger import read_sentences
 from parvis.router.consume.classification import mark_possible_dangers
 from parvis.router.consume.contact_reading import IncomingContact
 from parvis.router.decide.assignment import AssignedContact, assign_contact
-from parvis.router.decide.classification import MODEL, ClassifierOutput, Prediction
+from parvis.router.decide.classification import MODEL
+from parvis.router.decide.classifier.predictions import ClassifierOutput, Prediction
 from parvis.router.decide.department import Decision, decide_department
 from parvis.router.decide.known_conversations import KnownConversations, WaitingContact
 from parvis.router.decide.possible_danger import (
@@ -159,6 +161,28 @@ async def test_routing_goes_on_without_the_model():
     contacts = incoming(UNSEEN)
     assert await mark_possible_dangers(contacts, None, POLICE) is contacts
     assert await mark_possible_dangers(contacts, Absent(), POLICE) is contacts
+
+
+class OutOfTime:
+    """A recogniser whose time is over after the first text."""
+
+    is_available = True
+
+    async def classify(self, texts: Sequence[str]) -> Sequence[ClassifierOutput | None]:
+        return [output_of(0.99), *[None] * (len(texts) - 1)]
+
+
+async def test_contacts_that_the_model_was_not_asked_about_are_as_they_were_and_counted():
+    before = assessments("possible"), assessments("unasked")
+    contacts = incoming(UNSEEN, UNSEEN, UNCLEAR, "Forte odeur de gaz dans le hall")
+    marked = await mark_possible_dangers(contacts, OutOfTime(), POLICE)
+    assert [POSSIBLE_DANGER in each.decision.tags for each in marked] == [True, False, False, False]
+    assert list(marked[1:]) == contacts[1:]
+    assert (assessments("possible"), assessments("unasked")) == (before[0] + 1, before[1] + 2)
+
+
+def assessments(outcome: str) -> float:
+    return REGISTRY.get_sample_value("parvis_danger_assessments_total", {"outcome": outcome}) or 0
 
 
 async def test_the_model_of_the_package_sees_what_no_rule_sees():

@@ -9,10 +9,10 @@ from fastapi.responses import Response
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.desk.decide import agent_actions, request_split_and_link
 from parvis.desk.decide.agent_actions import AgentText
-from parvis.desk.decide.case_version import CaseChanged
+from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.case import Case, CaseChanges, CaseContact
-from parvis.desk.pages import answer_forms, case_work_forms
+from parvis.desk.pages import answer_forms, case_work_forms, reply_files
 from parvis.desk.pages.case_page import SentForm, case_page
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import keep_draft, next_state, one_time_seed, seen_version, typed_fields
@@ -44,24 +44,36 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     @router.post("/cases/{conversation}/{action}", dependencies=[dependencies.access.allow(None)])
     async def act(request: Request, conversation: UUID, action: str) -> Response:
         session = dependencies.require_session(request)
-        form = await dependencies.read_own_form(request, session)
+        form = await dependencies.read_own_form(request, session, has_files=True)
         try:
+            return await _answer(request, session, str(conversation), action, form)
+        finally:
+            await form.close()
+
+    async def _answer(
+        request: Request, session: AgentSession, conversation: str, action: str, form: SubmittedForm
+    ) -> Response:
+        try:
+            await reply_files.keep_files(dependencies, session, conversation, form)
             if action != "reply" or form.first("do") == "preview":
-                await keep_draft(dependencies, session, str(conversation), form, leaving_out=_NOTE_OF.get(action))
-            return await _act(dependencies, request, session, str(conversation), action, form)
+                await keep_draft(dependencies, session, conversation, form, leaving_out=_NOTE_OF.get(action))
+            return await _act(dependencies, request, session, conversation, action, form)
         except Unavailable:
             return unsent_page(dependencies, request, session, form)
         except CaseNotFound:
             sent = SentForm(typed_fields(form))
         except CaseChanged:
-            sent = SentForm(typed_fields(form), seen=seen_version(form), status=409)
+            sent = SentForm(
+                typed_fields(form), seen=seen_version(form), action="" if action == "reply" else action, status=409
+            )
         except Rejected as error:
             typed = typed_fields(form)
             if str(error) == "sent_before":  # the next attempt is another action
                 del typed["_once"]
-            sent = SentForm(typed, wrong=(action, str(error)), status=422)
-        await keep_draft(dependencies, session, str(conversation), form)
-        return await case_page(dependencies, request, session, str(conversation), sent)
+            box = "reply" if str(error).startswith("file") else action  # files come with any button
+            sent = SentForm(typed, wrong=(box, str(error)), status=422)
+        await keep_draft(dependencies, session, conversation, form)
+        return await case_page(dependencies, request, session, conversation, sent)
 
     _ = act
     return router
@@ -80,7 +92,7 @@ async def _act(
     if action == "draft":
         return redirect(f"/cases/{conversation}?notice=draft_kept#end")
     if action in _STATE_CHANGES:
-        answer = await _change_state(dependencies, session, conversation, action)
+        answer = await _change_state(dependencies, session, conversation, action, seen_version(form))
         return redirect(f"{answer}#end") if form.first("text").strip() and action != "release" else redirect(answer)
     if action == "reply":
         return await answer_forms.reply(dependencies, request, session, conversation, form)
@@ -89,10 +101,12 @@ async def _act(
     raise HTTPException(404)
 
 
-async def _change_state(dependencies: DeskDependencies, session: AgentSession, conversation: str, action: str) -> str:
+async def _change_state(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, action: str, seen: CaseVersion
+) -> str:
     """Change the state. Gives the page that then shows it."""
     do, context = _STATE_CHANGES[action], dependencies.action_context(session)
-    await dependencies.cases.change_case(conversation, session.agent, lambda case, _: do(case, context))
+    await dependencies.cases.change_case(conversation, session.agent, lambda case, _: do(case, context), seen=seen)
     return "/queue?notice=released" if action == "release" else f"/cases/{conversation}?notice={_STATE_NOTICES[action]}"
 
 
@@ -116,7 +130,7 @@ async def _transfer(
     def work(case: Case, _: Sequence[CaseContact]) -> CaseChanges:
         return agent_actions.request_transfer(case, context, form.first("to"), form.first("reason"), once)
 
-    await dependencies.cases.change_case(conversation, session.agent, work)
+    await dependencies.cases.change_case(conversation, session.agent, work, seen=seen_version(form))
     return redirect(f"/cases/{conversation}?notice=transfer_asked")
 
 
@@ -172,6 +186,7 @@ async def _confirm_wish(
 
 _REQUESTS = {
     **answer_forms.REQUESTS,
+    **reply_files.REQUESTS,
     **case_work_forms.REQUESTS,
     "call": _call,
     "wish": _confirm_wish,

@@ -7,6 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from parvis.desk.decide.access_rights import CASE_ACTIONS, working_departments
+from parvis.desk.pages import reply_files
 from parvis.desk.pages.access import NotAllowed
 from parvis.desk.pages.case_page import moved_page
 from parvis.desk.pages.dependencies import DeskDependencies
@@ -67,7 +68,8 @@ async def _elsewhere(
 def unsent_page(
     dependencies: DeskDependencies, request: Request, session: AgentSession, form: SubmittedForm
 ) -> Response:
-    """The page for an outage: it has everything that was typed, and sends the same form again."""
+    """The page for an outage: it has everything that was typed, and sends the same form again; one with files is only kept."""
+    has_files = bool(form.files.get(reply_files.FIELD))  # a page cannot hold them
     sent = [(name, value) for name, values in form.fields.items() for value in values if name != "_csrf"]
     return dependencies.render_page(
         request,
@@ -75,5 +77,7 @@ def unsent_page(
         session,
         status=503,
         sent=sent,
+        again=f"{request.url.path.rpartition('/')[0]}/draft" if has_files else request.url.path,
+        has_files=has_files,
         text=form.first("text") or form.first("note") or form.first("internal"),
     )

@@ -63,7 +63,7 @@ async def apply_to_case(
                 raise CaseChanged("case_changed")
             before = state_before(case) | {"version": str(replace(version, actions=version.actions + 1))}
             await _keep_outcome(connection, conversation, agent, act, "done", before)
-            await store.change_within(connection, conversation, agent, work)
+            await store.change_within(connection, conversation, agent, work, keeps_draft=True)
         return "done"
     except DamagedCase:
         outcome = "case_damaged"

@@ -5,7 +5,8 @@ from msgspec.structs import replace
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.router.decide import contract_structs
-from parvis.router.decide.classification import MODEL, ClassifierOutput, text_to_classify
+from parvis.router.decide.classification import MODEL, text_to_classify
+from parvis.router.decide.classifier.predictions import ClassifierOutput
 from parvis.router.decide.department import Decision
 
 DANGER, HARMLESS = "danger", "harmless"  # the labels of the model
