@@ -252,7 +252,7 @@ async def test_a_case_is_taken_released_closed_and_opened_again(
     agent: httpx.AsyncClient, project: Project, send: Send
 ) -> None:
     await project(routed(CONTACT))
-    for what, shown in (("take", "Libérer"), ("close", "Rouvrir"), ("reopen", "Fermer")):
+    for what, shown in (("take", "Libérer"), ("close", "Rouvrir"), ("reopen", "Clore")):
         answer = await send(CASE, f"{CASE}/{what}")
         assert answer.status_code == 303
         assert shown in (await agent.get(answer.headers["location"])).text
