@@ -165,3 +165,18 @@ async def test_a_damaged_case_of_an_absent_agent_holds_no_other(
         await connection.execute(damage, {"id": OTHER.routing.conversation_id})
     await note(agent, open_form)
     assert await owner(database) is None
+
+
+async def test_a_program_is_warned_as_well(
+    agent: httpx.AsyncClient, project: Project, open_form: OpenForm, database: Database
+) -> None:
+    await project(routed(CONTACT))
+    await note(agent, open_form)
+    body = {"agent": "Claude Exemple", "department": "voirie", "colleague": "Dominique Exemple"}
+    key = {"authorization": "Bearer a token for tests only"}
+    warned = await agent.post(f"/api/v1{CASE}/assign", json=body, headers=key)
+    assert (warned.status_code, warned.json()["detail"]) == (409, "colleague_absent")
+    elsewhere = await agent.post(f"/api/v1{CASE}/assign", json=body | {"department": "etat-civil"}, headers=key)
+    assert elsewhere.status_code == 404
+    await agent.post(f"/api/v1{CASE}/assign", json=body | {"although_absent": True}, headers=key)
+    assert await owner(database) == "Dominique Exemple"

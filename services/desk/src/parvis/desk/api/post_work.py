@@ -26,6 +26,7 @@ from parvis.desk.decide.agent_actions import AgentText
 from parvis.desk.decide.reply_recipient import reply_language
 from parvis.desk.models.case import Agent
 from parvis.desk.render.answer_texts import fill_answer_texts
+from parvis.desk.store.absences import check_present
 from parvis.desk.store.case_queries import read_case
 from parvis.desk.store.case_updates import read_brief_contacts
 from parvis.desk.store.reply_drafts import read_draft
@@ -73,7 +74,13 @@ def _work(app: FastAPI, access: ApiDependencies) -> None:
 
     @app.post(f"{_CASE}/assign", dependencies=[access.allow("case.change")])
     async def assign(request: Request, conversation_id: UUID, body: AssignBody) -> CaseDetail:
-        """Assign the case to a colleague by name."""
+        """Assign the case to a colleague by name; 409 `colleague_absent` while they are absent, unless `although_absent`."""
+        try:
+            if not body.although_absent:
+                await read_case_detail(access, conversation_id, body.department)  # 404 in another department
+                await check_present(access.cases.database, body.department, body.colleague, now())
+        except Rejected as error:
+            raise refusal(error) from error
         return await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, _: case_work.assign_case(case, context, body.colleague),

@@ -25,6 +25,7 @@ class SnoozeBody(ActionBody):
 
 class AssignBody(ActionBody):
     colleague: CleanText = Field(max_length=80, description="name of the colleague")
+    although_absent: bool = Field(default=False, description="assign it also to a colleague who is absent")
 
 
 class ProcedureBody(ActionBody):

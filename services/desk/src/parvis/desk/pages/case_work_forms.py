@@ -5,13 +5,12 @@ from functools import partial
 
 from fastapi.responses import Response
 
-from parvis.common.contract.errors import Rejected
 from parvis.desk.decide import case_notes, case_work, text_correction
 from parvis.desk.decide.agent_actions import ActionContext, AgentText
 from parvis.desk.models.case import Case, CaseChanges
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import one_time_seed
-from parvis.desk.store.absences import find_absence
+from parvis.desk.store import absences
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 
@@ -46,11 +45,9 @@ async def check_present(
     dependencies: DeskDependencies, session: AgentSession, colleague: str, form: SubmittedForm
 ) -> None:
     """Raises: Rejected `colleague_absent`, unless the agent has seen that and assigns the case all the same."""
-    if form.first("although-absent"):
-        return
-    async with dependencies.cases.database.transaction() as connection:
-        if await find_absence(connection, session.agent.department, colleague, dependencies.clock()):
-            raise Rejected("colleague_absent")
+    if not form.first("although-absent"):
+        database, department = dependencies.cases.database, session.agent.department
+        await absences.check_present(database, department, colleague, dependencies.clock())
 
 
 def _change(work: CaseChange, field: str, notice: str) -> FormHandler:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parvis.common.contract.errors import Poison, Rejected
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
+from parvis.common.storage.postgres import Database
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide.absences import return_case
 from parvis.desk.decide.agent_actions import ActionContext
@@ -47,6 +48,13 @@ async def find_absence(connection: AsyncConnection, department: str, agent: str,
     query = select(absence).where(_a.department == department, _a.agent == name, _a.until_at > at)
     row = (await connection.execute(query)).mappings().one_or_none()
     return Absence(**row) if row else None
+
+
+async def check_present(database: Database, department: str, colleague: str, at: datetime) -> None:
+    """Raises: Rejected `colleague_absent`: whoever assigns a case to an absent colleague says so."""
+    async with database.transaction() as connection:
+        if await find_absence(connection, department, colleague, at):
+            raise Rejected("colleague_absent")
 
 
 async def return_cases_of_absent(store: CaseStore, town_config: TownConfig, clock: Clock = now) -> None:
