@@ -1,5 +1,6 @@
 """Tests the desk's days in a real browser: an agent by keyboard alone and without a script, an administrator, an auditor; counts keys."""
 
+import time
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.browser.conftest import log_in, missing
 from tests.browser.desk_cases import open_cases
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.stack
 MOST_KEYS_FOR_TEN_ANSWERS, MOST_KEYS_OF_A_TRANSFER = 40, 4
@@ -87,7 +89,7 @@ def test_a_day_of_an_agent_by_keyboard_alone(agent: Any) -> None:
     keys.press_and_wait("u", "**/cases/*")
 
 
-def test_a_transfer_takes_four_keys_beside_its_reason(agent: Any, door: str) -> None:
+def test_a_transfer_takes_four_keys_beside_its_reason(agent: Any) -> None:
     keys = Keys(agent)
     agent.locator("a.subject").last.click()
     agent.wait_for_url("**/cases/*")
@@ -97,9 +99,9 @@ def test_a_transfer_takes_four_keys_beside_its_reason(agent: Any, door: str) -> 
     keys.press_and_wait("Control+Enter", "**notice=transfer_asked*")
 
     assert keys.count <= MOST_KEYS_OF_A_TRANSFER
-    agent.goto(f"{door}/queue")
-    agent.wait_for_function("case => fetch(case).then(answer => answer.status === 410)", arg=case)
-    agent.goto(case)
+    ends_at = time.monotonic() + PATIENCE_S
+    while agent.goto(case).status != 410:
+        assert time.monotonic() < ends_at
     assert agent.get_by_text("Police municipale").first.is_visible()
 
 
@@ -117,13 +119,13 @@ def test_ten_answers_take_forty_keys_beside_their_words(agent: Any) -> None:
 
 
 def test_a_day_of_an_agent_without_a_script(browser: Any, door: str) -> None:
-    page = log_in(browser, door, scripts=False)
+    page = log_in(browser, door, "Claude Exemple", scripts=False)
     page.locator("a.subject").first.click()
     case = page.url
     page.fill("#f-text", "Une équipe passera jeudi.")
     page.get_by_role("button", name="Envoyer et suivant").click()
     page.wait_for_url("**notice=replied_next*")
-    page.get_by_role("button", name="Annuler l’envoi").last.click()
+    page.get_by_role("button", name="Annuler l’envoi").click()
     page.wait_for_url(f"{case}?notice=withdrawn*")
     page.get_by_text("Ajouter une note interne").click()
     page.fill("#f-internal", "Vu sur place.")

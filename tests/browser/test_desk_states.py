@@ -87,7 +87,7 @@ def agents_states(page: Any, colleague: Any, stack: Stack, door: str) -> Iterato
     }.items():  # fmt: skip
         page.goto(address)
         yield state
-    press(page, "Ouvrir ce dossier", "**/break-glass/*")
+    press(page, "Ouvrir le dossier", "**/break-glass/*")
     yield "break-glass without a reason"
 
 
