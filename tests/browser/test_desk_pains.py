@@ -94,7 +94,7 @@ def test_14_a_list_that_stays_open_does_not_grow(agent: Any, stack: Stack, door:
         browser.send("HeapProfiler.collectGarbage")
         metrics = {m["name"]: m["value"] for m in browser.send("Performance.getMetrics")["metrics"]}
         sizes.append({name: metrics[name] for name in ("Nodes", "JSEventListeners", "Documents")})
-    assert sizes[-1] == sizes[0]
+    assert all(sizes[-1][name] <= sizes[0][name] for name in sizes[0]), sizes
 
 
 def test_16_who_is_looking_is_shown_in_the_list_and_on_the_case(
