@@ -1,6 +1,7 @@
 """Provides a real browser in front of ingest-web; skips, with the reason, where there is none."""
 
 import importlib.util
+import re
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,7 +31,7 @@ def log_in(browser: Any, desk: str, name: str = "Dominique Exemple", *, scripts:
     for field, value in ({"department": "voirie"} | chosen).items():
         page.select_option(f"select[name={field}]", value)
     page.press("input[name=name]", "Enter")
-    page.wait_for_url(lambda url: not url.endswith("/login"))
+    page.wait_for_url(re.compile(r"/(?!login)[\w/-]*$"))
     return page
 
 

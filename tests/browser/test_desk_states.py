@@ -15,6 +15,9 @@ MOST_SCRIPT_BYTES = 30_000
 _SCRIPT = """() => performance.getEntriesByType("resource").filter((entry) => entry.initiatorType === "script")
     .reduce((sum, entry) => sum + entry.decodedBodySize, 0)"""
 _DAMAGE = "update desk.case_file set urgency = 99 where conversation_id = $1::text::uuid"
+_LETTER = """insert into desk.case_file (conversation_id, reference, department, state, channel, urgency, received_at, answer_due_at, changed_at)
+    values (gen_random_uuid(), 'P-1', 'voirie', 'open', 'post', 2, now(), now() + interval '9 days', now())"""
+_NEWS = "select pg_notify('desk_queue', 'voirie')"
 _SNOOZE = "update desk.case_file set snoozed_until = now() + interval '2 days' where conversation_id = $1::text::uuid"
 
 
@@ -62,6 +65,11 @@ def agents_states(page: Any, colleague: Any, stack: Stack, door: str) -> Iterato
     }.items():  # fmt: skip
         page.goto(door + path)
         yield state
+    with page.expect_response("**/queue/events*"):
+        page.goto(f"{door}/queue?show=open&channel=post")
+    execute(stack, (_LETTER,), (_NEWS,))
+    page.get_by_text("1 nouveau ↑").wait_for()
+    yield "news of a list"
     page.goto(cases[0])
     yield "case"
     for summary in page.locator("summary").all():

@@ -64,7 +64,7 @@ async def test_2_a_draft_stays_when_its_case_is_linked_or_split(
     linked = ConversationLinked(
         conversation_id=case.removeprefix("/cases/"), sequence=5, reference=CONTACT.reference, department="voirie",
         other_conversation=OTHER.routing.conversation_id, other_reference=OTHER.routing.reference, other_department="voirie",
-        linked_by="Claude Exemple", at=AN_INSTANT,
+        at=AN_INSTANT,
     )  # fmt: skip
     await project(OTHER, *EVENTS[3:], linked)
 
