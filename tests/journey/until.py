@@ -1,7 +1,7 @@
 """Waits for a condition or for a contact's routing, up to a time limit."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from parvis.common.contract.contact import make_contact_id
@@ -17,6 +17,14 @@ async def until(look: Callable[[], Seen | None], *, seconds: float = PATIENCE_S)
     async with asyncio.timeout(seconds):
         while not (seen := look()):
             await asyncio.sleep(0.05)
+        return seen
+
+
+async def until_there(look: Callable[[], Awaitable[Seen]]) -> Seen:
+    """Ask again until the answer is not empty. Gives that answer."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not (seen := await look()):
+            await asyncio.sleep(0.1)
         return seen
 
 

@@ -49,6 +49,7 @@ TABLES = [
     "caller",
     "incoming_call",
     "draft",
+    "draft_file",
     "search_entry",
     "saved_view",
     "outbox",

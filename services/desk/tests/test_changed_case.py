@@ -81,6 +81,45 @@ async def test_a_case_that_a_colleague_took_is_not_answered_unawares(
     assert not await published("reply.requested")
 
 
+@pytest.mark.parametrize(
+    ("action", "more"), [("take", {}), ("close", {}), ("transfer", {"to": "etat-civil", "reason": "Un acte."})]
+)
+async def test_no_act_rests_on_what_the_agent_has_not_seen(
+    agent: httpx.AsyncClient,
+    project: Project,
+    open_form: OpenForm,
+    published: Published,
+    action: str,
+    more: dict[str, str],
+) -> None:
+    await project(routed(CONTACT))
+    form = await open_form(agent, CASE, f"{CASE}/{action}")
+    await project(A_LATER_MESSAGE)
+    events = await published("case.updated")
+    refused = await agent.post(f"{CASE}/{action}", data=form | more | {"text": ANSWER["text"]})
+
+    assert refused.status_code == 409
+    assert "Rien n’est fait" in refused.text
+    assert "En fait le trou est bouché." in refused.text.split('id="changes"')[1].split("</section>")[0]
+    assert ANSWER["text"] in refused.text
+    assert await published("case.updated") == events
+    assert not await published("transfer.requested")
+
+    again = await open_form(agent, refused.text, f"{CASE}/{action}") | more
+    assert [(await agent.post(f"{CASE}/{action}", data=again)).status_code for _ in range(2)] == [303, 303]
+
+
+async def test_two_who_take_a_case_at_once_see_who_was_first(
+    agent: httpx.AsyncClient, colleague: httpx.AsyncClient, project: Project, open_form: OpenForm
+) -> None:
+    await project(routed(CONTACT))
+    mine, theirs = [await open_form(who, CASE, f"{CASE}/take") for who in (agent, colleague)]
+    assert (await colleague.post(f"{CASE}/take", data=theirs)).status_code == 303
+    refused = await agent.post(f"{CASE}/take", data=mine)
+    assert refused.status_code == 409
+    assert "Claude Exemple a pris le dossier." in refused.text.split('id="changes"')[1].split("</section>")[0]
+
+
 async def test_the_text_of_an_answer_to_a_case_that_left_is_given_back(
     agent: httpx.AsyncClient, project: Project, open_form: OpenForm, published: Published
 ) -> None:

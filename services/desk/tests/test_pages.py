@@ -233,7 +233,7 @@ async def test_a_form_sent_twice_makes_one_reply(
     assert asked.personal.text == "Bonjour, c'est réparé."
     assert asked.requested_by == "Dominique Exemple"
     assert "Notre réponse" in page
-    assert "Fermé" in page
+    assert "Clos" in page
 
 
 async def test_a_reply_without_text_keeps_the_page(

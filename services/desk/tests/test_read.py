@@ -10,7 +10,7 @@ import pytest_asyncio
 from PIL import Image
 
 from parvis.common.contract.errors import Rejected
-from parvis.desk.sandbox.page_preview import DOWNLOAD_WIDTH, PagePreviews
+from parvis.common.files.previews.page_preview import DOWNLOAD_WIDTH, PagePreviews
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

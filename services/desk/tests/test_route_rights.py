@@ -33,6 +33,8 @@ PUBLIC = {
 }
 FORMS = (
     "take",
+    "attach",
+    "remove-file",
     "release",
     "close",
     "reopen",

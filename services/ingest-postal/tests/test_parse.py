@@ -327,3 +327,16 @@ def test_a_written_page_with_a_code_on_it_separates_and_stays_in_a_letter():
         a_page(5),
     ]
     assert [part.pages for part in split_at_separators(pages, A_KEY) or ()] == [(1,), (2, 3), (5,)]
+
+
+def test_the_words_that_ocr_is_not_sure_of_are_named_once():
+    sure = a_block(("Le trottoir est",), left=0.1, top=0.3)
+    unsure = a_block(("carsé, carsé,",), left=0.1, top=0.4, confidence=0.4)
+    reading = a_reading(sure, unsure)
+    personal = build_contact(reading, FACTS).personal
+    assert personal.doubtful_words == ("carsé,",)
+    assert "carsé," in personal.text.split()
+
+    (page,) = reading.pages
+    own_text = ScanReading(pages=(page.model_copy(update={"source": "layer"}),), page_count=1)
+    assert build_contact(own_text, FACTS).personal.doubtful_words == ()

@@ -37,7 +37,7 @@ async def test_a_form_is_accepted_while_kafka_is_away(browser: Browser) -> None:
         "fr",
     )
     assert contact.personal.answers == {"problem": "pothole", "place": "12 rue des Lilas", "details": "Un trou."}
-    assert contact.personal.text.startswith("Un trou.\n\nQuel est le problème ? : Nid-de-poule")
+    assert contact.personal.text.startswith("Un trou.\n\nQuel est le problème\xa0? : Nid-de-poule")
     assert contact.personal.from_
     assert contact.personal.from_.value == "+33639980001"
     assert [(r.channel, r.address) for r in contact.personal.reply_channels] == [("sms", "+33639980001")]

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from parvis.common.contract.contact import TRIAGE, MachineSent
 from parvis.common.town.loading import load_town_config
 from parvis.router.decide.classification import (
-    ClassifierOutput,
-    Prediction,
     apply_prediction,
     is_classifiable,
     text_to_classify,
 )
+from parvis.router.decide.classifier.predictions import ClassifierOutput, Prediction
 from parvis.router.decide.department import Decision, decide_department
 from parvis.router.fetch.rules_files import load_rules
 

@@ -7,6 +7,7 @@ from dataclasses import replace as replace_field
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from parvis.common.contract.contact import TRIAGE, MachineSent
 from parvis.common.runtime.health import Health
@@ -16,7 +17,8 @@ from parvis.router.commands.train_danger import read_sentences
 from parvis.router.consume.classification import mark_possible_dangers
 from parvis.router.consume.contact_reading import IncomingContact
 from parvis.router.decide.assignment import AssignedContact, assign_contact
-from parvis.router.decide.classification import MODEL, ClassifierOutput, Prediction
+from parvis.router.decide.classification import MODEL
+from parvis.router.decide.classifier.predictions import ClassifierOutput, Prediction
 from parvis.router.decide.department import Decision, decide_department
 from parvis.router.decide.known_conversations import KnownConversations, WaitingContact
 from parvis.router.decide.possible_danger import (
@@ -64,22 +66,46 @@ def incoming(*texts: str) -> list[IncomingContact]:
     ]
 
 
-def test_a_possible_danger_is_read_first_where_it_is():
-    voirie = decision_of("Le lampadaire devant chez moi est éteint")
-    marked = mark_possible_danger(voirie, output_of(0.99), POLICE)
-    assert (marked.department, marked.rule) == (voirie.department, voirie.rule)
-    assert (marked.urgency, marked.tags[0], marked.model) == ("high", POSSIBLE_DANGER, "danger-1")
-
-
-def test_a_sure_danger_that_nothing_else_decides_goes_to_those_who_help():
-    marked = mark_possible_danger(decision_of(), output_of(SURE), POLICE)
+@pytest.mark.parametrize("text", [UNCLEAR, "Le lampadaire devant chez moi est éteint"])
+def test_a_possible_danger_goes_to_those_who_help_and_may_come_back(text: str):
+    before = decision_of(text)
+    marked = mark_possible_danger(before, output_of(0.81), POLICE)
     assert (marked.department, marked.rule, marked.matched, marked.urgency) == (POLICE, MODEL, (DANGER,), "high")
+    assert (marked.tags[0], marked.model, marked.procedure) == (POSSIBLE_DANGER, "danger-1", None)
+    former = () if before.department == TRIAGE else (before.department,)
+    assert tuple(each.department for each in marked.runners_up)[: len(former)] == former
 
 
-@pytest.mark.parametrize(("confidence", "department"), [(0.9, POLICE), (SURE, None)])
-def test_otherwise_it_stays_in_triage(confidence: float, department: str | None):
-    marked = mark_possible_danger(decision_of(), output_of(confidence), department)
+@pytest.mark.parametrize(
+    ("confidence", "department", "procedure"), [(0.81, "voirie", "road-report"), (SURE, POLICE, "road-report")]
+)
+def test_what_the_citizen_chose_stays_unless_the_model_is_sure(confidence: float, department: str, procedure: str):
+    chosen = decide_department(sms(1, UNSEEN, procedure="road-report"), RULES, TOWN_CONFIG)
+    marked = mark_possible_danger(chosen, output_of(confidence), POLICE)
+    assert (marked.department, marked.procedure, marked.urgency) == (department, procedure, "high")
+
+
+def test_a_hard_rule_of_another_department_keeps_its_contact():
+    homeless = decision_of("je dors dehors")
+    marked = mark_possible_danger(homeless, output_of(SURE), POLICE)
+    assert (marked.department, marked.rule, marked.urgency) == (homeless.department, homeless.rule, "high")
+
+
+def test_without_rules_of_danger_it_stays_where_it_is():
+    marked = mark_possible_danger(decision_of(), output_of(SURE), None)
     assert (marked.department, marked.rule, marked.tags) == (TRIAGE, "default", (POSSIBLE_DANGER,))
+
+
+@pytest.mark.parametrize(("confidence", "opens"), [(0.81, False), (SURE, True)])
+def test_only_a_sure_danger_leaves_the_conversation_of_its_sender(confidence: float, opens: bool):
+    known = KnownConversations()
+    (first,) = assign_contact(a_message("a", "un nid de poule"), decision_of(), known, PLACING, at=AN_INSTANT)
+    assert isinstance(first, AssignedContact)
+    marked = mark_possible_danger(decision_of(UNSEEN), output_of(confidence), POLICE)
+    (second,) = assign_contact(a_message("b", UNSEEN, minutes=2), marked, known, PLACING, at=AN_INSTANT)
+    assert isinstance(second, AssignedContact)
+    assert (second.opens, second.routing.urgency) == (opens, "high")
+    assert second.routing.department == (POLICE if opens else first.routing.department)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +138,7 @@ def test_no_question_to_the_citizen_delays_a_possible_danger():
     marked = mark_possible_danger(decision, output_of(0.9), POLICE)
     (assigned,) = assign_contact(contact, marked, known, PLACING, at=AN_INSTANT)
     assert isinstance(assigned, AssignedContact)
-    assert (assigned.opens, assigned.routing.department, assigned.routing.urgency) == (True, TRIAGE, "high")
+    assert (assigned.opens, assigned.routing.department, assigned.routing.urgency) == (True, POLICE, "high")
     assert assigned.routing.reason["en"].startswith("This message may speak of a danger: read it first. ")
     assert assigned.routing.reason["fr"].startswith("Ce message pourrait parler d’un danger\u00a0: lisez-le d’abord. ")
 
@@ -135,6 +161,28 @@ async def test_routing_goes_on_without_the_model():
     contacts = incoming(UNSEEN)
     assert await mark_possible_dangers(contacts, None, POLICE) is contacts
     assert await mark_possible_dangers(contacts, Absent(), POLICE) is contacts
+
+
+class OutOfTime:
+    """A recogniser whose time is over after the first text."""
+
+    is_available = True
+
+    async def classify(self, texts: Sequence[str]) -> Sequence[ClassifierOutput | None]:
+        return [output_of(0.99), *[None] * (len(texts) - 1)]
+
+
+async def test_contacts_that_the_model_was_not_asked_about_are_as_they_were_and_counted():
+    before = assessments("possible"), assessments("unasked")
+    contacts = incoming(UNSEEN, UNSEEN, UNCLEAR, "Forte odeur de gaz dans le hall")
+    marked = await mark_possible_dangers(contacts, OutOfTime(), POLICE)
+    assert [POSSIBLE_DANGER in each.decision.tags for each in marked] == [True, False, False, False]
+    assert list(marked[1:]) == contacts[1:]
+    assert (assessments("possible"), assessments("unasked")) == (before[0] + 1, before[1] + 2)
+
+
+def assessments(outcome: str) -> float:
+    return REGISTRY.get_sample_value("parvis_danger_assessments_total", {"outcome": outcome}) or 0
 
 
 async def test_the_model_of_the_package_sees_what_no_rule_sees():

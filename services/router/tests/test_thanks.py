@@ -30,7 +30,7 @@ THANKS = "Merci beaucoup !!"
         "Merci Madame Durand", "Je vous remercie pour votre aide. Bien à vous", f"Merci. {make_reference(ContactId('1'))}", "Mille mercis ❤️",
         "Thanks a lot!", "Thank you so much for your help, have a nice day", "Many thanks. Kind regards, John Smith",
         "Merci à toute l'équipe de la mairie", "Merci de votre aide", "Merci, c’est réparé 👍", "Cheers", "D'accord merci, bonne fin de journée",
-        "That's great, thanks again", "Merci à vous, je vous souhaite une très bonne soirée",
+        "That's great, thanks again", "Mercı", "Merci à vous, je vous souhaite une très bonne soirée",
     ],
 )  # fmt: skip
 def test_thanks_are_recognised(text: str) -> None:

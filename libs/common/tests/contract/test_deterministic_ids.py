@@ -1,4 +1,4 @@
-"""Tests that ids in the order of time are version 8 of RFC 9562, and the same for the same input."""
+"""Tests that ids are versions 5 and 8 of RFC 9562, and the same for the same input."""
 
 import uuid
 from datetime import UTC, datetime
@@ -6,7 +6,12 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.deterministic_ids import time_ordered_id
+from parvis.common.contract.deterministic_ids import deterministic_id, time_ordered_id
+
+
+@given(st.uuids(), st.text(st.characters(exclude_categories=["Cs"])))
+def test_it_is_the_id_that_the_standard_library_computes(namespace: uuid.UUID, name: str) -> None:
+    assert deterministic_id(namespace, name) == str(uuid.uuid5(namespace, name))
 
 
 @given(

@@ -13,6 +13,7 @@ from parvis.common.bus.producer import Producer
 from parvis.common.bus.subscription import Subscription
 from parvis.common.contract import topics
 from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.files.previews.page_preview import PagePreviews
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service, run_every, run_health_check
 from parvis.common.runtime.settings import TownSettings, load_settings
@@ -35,7 +36,6 @@ from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.pages.original_files import refusal_handler
 from parvis.desk.pages.refusals import log_in_first, not_allowed_handler
 from parvis.desk.pages.routes import routes
-from parvis.desk.sandbox.page_preview import PagePreviews
 from parvis.desk.schema import case_tables
 from parvis.desk.schema.case_tables import SCHEMA
 from parvis.desk.settings import Settings
@@ -43,6 +43,7 @@ from parvis.desk.store import case_queries, case_transactions, counter_contacts
 from parvis.desk.store.caller_lookup import index_earlier_callers
 from parvis.desk.store.incoming_calls import purge_calls
 from parvis.desk.store.live_updates import LiveUpdates
+from parvis.desk.store.outgoing_files import OutgoingFiles
 from parvis.desk.store.reply_drafts import purge_drafts
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSessions
@@ -72,7 +73,8 @@ async def build() -> Service:
     outbox = Outbox(case_tables.outbox, database, producer, health, NAME)
     cases = case_transactions.CaseStore(database, outbox, town.topic_prefix)
     blobs = BlobStore(town.blobs_url)
-    page_previews = PagePreviews()
+    page_previews, scanner = PagePreviews(), AntivirusScanner(town.clamav)
+    outgoing_files = OutgoingFiles(database, blobs, scanner, page_previews)
     live_updates = LiveUpdates(database)
     dependencies = DeskDependencies(
         town_config=town_config,
@@ -81,7 +83,8 @@ async def build() -> Service:
         answer_texts=load_answer_texts(town.config_dir, town_config),
         cases=cases,
         counter_contacts=counter_contacts.CounterContacts(cases, blobs, town_config, town.hashing_key),
-        claim_checks=ClaimCheckFetcher(blobs, AntivirusScanner(town.clamav)),
+        claim_checks=ClaimCheckFetcher(blobs, scanner),
+        outgoing_files=outgoing_files,
         page_previews=page_previews,
         withdrawal_period=timedelta(seconds=settings.withdrawal_s),
         access=DeskAccess(
@@ -114,6 +117,7 @@ async def build() -> Service:
             watch,
             run_every(_PURGE_EVERY_S, outbox.purge),
             run_every(_PURGE_EVERY_S, lambda: purge_drafts(database)),
+            run_every(_PURGE_EVERY_S, outgoing_files.purge),
             run_every(_PURGE_EVERY_S / 6, lambda: purge_calls(database)),
             run_every(_INDEX_EVERY_S, lambda: index_earlier_callers(database)),
             outbox.relay,
@@ -188,6 +192,8 @@ def _pages_and_api(dependencies: DeskDependencies, settings: Settings) -> FastAP
                 dependencies.town_config,
                 dependencies.access.rules,
                 settings.api_token,
+                dependencies.answer_texts,
+                dependencies.withdrawal_period,
             ),
             dependencies.pages,
         ),

@@ -67,7 +67,7 @@ class Settings(ServiceSettings):
     )
     danger_model: bool = Field(
         default=True,
-        description="mark contacts in which no rule but the danger model sees a possible danger; costs a process of 110 MB",
+        description="mark contacts in which no rule but the danger model sees a possible danger; costs a process of 90 MB",
     )
     contact_limit_s: float = Field(
         default=10, gt=0, le=50, description="seconds; a contact that takes longer is parked and retried later"

@@ -141,6 +141,9 @@ class PersonalContact(Model):
     text: str = Field(
         default="", description="the sender's own words, at most 32 KiB of UTF-8; the original holds all of them"
     )
+    doubtful_words: tuple[str, ...] = Field(
+        default=(), description="words of `text` that OCR was not sure of, each once, at most 200", max_length=200
+    )
     quoted: str = Field(default="", description="text that the sender quoted or forwarded, removed from `text`")
     signature: str = Field(default="", description="signature block, removed from `text`", max_length=2000)
     answers: dict[str, str] = Field(default_factory=dict, description="answers of the form by field name")

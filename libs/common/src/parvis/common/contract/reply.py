@@ -15,11 +15,13 @@ from parvis.common.contract.contact import (
     ReplyAddress,
     SourceHash,
 )
+from parvis.common.contract.deterministic_ids import deterministic_id
 from parvis.common.contract.event import Event, Model
 
 ReplyId = NewType("ReplyId", str)
 ReplyKind = Literal["registration", "receipt", "answer", "question", "transfer", "status"]
 
+MAX_PRINTED_PAGES = 30  # of the attachments of a letter; with more it says how to ask for them
 _NAMESPACE = uuid.UUID("c3d6b6b4-8f0e-5d2a-a1c6-0c6f2a5f4b10")
 
 
@@ -84,4 +86,4 @@ class ReplyRequested(Event):
 
 def make_reply_id(*parts: str) -> ReplyId:
     """The deterministic id of a reply, from what caused it: two requests for the same thing are one reply."""
-    return ReplyId(str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts))))
+    return ReplyId(deterministic_id(_NAMESPACE, "\x1f".join(parts)))

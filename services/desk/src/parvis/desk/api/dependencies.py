@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.runtime.clock import now
+from parvis.common.town.answer_texts import AnswerText
 from parvis.common.town.models import TownConfig
 from parvis.desk.api.json_bodies import CaseDetail, case_detail
 from parvis.desk.decide.access_rights import CASE_ACTIONS, may, scope_of
@@ -47,6 +49,8 @@ class ApiDependencies:
     town_config: TownConfig
     rules: AccessRules
     token: SecretStr | None
+    answer_texts: tuple[AnswerText, ...] = ()
+    withdrawal_period: timedelta = timedelta(seconds=10)
 
     def allow(self, action: Action) -> Any:
         """The dependency of a route that needs this right."""

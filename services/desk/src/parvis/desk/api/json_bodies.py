@@ -73,6 +73,7 @@ class ContactDetail(ApiModel):
     contact_point: str | None
     subject: str
     text: str
+    corrected_text: str | None = Field(description="of a letter: what an agent read, instead of `text`, which OCR read")
     answers: dict[str, str]
     reply_channels: list[dict[str, str]]
     attachments: list[str] = Field(description="file names")
@@ -85,6 +86,7 @@ class ReplyDetail(ApiModel):
     address: str
     text: str
     at: datetime
+    due_at: datetime | None = Field(description="when a reply that could be withdrawn leaves, or left")
 
 
 class DeliveryDetail(ApiModel):
@@ -158,6 +160,10 @@ class ReplyBody(ActionBody):
         default="", max_length=1000, description="with `channel`: number, mail address or postal lines"
     )
     then: State = Field(default="waiting", description="state of the case afterwards")
+    withdrawable: bool = Field(
+        default=False,
+        description="it leaves a few seconds later (PARVIS_DESK_WITHDRAWAL_S) and can be withdrawn until then",
+    )
 
 
 class CallBody(ActionBody):
@@ -249,6 +255,7 @@ def _contact(opened: CaseContact) -> ContactDetail:
         contact_point=personal.from_.value if personal.from_ else None,
         subject=personal.subject,
         text=personal.text,
+        corrected_text=opened.correction.text if opened.correction else None,
         answers=personal.answers,
         reply_channels=[{"channel": reply.channel, "address": reply.address} for reply in personal.reply_channels],
         attachments=list(personal.file_names),

@@ -1,14 +1,14 @@
 """Serves the actions on a case, and the registration of a visit or a call, to programs."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from datetime import timedelta
 from uuid import UUID
 
 from fastapi import FastAPI, HTTPException, Request, Response
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.clock import now
-from parvis.desk.api.dependencies import ApiDependencies, acting_agent, read_case_detail, scoped_key
+from parvis.desk.api.act_on_case import act_on_case, seen_version
+from parvis.desk.api.dependencies import ApiDependencies, acting_agent, scoped_key
 from parvis.desk.api.json_bodies import (
     ActionBody,
     CallBody,
@@ -24,15 +24,10 @@ from parvis.desk.api.json_bodies import (
 )
 from parvis.desk.decide import agent_actions, request_split_and_link
 from parvis.desk.decide.access_rights import may
-from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
-from parvis.desk.decide.case_version import CaseChanged, CaseVersion
+from parvis.desk.decide.agent_actions import AgentText, ReplyInput
 from parvis.desk.decide.counter_contact import CounterForm
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.accounts import CaseScope
-from parvis.desk.models.case import Case, CaseChanges, CaseContact
-from parvis.desk.store.case_transactions import CaseNotFound
-
-Work: TypeAlias = Callable[[Case, ActionContext, Sequence[CaseContact]], CaseChanges]
 
 
 def routes(app: FastAPI, access: ApiDependencies) -> None:
@@ -44,69 +39,51 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
     _counter(app, access)
 
 
-async def _act(
-    access: ApiDependencies,
-    request: Request,
-    conversation_id: UUID,
-    body: ActionBody,
-    work: Work,
-    *,
-    seen: CaseVersion | None = None,
-) -> CaseDetail:
-    agent = acting_agent(request, body.agent, body.department, body.quality)
-    context = ActionContext(agent, access.town_config, now())
-    try:
-        await access.cases.change_case(
-            str(conversation_id), agent, lambda case, contacts: work(case, context, contacts), seen=seen
-        )
-    except CaseChanged as error:
-        raise HTTPException(412, str(error)) from error
-    except CaseNotFound:
-        raise HTTPException(404, "no such case in this department") from None
-    except Rejected as error:
-        raise HTTPException(409, str(error)) from error
-    return await read_case_detail(access, conversation_id, body.department)
-
-
 def _states(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/take", dependencies=[access.allow("case.change")])
-    async def take(request: Request, conversation_id: UUID, body: ActionBody) -> CaseDetail:
-        return await _act(
+    async def take(request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None) -> CaseDetail:
+        return await act_on_case(
             access,
             request,
             conversation_id,
             body,
             lambda case, context, _: agent_actions.take_case(case, context),
+            seen=seen_version(if_match),
         )
 
     @app.post("/cases/{conversation_id}/release", dependencies=[access.allow("case.change")])
-    async def release(request: Request, conversation_id: UUID, body: ActionBody) -> CaseDetail:
-        return await _act(
+    async def release(
+        request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None
+    ) -> CaseDetail:
+        return await act_on_case(
             access,
             request,
             conversation_id,
             body,
             lambda case, context, _: agent_actions.release_case(case, context),
+            seen=seen_version(if_match),
         )
 
     @app.post("/cases/{conversation_id}/close", dependencies=[access.allow("case.change")])
-    async def close(request: Request, conversation_id: UUID, body: ActionBody) -> CaseDetail:
-        return await _act(
+    async def close(request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None) -> CaseDetail:
+        return await act_on_case(
             access,
             request,
             conversation_id,
             body,
             lambda case, context, _: agent_actions.close_case(case, context),
+            seen=seen_version(if_match),
         )
 
     @app.post("/cases/{conversation_id}/reopen", dependencies=[access.allow("case.change")])
-    async def reopen(request: Request, conversation_id: UUID, body: ActionBody) -> CaseDetail:
-        return await _act(
+    async def reopen(request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None) -> CaseDetail:
+        return await act_on_case(
             access,
             request,
             conversation_id,
             body,
             lambda case, context, _: agent_actions.reopen_case(case, context),
+            seen=seen_version(if_match),
         )
 
     _ = take, release, close, reopen
@@ -126,12 +103,14 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
 
         With If-Match, 412 and nothing sent when the case has changed since it was read.
         """
-        answer = ReplyInput(body.text, scoped_key(body.department, key), body.then, body.channel, body.address)
-        seen = (CaseVersion.parse(if_match) or CaseVersion()) if if_match not in (None, "*") else None
-        detail = await _act(
+        delay = access.withdrawal_period if body.withdrawable else timedelta()
+        answer = ReplyInput(
+            body.text, scoped_key(body.department, key), body.then, body.channel, body.address, delay=delay
+        )
+        detail = await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, contacts: agent_actions.request_reply(case, context, contacts, answer),
-            seen=seen,
+            seen=seen_version(if_match),
         )  # fmt: skip
         response.headers["etag"] = f'"{detail.version}"'
         return detail
@@ -140,7 +119,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
     async def call(request: Request, conversation_id: UUID, body: CallBody, key: IdempotencyKey = None) -> CaseDetail:
         """Record a call to the citizen."""
         note = AgentText(body.text, scoped_key(body.department, key), body.then)
-        return await _act(
+        return await act_on_case(
             access,
             request,
             conversation_id,
@@ -154,14 +133,19 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
 def _transfers(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/transfer", dependencies=[access.allow("case.transfer")])
     async def transfer(
-        request: Request, conversation_id: UUID, body: TransferBody, key: IdempotencyKey = None
+        request: Request,
+        conversation_id: UUID,
+        body: TransferBody,
+        key: IdempotencyKey = None,
+        if_match: IfMatch = None,
     ) -> CaseDetail:
         """Request a transfer to another department; the case leaves when the router has transferred it."""
         key_uuid = scoped_key(body.department, key)
-        return await _act(
+        return await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, _: agent_actions.request_transfer(
                 case, context, body.to_department, body.reason, key_uuid),
+            seen=seen_version(if_match),
         )  # fmt: skip
 
     _ = transfer
@@ -177,7 +161,7 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
             body.reason,
             scoped_key(body.department, key),
         )
-        return await _act(
+        return await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, contacts: request_split_and_link.request_split(case, context.agent, contacts, split_input, context.town_config, context.at),
         )  # fmt: skip
@@ -186,7 +170,7 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
     async def link(request: Request, conversation_id: UUID, body: LinkBody, key: IdempotencyKey = None) -> CaseDetail:
         """Request a link to another case, or its removal."""
         link_input = LinkInput(body.reference, scoped_key(body.department, key), body.wanted)
-        return await _act(
+        return await act_on_case(
             access,
             request,
             conversation_id,

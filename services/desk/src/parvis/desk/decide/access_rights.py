@@ -34,6 +34,8 @@ _FORM_ACTIONS: dict[str, Action] = {
     "reply": "case.reply",
     "withdraw": "case.reply",
     "insert": "case.reply",
+    "attach": "case.reply",
+    "remove-file": "case.reply",
     "transfer": "case.transfer",
     "split": "case.transfer",
 }

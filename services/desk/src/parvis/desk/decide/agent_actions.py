@@ -15,6 +15,7 @@ from parvis.common.town.answer_texts import has_open_variable
 from parvis.common.town.fill_template_variables import standard_variables
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide.case_updated import build_case_updated
+from parvis.desk.decide.reply_files import check_departure
 from parvis.desk.decide.reply_recipient import find_case_addressee, find_recipient, latest_message_id, reply_language
 from parvis.desk.models.case import (
     MAX_TEXT_LENGTH,
@@ -29,6 +30,7 @@ from parvis.desk.models.case import (
     State,
     TransferRecord,
 )
+from parvis.desk.models.outgoing_file import OutgoingFile
 
 _PARSERS = {
     "sms": phone_contact_point,
@@ -63,6 +65,7 @@ class ReplyInput(AgentText):
     channel: str = ""
     address: str = ""
     delay: timedelta = timedelta()  # until it leaves; meanwhile it can be withdrawn
+    files: tuple[OutgoingFile, ...] = ()
 
 
 def take_case(case: Case, context: ActionContext) -> CaseChanges:
@@ -95,13 +98,14 @@ def request_reply(
 ) -> CaseChanges:
     """Ask the notifier to send a reply.
 
-    Raises: Rejected, with the key of its sentence: no text, text too long, an open variable, no address, invalid address; `call_instead`, when
-            the citizen asked to be called.
+    Raises: Rejected, with the key of its sentence: no text, text too long, an open variable, no address, invalid address, those of
+            `check_departure`; `call_instead`, when the citizen asked to be called.
     Retry:  the same idempotency key gives the same reply.
     """
     text, target = checked_text(answer), _recipient(answer, contacts)
     if has_open_variable(text):
         raise Rejected("open_variable")
+    check_departure(answer.files, target.channel)
     reply_id = make_reply_id("desk", case.conversation_id, answer.idempotency_key)
     row = AgentReply(
         reply_id,
@@ -114,6 +118,7 @@ def request_reply(
         context.at,
         due_at=context.at + answer.delay if answer.delay else None,
         before={"state": case.state, "taken_by": case.taken_by, "then": answer.next_state} if answer.delay else None,
+        files=[file.encode() for file in answer.files],
     )
     requested = _reply_requested(case, context, contacts, answer, row)
     changes = add_row(_after_contacting_citizen(case, answer, context), row, context)
@@ -141,6 +146,7 @@ def _reply_requested(
         send_at=context.at + answer.delay,
         requested_at=context.at,
         requested_by=context.agent.name[:80],
+        attachments=tuple(file.claim for file in answer.files),
         personal=PersonalReply(
             contact_points=addressee.contact_points,
             stated=stated or addressee.stated,
@@ -150,6 +156,7 @@ def _reply_requested(
             | {"agent": context.agent.signature},
             text=row.text,
             in_reply_to=latest_message_id(contacts),
+            file_names=tuple(file.name for file in answer.files),
         ),
     )
 

@@ -13,7 +13,7 @@ from parvis.common.town.models import TownConfig
 from parvis.desk.models.case import AgentReply, CaseAction, CaseContact
 from parvis.web.format_form_answers import format_answers
 
-NOTE_KINDS = frozenset({"called", "noted", "call_noted"})  # actions whose text an agent wrote
+NOTE_KINDS = frozenset({"called", "noted", "call_noted", "text_corrected"})  # actions whose text an agent wrote
 DAYS_OF_PERIOD = {"week": 7, "period": 112}
 _REGION = "FR"
 _LONGEST_TERM = 100

@@ -17,7 +17,7 @@ NO_DATE = datetime(9999, 12, 31, tzinfo=UTC)
 URGENCY_RANKS = {"immediate": 0, "high": 1, "normal": 2}  # sort order of the queue
 ACTION_KINDS = (
     "taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called",
-    "noted", "call_noted", "withdrawn", "snoozed", "woken", "assigned", "procedure_corrected", "urgency_corrected", "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused", "wish_confirmed",
+    "noted", "call_noted", "withdrawn", "snoozed", "woken", "assigned", "procedure_corrected", "urgency_corrected", "text_corrected", "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused", "wish_confirmed",
 )  # fmt: skip
 RELATION_KINDS = ("split", "opened", "linked", "unlinked")
 TRANSFER_OUTCOMES = ("pending", "done", "refused")
@@ -94,12 +94,14 @@ class CaseContactRecord:
 
 @dataclass(frozen=True)
 class CaseContact:
-    """A decoded contact of a case. `moved` is its sequence number after a split moved it; `is_confirmed`: an agent confirmed its wish."""
+    """A decoded contact of a case. `moved` is its sequence number after a split moved it; `is_confirmed`: an agent confirmed its wish;
+    `correction`: the text that an agent read on the picture, instead of the machine's."""
 
     routing: Routing
     contact: ContactReceived
     moved: int | None = None
     is_confirmed: bool = False
+    correction: "CaseAction | None" = None
 
     @property
     def number(self) -> int:
@@ -159,6 +161,7 @@ class AgentReply:
     due_at: datetime | None = None  # when it leaves: until then it can be withdrawn
     withdrawn_at: datetime | None = None
     before: dict[str, Any] | None = None  # the case's state before it, and after it: {"state", "taken_by", "then"}
+    files: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # each an OutgoingFile, as it is stored
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,7 @@ class CaseAction:
     agent: str
     text: str
     at: datetime
+    contact_id: str | None = None  # of the letter whose text it corrects
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from fastapi.responses import Response
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.desk.decide import agent_actions, request_split_and_link
 from parvis.desk.decide.agent_actions import AgentText
-from parvis.desk.decide.case_version import CaseChanged
+from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.case import Case, CaseChanges, CaseContact
-from parvis.desk.pages import answer_forms, case_work_forms
+from parvis.desk.pages import answer_forms, case_work_forms, reply_files
 from parvis.desk.pages.case_page import SentForm, case_page
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import keep_draft, next_state, one_time_seed, seen_version, typed_fields
@@ -43,24 +43,36 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     @router.post("/cases/{conversation}/{action}", dependencies=[dependencies.access.allow(None)])
     async def act(request: Request, conversation: UUID, action: str) -> Response:
         session = dependencies.require_session(request)
-        form = await dependencies.read_own_form(request, session)
+        form = await dependencies.read_own_form(request, session, has_files=True)
         try:
+            return await _answer(request, session, str(conversation), action, form)
+        finally:
+            await form.close()
+
+    async def _answer(
+        request: Request, session: AgentSession, conversation: str, action: str, form: SubmittedForm
+    ) -> Response:
+        try:
+            await reply_files.keep_files(dependencies, session, conversation, form)
             if action != "reply" or form.first("do") == "preview":
-                await keep_draft(dependencies, session, str(conversation), form, leaving_out=_NOTE_OF.get(action))
-            return await _act(dependencies, request, session, str(conversation), action, form)
+                await keep_draft(dependencies, session, conversation, form, leaving_out=_NOTE_OF.get(action))
+            return await _act(dependencies, request, session, conversation, action, form)
         except Unavailable:
             return _unsent_page(dependencies, request, session, form)
         except CaseNotFound:
             sent = SentForm(typed_fields(form))
         except CaseChanged:
-            sent = SentForm(typed_fields(form), seen=seen_version(form), status=409)
+            sent = SentForm(
+                typed_fields(form), seen=seen_version(form), action="" if action == "reply" else action, status=409
+            )
         except Rejected as error:
             typed = typed_fields(form)
             if str(error) == "sent_before":  # the next attempt is another action
                 del typed["_once"]
-            sent = SentForm(typed, wrong=(action, str(error)), status=422)
-        await keep_draft(dependencies, session, str(conversation), form)
-        return await case_page(dependencies, request, session, str(conversation), sent)
+            box = "reply" if str(error).startswith("file") else action  # files come with any button
+            sent = SentForm(typed, wrong=(box, str(error)), status=422)
+        await keep_draft(dependencies, session, conversation, form)
+        return await case_page(dependencies, request, session, conversation, sent)
 
     _ = act
     return router
@@ -79,7 +91,7 @@ async def _act(
     if action == "draft":
         return redirect(f"/cases/{conversation}?notice=draft_kept#end")
     if action in _STATE_CHANGES:
-        answer = await _change_state(dependencies, session, conversation, action)
+        answer = await _change_state(dependencies, session, conversation, action, seen_version(form))
         return redirect(f"{answer}#end") if form.first("text").strip() and action != "release" else redirect(answer)
     if action == "reply":
         return await answer_forms.reply(dependencies, request, session, conversation, form)
@@ -88,10 +100,12 @@ async def _act(
     raise HTTPException(404)
 
 
-async def _change_state(dependencies: DeskDependencies, session: AgentSession, conversation: str, action: str) -> str:
+async def _change_state(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, action: str, seen: CaseVersion
+) -> str:
     """Change the state. Gives the page that then shows it."""
     do, context = _STATE_CHANGES[action], dependencies.action_context(session)
-    await dependencies.cases.change_case(conversation, session.agent, lambda case, _: do(case, context))
+    await dependencies.cases.change_case(conversation, session.agent, lambda case, _: do(case, context), seen=seen)
     return "/queue?notice=released" if action == "release" else f"/cases/{conversation}?notice={_STATE_NOTICES[action]}"
 
 
@@ -115,7 +129,7 @@ async def _transfer(
     def work(case: Case, _: Sequence[CaseContact]) -> CaseChanges:
         return agent_actions.request_transfer(case, context, form.first("to"), form.first("reason"), once)
 
-    await dependencies.cases.change_case(conversation, session.agent, work)
+    await dependencies.cases.change_case(conversation, session.agent, work, seen=seen_version(form))
     return redirect(f"/cases/{conversation}?notice=transfer_asked")
 
 
@@ -171,6 +185,7 @@ async def _confirm_wish(
 
 _REQUESTS = {
     **answer_forms.REQUESTS,
+    **reply_files.REQUESTS,
     **case_work_forms.REQUESTS,
     "call": _call,
     "wish": _confirm_wish,
@@ -183,7 +198,8 @@ _REQUESTS = {
 def _unsent_page(
     dependencies: DeskDependencies, request: Request, session: AgentSession, form: SubmittedForm
 ) -> Response:
-    """The page for an outage: it has everything that was typed, and sends the same form again."""
+    """The page for an outage: it has everything that was typed, and sends the same form again; one with files is only kept."""
+    has_files = bool(form.files.get(reply_files.FIELD))  # a page cannot hold them
     sent = [(name, value) for name, values in form.fields.items() for value in values if name != "_csrf"]
     return dependencies.render_page(
         request,
@@ -191,5 +207,7 @@ def _unsent_page(
         session,
         status=503,
         sent=sent,
+        again=f"{request.url.path.rpartition('/')[0]}/draft" if has_files else request.url.path,
+        has_files=has_files,
         text=form.first("text") or form.first("note") or form.first("internal"),
     )

@@ -1,6 +1,7 @@
 """Handles the forms that answer the citizen: send, send and go on, preview, withdraw."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -10,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import QueryParams
 
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import make_reply_id
 from parvis.desk.decide import agent_actions
 from parvis.desk.decide.agent_actions import ReplyInput
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
@@ -18,6 +20,7 @@ from parvis.desk.pages.case_page import SentForm, case_page, is_visible
 from parvis.desk.pages.dependencies import DeskDependencies, last_list, redirect
 from parvis.desk.pages.form_fields import draft_fields, next_state, one_time_seed, seen_version, typed_fields
 from parvis.desk.pages.queue_page import read_filter, reader_of
+from parvis.desk.pages.reply_files import CHOSEN
 from parvis.desk.render.answer_texts import fill_answer_texts
 from parvis.desk.render.view_models import ReplyPreview, build_preview, render_reply
 from parvis.desk.store.case_queries import read_case
@@ -32,10 +35,10 @@ from parvis.web.language_negotiation import negotiate_language
 async def reply(
     dependencies: DeskDependencies, request: Request, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> Response:
-    context = dependencies.action_context(session)
+    context, seed = dependencies.action_context(session), one_time_seed(dependencies, session, form)
     answer = ReplyInput(
         text=form.first("text"),
-        idempotency_key=one_time_seed(dependencies, session, form),
+        idempotency_key=seed,
         next_state=next_state(form),
         channel=form.first("channel"),
         address=form.first(f"address-{form.first('channel')}"),
@@ -45,6 +48,11 @@ async def reply(
         raise Rejected("no_channel")
     if form.first("do") == "preview":
         return await _preview(dependencies, request, session, conversation, form)
+    reply_id = make_reply_id("desk", conversation, seed)
+    files = await dependencies.outgoing_files.choose(
+        conversation, session.agent, form.fields.get(CHOSEN, ()), reply_id=reply_id
+    )
+    answer = replace(answer, files=files)
 
     def work(case: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
         return agent_actions.request_reply(case, context, contacts, answer)

@@ -18,6 +18,7 @@ from parvis.desk.decide.reply_recipient import find_case_addressee, find_dead_ad
 from parvis.desk.decide.timeline import TimelinePage, build_timeline, cut_page
 from parvis.desk.decide.unconfirmed_wishes import WishToConfirm, explain_wish
 from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRelation
+from parvis.desk.models.outgoing_file import ENDINGS
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.answer_texts import fill_answer_texts
 from parvis.desk.render.view_models import ReplyPreview, build_contact_view, parse_day
@@ -29,6 +30,7 @@ from parvis.desk.store.case_queries import (
     read_linked_case,
 )
 from parvis.desk.store.case_updates import read_whole_contacts
+from parvis.desk.store.draft_files import read_draft_files
 from parvis.desk.store.reply_drafts import read_draft
 from parvis.desk.store.reserved_replies import read_reserved_replies
 from parvis.desk.store.row_decoding import DamagedCase
@@ -58,13 +60,14 @@ class SentForm:
     """A form that comes back with the page.
 
     Shape:  fields, as typed; wrong, the form at fault and the key of its problem; seen, the version of the case that the agent
-            answered: what came since is shown beside the answer.
+            answered: what came since is shown beside the answer, or first of all for another `action`.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     wrong: tuple[str, str] | None = None
     preview: ReplyPreview | None = None
     seen: CaseVersion | None = None
+    action: str = ""
     status: int = 200
 
 
@@ -83,6 +86,7 @@ async def case_page(
         followed = _followed_conversation(file) if file else None
         linked = await read_linked_case(connection, followed) if followed else None
         kept = await read_draft(connection, conversation, session.agent)
+        files = await read_draft_files(connection, conversation, session.agent)
         colleagues = await read_colleagues(connection, session.agent.department)
         reserved = await read_reserved_replies(connection, session.agent, dependencies.clock())
     sent = sent or SentForm(kept.fields if kept else {})
@@ -107,6 +111,7 @@ async def case_page(
         page=page,
         entries=page.entries,
         version=version,
+        changed_action=sent.action,
         changes=[entry for entry in page.entries if entry.is_new] if sent.seen else [],
         links=_linked_cases(file),
         suggestion=_suggestion(file),
@@ -133,6 +138,8 @@ async def case_page(
         colleagues=colleagues,
         parse_day=parse_day,
         draft=sent.fields,
+        reply_files=files,
+        file_endings=[f".{ending}" for endings in ENDINGS.values() for ending in endings],
         draft_saved_at=kept.saved_at if kept else None,
         wrong=sent.wrong,
         preview=sent.preview,

@@ -5,7 +5,7 @@ from functools import partial
 
 from fastapi.responses import Response
 
-from parvis.desk.decide import case_notes, case_work
+from parvis.desk.decide import case_notes, case_work, text_correction
 from parvis.desk.decide.agent_actions import ActionContext, AgentText
 from parvis.desk.models.case import Case, CaseChanges
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
@@ -43,6 +43,19 @@ def _change(work: CaseChange, field: str, notice: str) -> FormHandler:
     return handle
 
 
+async def _correct_text(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    context, letter = dependencies.action_context(session), form.first("letter")
+    typed, key = form.first(f"letter-{letter}"), one_time_seed(dependencies, session, form)
+    await dependencies.cases.change_case(
+        conversation,
+        session.agent,
+        lambda case, contacts: text_correction.correct_text(case, context, contacts, letter, typed, key=key),
+    )
+    return redirect(f"/cases/{conversation}?notice=corrected#notice")
+
+
 REQUESTS: dict[str, FormHandler] = {
     "note": _note,
     "call-note": partial(_note, kind="call_noted"),
@@ -50,5 +63,6 @@ REQUESTS: dict[str, FormHandler] = {
     "wake": _change(lambda case, context, _: case_work.wake_case(case, context), "", "woken"),
     "assign": _change(case_work.assign_case, "assign-to", "assigned"),
     "procedure": _change(case_work.correct_procedure, "procedure", "corrected"),
+    "correct-text": _correct_text,
     "urgency": _change(case_work.correct_urgency, "urgency", "corrected"),
 }

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from parvis.common.files.previews.page_preview import PagePreviews
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.town.answer_texts import AnswerText
 from parvis.common.town.models import TownConfig
@@ -16,12 +17,13 @@ from parvis.common.town.templates import TemplateSet
 from parvis.desk.decide.access_rights import working_departments
 from parvis.desk.decide.agent_actions import ActionContext
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher
+from parvis.desk.models.outgoing_file import MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES
 from parvis.desk.pages.access import DeskAccess, NotLoggedIn
 from parvis.desk.render.view_models import channel_label, describe_remark
-from parvis.desk.sandbox.page_preview import PagePreviews
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
 from parvis.desk.store.live_updates import LiveUpdates
+from parvis.desk.store.outgoing_files import OutgoingFiles
 from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions
 from parvis.desk.verify.passkeys import PasskeyVerifier
 from parvis.web.form_parsing import SubmittedForm, read_form
@@ -34,6 +36,11 @@ _LIST_COOKIE = "parvis-desk-list"
 _LONGEST_QUERY = 600
 _QUERY = re.compile(r"(?!.*notice=)[A-Za-z0-9_.~%+&=-]{1,600}")
 _LARGEST_FORM_BYTES = 256 * 1024
+_FILE_LIMITS = {
+    "largest_bytes": _LARGEST_FORM_BYTES + MAX_TOTAL_BYTES,
+    "largest_file_bytes": MAX_FILE_BYTES,
+    "most_files": MAX_FILES,
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class DeskDependencies:
     cases: CaseStore
     counter_contacts: CounterContacts
     claim_checks: ClaimCheckFetcher
+    outgoing_files: OutgoingFiles
     page_previews: PagePreviews
     access: DeskAccess
     live_updates: LiveUpdates
@@ -75,15 +83,18 @@ class DeskDependencies:
         """Who acts, and when: now."""
         return ActionContext(session.agent, self.town_config, self.clock())
 
-    async def read_own_form(self, request: Request, session: AgentSession | None) -> SubmittedForm:
-        """A form from one of our own pages, in this session.
+    async def read_own_form(
+        self, request: Request, session: AgentSession | None, *, has_files: bool = False
+    ) -> SubmittedForm:
+        """A form from one of our own pages, in this session. One with files is to be closed.
 
         Raises: HTTPException 403.
         """
         if not self.sessions.is_own_page(request):
             raise HTTPException(403)
-        form = await read_form(request, largest_bytes=_LARGEST_FORM_BYTES)
+        form = await read_form(request, **(_FILE_LIMITS if has_files else {"largest_bytes": _LARGEST_FORM_BYTES}))
         if not self.sessions.is_own_form(request, form.first("_csrf"), session, self.clock()):
+            await form.close()
             raise HTTPException(403)
         return form
 
@@ -151,6 +162,8 @@ NOTICES = frozenset(
         "taken",
         "released",
         "draft_kept",
+        "attached",
+        "file_removed",
         "closed",
         "reopened",
         "replied",

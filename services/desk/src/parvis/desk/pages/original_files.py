@@ -11,16 +11,16 @@ from fastapi.responses import Response
 from parvis.common.contract.contact import ClaimCheck, ContactReceived
 from parvis.common.contract.errors import Rejected
 from parvis.common.files.media_types import PICTURES
+from parvis.common.files.previews.page_preview import DOWNLOAD_WIDTH, SCREEN_WIDTH
 from parvis.desk.fetch.claim_checks import InfectedFile, MissingFile, UnscannedFile
 from parvis.desk.pages.case_page import is_visible
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.view_models import attachment_name, original_file_name
-from parvis.desk.sandbox.page_preview import DOWNLOAD_WIDTH, SCREEN_WIDTH
 from parvis.desk.store.case_queries import read_case
 from parvis.desk.store.case_updates import read_brief_contacts
 
 # A download is never rendered, and could do nothing if it were.
-_HEADERS = {
+DOWNLOAD_HEADERS = {
     "content-security-policy": "default-src 'none'; sandbox",
     "x-content-type-options": "nosniff",
     "cache-control": "private, no-store",
@@ -99,7 +99,7 @@ async def _render_preview(
 
 def _as_download(content: bytes, name: str, media_type: str) -> Response:
     disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-    return Response(content, media_type=media_type, headers=_HEADERS | {"content-disposition": disposition})
+    return Response(content, media_type=media_type, headers=DOWNLOAD_HEADERS | {"content-disposition": disposition})
 
 
 async def _find_claim_check(

@@ -20,13 +20,14 @@ from parvis.desk.pages import (
     original_files,
     own_account,
     queue_page,
+    reply_files,
     search_page,
 )
 from parvis.desk.pages.dependencies import DeskDependencies
 
 _MODULES = (
     login, oidc_login, local_login, enrolment, queue_page, search_page, live_events, case_page, agent_action_forms,
-    counter_form, counter_search, counter_receipt, original_files, own_account, accounts_page, identities_page,
+    counter_form, counter_search, counter_receipt, original_files, reply_files, own_account, accounts_page, identities_page,
     break_glass, audit_page,
 )  # fmt: skip
 

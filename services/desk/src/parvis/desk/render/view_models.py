@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import groupby
 from typing import Any
 
 from parvis.common.contract.channels import channel
@@ -75,6 +76,7 @@ class ContactView:
     pages: tuple[ScanPageView, ...]
     more_pages: int
     text: str
+    marked: tuple[tuple[str, bool], ...] = ()  # the text in parts, and whether the machine doubts the part
 
 
 def build_contact_view(opened: CaseContact, town_config: TownConfig, language: str) -> ContactView:
@@ -98,8 +100,17 @@ def build_contact_view(opened: CaseContact, town_config: TownConfig, language: s
         files=tuple(files),
         pages=tuple(pages[:MAX_SHOWN_PAGES]),
         more_pages=max(0, len(pages) - MAX_SHOWN_PAGES),
-        text=contact.personal.text,
+        text=opened.correction.text if opened.correction else contact.personal.text,
+        marked=() if opened.correction else mark_doubtful_words(contact.personal.text, contact.personal.doubtful_words),
     )
+
+
+def mark_doubtful_words(text: str, doubtful: Sequence[str]) -> tuple[tuple[str, bool], ...]:
+    """The text in parts, of which every second one is a word that the machine was not sure of. Empty without such words."""
+    words = frozenset(doubtful)
+    parts = re.split(r"(\s+)", text)
+    grouped = groupby(parts, key=lambda part: part in words)
+    return tuple(("".join(group), is_doubtful) for is_doubtful, group in grouped) if words else ()
 
 
 def attachment_name(contact: ContactReceived, number: int) -> str:

@@ -65,7 +65,7 @@ step = Table(
 reply = Table(
     "reply", METADATA, _id("reply_id", is_key=True), _id("conversation_id"),
     *_texts("agent", "department", "channel", "address", "text"), _instant("at"),
-    _instant("due_at"), _instant("withdrawn_at"), Column("before", JSONB(none_as_null=True)),
+    _instant("due_at"), _instant("withdrawn_at"), Column("before", JSONB(none_as_null=True)), Column("files", JSONB),
 )  # fmt: skip
 delivery = Table(
     "delivery", METADATA, _id("delivery_id", is_key=True), _id("reply_id"), _id("conversation_id"),
@@ -77,11 +77,15 @@ transfer = Table(
 )  # fmt: skip
 act = Table(
     "act", METADATA, _id("act_id", is_key=True), _id("conversation_id"), *_texts("kind", "agent", "text"),
-    _instant("at"),
+    _instant("at"), _id("contact_id"),
 )  # fmt: skip
 draft = Table(
     "draft", METADATA, _id("conversation_id", is_key=True), Column("department", Text, primary_key=True),
     Column("agent", Text, primary_key=True), Column("fields", JSONB), _instant("saved_at"),
+)  # fmt: skip
+draft_file = Table(
+    "draft_file", METADATA, _id("file_id", is_key=True), _id("conversation_id"), *_texts("department", "agent"),
+    Column("file", JSONB), _instant("added_at"),
 )  # fmt: skip
 search_entry = Table(
     "search_entry", METADATA, _id("entry_id", is_key=True), _id("conversation_id"),

@@ -24,7 +24,7 @@
     const save = async () => {
       running?.abort();
       running = new AbortController();
-      const body = new URLSearchParams(new FormData(form));
+      const body = new URLSearchParams([...new FormData(form)].filter(([, value]) => typeof value === "string")); // a file needs a button
       try {
         const answer = await fetch(form.dataset.draft, {
           method: "POST", body, headers: { accept: "application/json" }, signal: running.signal, redirect: "error",
@@ -81,6 +81,7 @@
     const field = document.getElementById(id);
     field?.closest("details")?.setAttribute("open", "");
     field?.focus();
+    if (field?.matches("textarea")) field.setSelectionRange(field.value.length, field.value.length);
     return Boolean(field);
   };
   const special = {

@@ -41,6 +41,7 @@ from parvis.desk.store.case_updates import (
     read_brief_contacts,
     update_cases,
 )
+from parvis.desk.store.draft_files import delete_draft_files
 from parvis.desk.store.reply_drafts import delete_draft, save_draft
 from parvis.desk.store.search_index import index_rows
 
@@ -87,6 +88,8 @@ class CaseStore:
                 if not await are_stored_alike(connection, changes.rows):
                     raise Rejected("sent_before")
                 return case
+            if not changes.rows and changes.case is None:  # it is so already
+                return case
             if seen and version != seen:
                 raise CaseChanged("case_changed")
             changed = changes.case or case
@@ -94,6 +97,8 @@ class CaseStore:
             await index_rows(connection, changes.rows, [conversation])
             if any(_answers(row) for row in changes.rows):
                 await delete_draft(connection, conversation, agent)
+                sent = [file["file_id"] for row in changes.rows if isinstance(row, AgentReply) for file in row.files]
+                await delete_draft_files(connection, conversation, agent, sent)
             await self.add_to_outbox(connection, changes.events)
             await append_audit(connection, _audit_record(agent, changes, conversation))
         return changed

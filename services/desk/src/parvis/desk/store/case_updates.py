@@ -8,6 +8,7 @@ from sqlalchemy import Table, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parvis.common.contract.channels import channel
 from parvis.desk.models.case import (
     AgentReply,
     Case,
@@ -38,6 +39,7 @@ from parvis.desk.schema.case_tables import (
 from parvis.desk.store.caller_lookup import index_callers
 from parvis.desk.store.live_updates import notify_departments
 from parvis.desk.store.row_decoding import decode_all, decode_case, decode_contact
+from parvis.desk.store.text_corrections import read_corrections
 
 TABLE_OF: dict[type[object], Table] = {
     CaseContactRecord: contact,
@@ -53,12 +55,19 @@ TABLE_OF: dict[type[object], Table] = {
 
 # What an agent said in a row: one idempotency key must not stand for two things.
 _SAID: dict[type[object], tuple[str, ...]] = {
-    AgentReply: ("channel", "address", "text"),
+    AgentReply: ("channel", "address", "text", "files"),
     TransferRecord: ("to_department", "reason"),
-    CaseAction: ("kind", "text"),
+    CaseAction: ("kind", "text", "contact_id"),
 }
 
-_TEXTS = ("subject", "text", "quoted", "signature", "answers")  # of a contact's personal data: as long as citizens like
+_TEXTS = (
+    "subject",
+    "text",
+    "doubtful_words",
+    "quoted",
+    "signature",
+    "answers",
+)  # of a contact's personal data: as long as citizens like
 
 
 async def insert_missing_cases(connection: AsyncConnection, cases: Mapping[str, Case]) -> None:
@@ -245,4 +254,8 @@ async def read_contacts_and_damage(
     contacts, damaged = decode_all(decode_contact, (await connection.execute(query)).mappings())
     is_wish = (act.c.conversation_id == conversation) & (act.c.kind == "wish_confirmed")
     confirmed = set(await connection.scalars(select(act.c.text).where(is_wish)))
-    return tuple(replace(o, is_confirmed=o.contact.contact_id in confirmed) for o in contacts), damaged
+    corrections = await read_corrections(connection, [o for o in contacts if channel(o.contact.channel).is_scanned])
+    return tuple(
+        replace(o, is_confirmed=o.contact.contact_id in confirmed, correction=corrections.get(o.contact.contact_id))
+        for o in contacts
+    ), damaged

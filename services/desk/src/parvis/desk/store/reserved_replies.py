@@ -11,10 +11,12 @@ from parvis.desk.decide.agent_actions import ActionContext
 from parvis.desk.decide.withdraw_reply import withdraw_reply
 from parvis.desk.models.accounts import AuditRecord
 from parvis.desk.models.case import Agent, AgentReply
+from parvis.desk.models.outgoing_file import OutgoingFile
 from parvis.desk.schema.case_tables import case_file, reply
 from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.case_transactions import CaseNotFound, CaseStore
 from parvis.desk.store.case_updates import insert_rows, lock_cases, update_cases
+from parvis.desk.store.draft_files import add_draft_files
 from parvis.desk.store.reply_drafts import read_draft, save_draft
 from parvis.desk.store.search_index import remove_entry
 
@@ -46,7 +48,7 @@ async def read_reserved_replies(connection: AsyncConnection, agent: Agent, at: d
 
 
 async def withdraw_reserved_reply(store: CaseStore, conversation: str, reply_id: str, context: ActionContext) -> None:
-    """Withdraw the agent's own answer before it leaves; its text becomes the draft again.
+    """Withdraw the agent's own answer before it leaves; its text and its files become the draft again.
 
     Raises: CaseNotFound, when there is no such answer of this agent; Rejected `too_late`, when it has left or will; DamagedCase.
     Retry:  idempotent.
@@ -95,3 +97,5 @@ async def _restore_draft(connection: AsyncConnection, reserved: AgentReply, cont
     then = (reserved.before or {}).get("then", "waiting")
     fields = {"then": then} | dict(kept.fields if kept else {}) | {"text": text}
     await save_draft(connection, reserved.conversation_id, context.agent, fields, context.at)
+    files = map(OutgoingFile.decode, reserved.files)
+    await add_draft_files(connection, reserved.conversation_id, context.agent, files, context.at)

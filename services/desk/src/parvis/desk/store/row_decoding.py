@@ -19,6 +19,7 @@ from parvis.desk.models.case import (
     STATES,
     TRANSFER_OUTCOMES,
     URGENCY_RANKS,
+    AgentReply,
     Case,
     CaseAction,
     CaseContact,
@@ -27,6 +28,7 @@ from parvis.desk.models.case import (
     DepartmentMove,
     TransferRecord,
 )
+from parvis.desk.models.outgoing_file import OutgoingFile
 
 log = logger()
 Model = TypeVar("Model")
@@ -108,7 +110,7 @@ def _decode(model: type[Model], row: Row) -> Model:
     for name, value in row.items():
         if isinstance(value, datetime) and not _is_plausible(name, value):
             raise Poison(f"{model.__name__}.{name} is no instant")
-        if isinstance(value, list) and not all(isinstance(part, str) for part in value):  # pyright: ignore[reportUnknownVariableType]
+        if isinstance(value, list) and name != "files" and not all(isinstance(part, str) for part in value):  # pyright: ignore[reportUnknownVariableType]
             raise Poison(f"{model.__name__}.{name} is no list of texts")
     if model is TransferRecord and row["why"] is not None and row["why"].replace(" ", "-") not in _REASONS:
         raise Poison("TransferRecord.why is no known reason")
@@ -116,6 +118,8 @@ def _decode(model: type[Model], row: Row) -> Model:
         raise Poison("CaseAction.text is no known reason")
     if model in (DepartmentMove, CaseRelation):
         _check_json(row)
+    if model is AgentReply:
+        _check_files(row["files"])
     return model(**row)
 
 
@@ -132,3 +136,11 @@ def _check_json(row: Row) -> None:
             IncompleteTransfer.model_validate(row["stopped"])
     except ValueError as error:
         raise Poison("the stored JSON of a move cannot be read") from error
+
+
+def _check_files(stored: list[dict[str, Any]]) -> None:
+    try:
+        for file in stored:
+            OutgoingFile.decode(file)
+    except (ValueError, LookupError, TypeError) as error:
+        raise Poison("the stored files of a reply cannot be read") from error

@@ -37,6 +37,8 @@ LOW_PAGE = 0.8
 SURE_OF_SENDER = 0.8  # a reply to the wrong address would disclose a citizen's case
 
 _SUBJECT = re.compile(r"^\s*(?:objet|obj|concerne|subject|re)\s?[:;.]\s*(\S.{2,300})$", re.IGNORECASE)
+_SURE_OF_WORD = 0.7  # the words below it are few on a typed page, and many on one that a person must read
+_MOST_DOUBTFUL_WORDS, _LONGEST_WORD = 200, 40
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,18 @@ def _build_personal(
         "display_name": sender.name if sender and is_trusted else "",
         "subject": _find_subject(reading),
         "text": truncate_text(text),
+        "doubtful_words": _find_doubtful_words(reading),
         "file_names": tuple(f"page-{picture.number}.jpg" for picture in reading.previews[: len(facts.previews)]),
         "reply_channels": reply_channels,
     }
     return PersonalContact.model_validate(values)
+
+
+def _find_doubtful_words(reading: ScanReading) -> list[str]:
+    """The words that the OCR was not sure of, each once, for an agent to compare with the picture."""
+    read = (word for page in reading.pages if page.source == "reading" for word in page.words)
+    doubtful = (_strip_control_characters(word.text) for word in read if word.confidence < _SURE_OF_WORD)
+    return [word for word in dict.fromkeys(doubtful) if 0 < len(word) <= _LONGEST_WORD][:_MOST_DOUBTFUL_WORDS]
 
 
 def _find_conversation_id(reading: ScanReading, key: bytes) -> ConversationId | None:

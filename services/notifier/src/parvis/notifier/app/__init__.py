@@ -71,6 +71,7 @@ async def build() -> Service:
             parts.send_loop().run,
             parts.reconciliation().run,
             parts.print_batches().run,
+            parts.page_previews.run,
             clients.outbox.relay,
         ],
         closing=[*(sender.close for sender in senders.values()), clients.producer.stop, clients.database.close],

@@ -16,6 +16,7 @@ from parvis.common.contract.topics import (
     Topic,
 )
 from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.files.previews.page_preview import PagePreviews
 from parvis.common.runtime.health import Health
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
@@ -104,7 +105,11 @@ class NotifierParts:
 
     @cached_property
     def attachments(self) -> Attachments:
-        return Attachments(self.clients.blobs, self.clients.scanner)
+        return Attachments(self.clients.blobs, self.clients.scanner, self.page_previews)
+
+    @cached_property
+    def page_previews(self) -> PagePreviews:
+        return PagePreviews(count=1, cached_bytes=0)
 
     @cached_property
     def intake(self) -> KafkaIntake:

@@ -12,11 +12,12 @@ class TooLong(Rejected):
 
 @dataclass(frozen=True)
 class AttachedFile:
-    """A file that goes with an answer."""
+    """A file that goes with an answer; with a letter, a page of one as a picture, with its `pixels` across and down."""
 
     name: str
     media_type: str
     content: bytes
+    pixels: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)

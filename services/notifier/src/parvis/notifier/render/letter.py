@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib import resources
 from typing import Any
@@ -13,10 +14,12 @@ import zxingcpp
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.letter_qr import encode_letter_qr
+from parvis.common.files.file_names import safe_file_name
 from parvis.common.text.telephone import format_phone
 from parvis.common.town.fill_template_variables import format_day
 from parvis.common.town.models import localized
 from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.models.message import AttachedFile
 from parvis.notifier.render.reply_text import ReplyText, to_one_line
 
 # Only the fonts inside the compiler, so that a letter looks the same on every machine.
@@ -30,6 +33,7 @@ _LABELS: Mapping[str, Mapping[str, str]] = {
         "page": "Page",
         "qr": "Code à laisser sur cette feuille si vous nous la renvoyez, référence {}",
         "fictional": "Ville fictive.",
+        "enclosed": "Pièces jointes : {}",
     },
     "en": {
         "reference": "Our reference: {}",
@@ -38,20 +42,27 @@ _LABELS: Mapping[str, Mapping[str, str]] = {
         "page": "Page",
         "qr": "Code to leave on this sheet if you send it back, reference {}",
         "fictional": "A fictional town.",
+        "enclosed": "Enclosed: {}",
     },
 }
 _PAGES = re.compile(rb"/Type\s*/Pages\s*/Count\s+([0-9]{1,5})")
+_NO_LATIN = re.compile(
+    "[^ -\u024f\u2010-\u2026]"
+)  # a file's name in another script has no glyphs, and must not stop its letter
 _PICTURES = re.compile("[\U0001f000-\U0001faff\ufe0f\u200d\u20e3]")  # no font of the compiler has them
 
 
-def render_letter(reply_text: ReplyText, delivery: Delivery, at: datetime, key: bytes) -> bytes:
-    """The PDF of a letter, PDF/UA-1 and PDF/A-2a.
+def render_letter(
+    reply_text: ReplyText, delivery: Delivery, at: datetime, key: bytes, pages: Sequence[AttachedFile] = ()
+) -> bytes:
+    """The PDF of a letter, PDF/UA-1 and PDF/A-2a, with the pages of its attachments, which are JPEG pictures.
 
     Gives:  the same bytes for every attempt: it bears the date of the first.
     Raises: Rejected, if a character is in none of the fonts.
     """
     dated_at = delivery.first_reserved_at or at
-    letter = _PICTURES.sub("", json.dumps(_values(reply_text, delivery, dated_at, key), ensure_ascii=False))
+    values = _values(reply_text, delivery, dated_at, key) | _enclosures(reply_text, pages)
+    letter = _PICTURES.sub("", json.dumps(values, ensure_ascii=False))
     try:
         pdf: Any = typst.compile(
             _LAYOUT,
@@ -74,7 +85,7 @@ def count_pages(pdf: bytes) -> int:
 
 def _values(reply_text: ReplyText, delivery: Delivery, dated_at: datetime, key: bytes) -> dict[str, Any]:
     town, department, language = reply_text.town_config.town, reply_text.department, reply_text.language
-    labels = _LABELS.get(language) or _LABELS["fr" if "fr" in town.languages else "en"]
+    labels = _labels(reply_text)
     rendered = reply_text.render("letter")
     reference = reply_text.reply.reference
     day = dated_at.astimezone(ZoneInfo(town.time_zone))
@@ -99,12 +110,37 @@ def _values(reply_text: ReplyText, delivery: Delivery, dated_at: datetime, key: 
     }
 
 
+def _labels(reply_text: ReplyText) -> Mapping[str, str]:
+    languages = reply_text.town_config.town.languages
+    return _LABELS.get(reply_text.language) or _LABELS["fr" if "fr" in languages else "en"]
+
+
 def _letterhead(name: str, reply_text: ReplyText, email: str) -> list[str]:
     department, language = reply_text.department, reply_text.language
     # The first lines of the address repeat the town and the department.
     names = {*reply_text.town_config.town.name.values(), *department.name.values()}
     address = [line for line in department.address if line not in names]
     return [name, localized(department.name, language), *address, format_phone(department.phone), email]
+
+
+def _enclosures(reply_text: ReplyText, pages: Sequence[AttachedFile]) -> dict[str, Any]:
+    names = [_NO_LATIN.sub("_", to_one_line(safe_file_name(name))) for name in reply_text.reply.personal.file_names]
+    return {
+        "enclosed": _labels(reply_text)["enclosed"].format(", ".join(filter(None, names)))
+        if pages and any(names)
+        else "",
+        "enclosures": [
+            {"svg": _as_svg(page), "says": to_one_line(page.name), "is_wide": page.pixels[0] > page.pixels[1]}
+            for page in pages
+        ],
+    }
+
+
+def _as_svg(page: AttachedFile) -> str:
+    """The only way to hand the compiler a JPEG as a value; it embeds the JPEG as it is."""
+    size = 'width="{}" height="{}"'.format(*page.pixels)
+    jpeg = b64encode(page.content).decode()
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><image {size} href="data:image/jpeg;base64,{jpeg}"/></svg>'
 
 
 def _qr(text: str) -> str:

@@ -54,7 +54,7 @@ class MessageRenderer:
             case "email":
                 content = self.signer.sign(render_mail(text, delivery, at, key=self.key, links=self.links, files=files))
             case "letter":
-                content = render_letter(text, delivery, at, self.key)
+                content = render_letter(text, delivery, at, self.key, files)
             case _:
                 content = render_sms(text)
         return RenderedMessage(delivery, content, row.media_type or "application/octet-stream")

@@ -52,9 +52,9 @@ def _add_train_danger(actions: Commands) -> None:
     training.add_argument(
         "--false-alarms",
         type=float,
-        default=0.03,
+        default=0.06,
         metavar="SHARE",
-        help="the share of the harmless sentences, most of them look-alikes, that may be flagged (default: 0.03)",
+        help="the share of the harmless sentences, most of them look-alikes, that may be flagged (default: 0.06)",
     )
     training.set_defaults(run=_train_danger)
 

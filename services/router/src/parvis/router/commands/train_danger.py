@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from parvis.common.contract.errors import Misconfigured
@@ -19,7 +19,7 @@ from parvis.router.settings import LearningSettings
 
 def train_danger(arguments: argparse.Namespace) -> int:
     """Train on the sentences of a folder, report, and write the model."""
-    examples = deduplicate(read_sentences(arguments.folder))
+    examples = add_capitals(deduplicate(read_sentences(arguments.folder)))
     model, report = asyncio.run(_train(examples, arguments.false_alarms))
     print(format_danger_report(report))
     arguments.out.write_bytes(serialize_model(model))
@@ -39,6 +39,11 @@ def read_sentences(folder: Path) -> Iterator[Example]:
         if not sentences:
             raise Misconfigured(f"no sentences in {label}*.txt", file=folder, mend="write one sentence a line")
         yield from (Example(sentence, label) for sentence in sentences)
+
+
+def add_capitals(examples: Sequence[Example]) -> list[Example]:
+    """The examples, and every fourth one in capitals: an embedding of capitals lies elsewhere, and few people write so."""
+    return [*examples, *(Example(example.text.upper(), example.label) for example in examples[::4])]
 
 
 async def _train(examples: list[Example], false_alarms: float) -> tuple[LinearModel, DangerReport]:

@@ -46,10 +46,11 @@ async def mark_possible_dangers(
     if not asked:
         return incoming
     outputs = await recogniser.classify([text_to_classify(incoming[number].contact) for number in asked])
+    answered = {number: output for number, output in zip(asked, outputs, strict=True) if output}
     marked = list(incoming)
-    for number, output in zip(asked, outputs, strict=True):
+    for number, output in answered.items():
         decision = mark_possible_danger(incoming[number].decision, output, department)
         marked[number] = replace(incoming[number], decision=decision)
-        outcome = "unasked" if output is None else "possible" if is_possible_danger(decision) else "none"
-        metrics.danger_assessments.labels(outcome).inc()
+        metrics.danger_assessments.labels("possible" if is_possible_danger(decision) else "none").inc()
+    metrics.danger_assessments.labels("unasked").inc(len(asked) - len(answered))
     return marked

@@ -1,7 +1,6 @@
 """Merges a classifier's predictions into the decision of the rules. Pure; never raises, whatever the predictions."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import isnan
 
 from msgspec.structs import replace
@@ -10,29 +9,14 @@ from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import TownConfig, localized
 from parvis.router.decide import contract_structs
+from parvis.router.decide.classifier.predictions import ClassifierOutput, Prediction
 from parvis.router.decide.department import Decision
+from parvis.router.rules.facts import join_text
 
 UNDECIDED = "default"
 MODEL = "model"
 _MAX_RUNNERS_UP = 3
 _MAX_TEXT_CHARS = 4000  # the model reads even less
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """A department and the model's confidence in it, from 0 to 1."""
-
-    department: str
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True)
-class ClassifierOutput:
-    """A model's predictions for one text, best first. The first one decides if its confidence reaches `threshold`."""
-
-    model: str
-    threshold: float
-    predictions: Sequence[Prediction]
 
 
 def is_classifiable(contact: ContactReceived, decision: Decision) -> bool:
@@ -43,8 +27,7 @@ def is_classifiable(contact: ContactReceived, decision: Decision) -> bool:
 def text_to_classify(contact: ContactReceived) -> str:
     """The citizen's own words for the classifier, the subject first."""
     personal = contact.personal
-    parts = (personal.subject, personal.text, *personal.answers.values())
-    return "\n".join(part for part in parts if part)[:_MAX_TEXT_CHARS]
+    return join_text((personal.subject, personal.text, *personal.answers.values()))[:_MAX_TEXT_CHARS]
 
 
 def apply_prediction(decision: Decision, output: ClassifierOutput | None, town_config: TownConfig) -> Decision:

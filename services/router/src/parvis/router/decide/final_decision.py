@@ -11,6 +11,7 @@ from parvis.router.decide import contract_structs
 from parvis.router.decide.department import WRITTEN_DOWN, Decision
 from parvis.router.decide.find_conversation import ConversationMatch, is_clear
 from parvis.router.decide.known_conversations import WaitingContact
+from parvis.router.decide.possible_danger import is_possible_danger, is_sure_danger
 from parvis.router.decide.routing_reasons import (
     continuation_reason,
     drift_reason,
@@ -26,11 +27,11 @@ _WEAK = frozenset({"default", "model", "place"})
 
 
 def decide_opening(decision: Decision, match: ConversationMatch, town_config: TownConfig) -> Decision:
-    """The rules' decision; if it follows a closed conversation and they decide nothing, or an agent named that one, its department."""
+    """The rules' decision; if it follows a closed conversation and they decide nothing and speak of no danger, or an agent named that one, its department."""
     closed = match.follows
     if closed is None:
         return decision
-    if decision.rule not in _WEAK and match.by != "staff":
+    if (decision.rule not in _WEAK or is_possible_danger(decision)) and match.by != "staff":
         return replace(decision, reason=follow_up_reason(closed.reference, decision.reason))
     department = town_config.departments[town_config.current_department(closed.department)]
     return replace(
@@ -66,11 +67,11 @@ def decide_continuing(
 def suggest_split(
     contact: ContactReceived, conversation: Conversation, decision: Decision, town_config: TownConfig
 ) -> Suggestion | None:
-    """Suggest that an agent split the contact off, if the rules clearly name another department."""
+    """Suggest that an agent split the contact off, if the rules clearly name another department, or it is surely a danger."""
     if (
         contact.machine
         or decision.rule == WRITTEN_DOWN
-        or not is_clear(decision)
+        or not (is_clear(decision) or is_sure_danger(decision))
         or decision.department == conversation.department
     ):
         return None

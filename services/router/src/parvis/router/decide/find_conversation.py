@@ -19,6 +19,7 @@ from parvis.router.decide.known_conversations import (
     parse_uuid,
     waiting_key,
 )
+from parvis.router.decide.possible_danger import is_sure_danger
 from parvis.router.decide.thanks import asks_nothing
 from parvis.router.decide.thread_keys import ThreadKeys, is_reply_subject
 from parvis.router.models.stored_rows import Conversation
@@ -56,7 +57,7 @@ def find_conversation(
 
     Order: the conversation that an agent names who wrote the contact down; our signed token; a quoted reference or an answered mail, if the sender participates in that conversation; the same
            sender within the channel's window (for mails, a reply with the same subject). The first match decides.
-    Danger: a clear rule for an immediate danger beats the weak ties, which are the sender and the subject.
+    Danger: a clear rule for an immediate danger, or a model that is sure, beats the weak ties, which are the sender and the subject.
     Thanks: a contact that says nothing else continues the sender's latest conversation, on whatever channel, and closed ones too.
     Closed: a contact that names it within the grace period reopens it; otherwise a new one follows it, or its open follower goes on.
     Trust: our token proves that its holder read our message, not who they are: another person joins and is marked so. An address
@@ -78,8 +79,8 @@ def find_conversation(
 
 
 def is_danger(decision: Decision) -> bool:
-    """Whether the rules clearly see an immediate danger: no question and no weak tie may keep it from their department."""
-    return decision.urgency == "immediate" and is_clear(decision)
+    """Whether the rules clearly see an immediate danger, or the model is sure: no question and no weak tie may keep it from its department."""
+    return is_sure_danger(decision) or (decision.urgency == "immediate" and is_clear(decision))
 
 
 def is_clear(decision: Decision) -> bool:

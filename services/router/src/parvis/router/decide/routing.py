@@ -1,9 +1,10 @@
 """Builds a contact's routing: the rules' decision, its number in the conversation, its due dates. Pure; no I/O."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from parvis.common.contract.contact import ContactReceived, ConversationId, Reference
 from parvis.common.contract.routing.decisions import CandidateConversation, Routing, Suggestion, make_conversation_id
@@ -15,8 +16,7 @@ from parvis.router.decide.thanks import is_only_thanks
 from parvis.router.models.stored_rows import Conversation
 
 
-@dataclass(frozen=True, slots=True)
-class ConversationStep:
+class ConversationStep(msgspec.Struct, frozen=True, gc=False):
     """The state of a conversation after a contact was added to it."""
 
     conversation_id: ConversationId

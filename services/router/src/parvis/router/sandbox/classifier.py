@@ -16,8 +16,8 @@ from parvis.common.runtime.interruptible_waits import first_completed
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
 from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
-from parvis.router.decide.classification import ClassifierOutput
 from parvis.router.decide.classifier.model_archive import InvalidModel, LoadedModel
+from parvis.router.decide.classifier.predictions import ClassifierOutput
 from parvis.router.sandbox.protocol import (
     CLASSIFY,
     INVALID_MODEL,

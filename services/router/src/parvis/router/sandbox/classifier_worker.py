@@ -7,9 +7,9 @@ import numpy as np
 
 from parvis.common.runtime.sandbox.child import serve
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
-from parvis.router.decide.classification import Prediction
 from parvis.router.decide.classifier.linear_model import LinearModel
 from parvis.router.decide.classifier.model_archive import InvalidModel, deserialize_model
+from parvis.router.decide.classifier.predictions import Prediction
 from parvis.router.decide.classifier.text_features import Floats, truncate_for_embedding
 from parvis.router.sandbox.protocol import (
     CLASSIFY,

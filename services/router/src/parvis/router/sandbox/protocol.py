@@ -12,7 +12,7 @@ from importlib.metadata import version
 from math import isfinite
 from typing import Any
 
-from parvis.router.decide.classification import Prediction
+from parvis.router.decide.classifier.predictions import Prediction
 
 EMBED, EMBEDDING = b"E", b"e"  # a text as UTF-8; 384 float32
 CLASSIFY, MODEL, TEXT = b"G", b"M", b"T"

@@ -20,7 +20,9 @@ def cross_validate(training_set: TrainingSet, examples: int, weights: EnsembleWe
     """
     scores = np.zeros((ROUNDS, examples, training_set.class_count), dtype=np.float32)
     for round_number in range(ROUNDS):
-        for held_out in _folds(training_set.classes[:examples], training_set.groups[:examples], seed=round_number):
+        for held_out in stratified_folds(
+            training_set.classes[:examples], training_set.groups[:examples], seed=round_number
+        ):
             rest = np.setdiff1d(np.arange(len(training_set.classes)), held_out)
             fitted = fit_ensemble(training_set, _with_every_class(training_set, rest, held_out))
             scores[round_number, held_out] = fitted.predict_scores(training_set, held_out, weights)
@@ -29,7 +31,7 @@ def cross_validate(training_set: TrainingSet, examples: int, weights: EnsembleWe
     return float(temperature), softmax(flat / np.float32(temperature))
 
 
-def _folds(classes: Ints, groups: Ints, *, seed: int) -> Iterator[Ints]:
+def stratified_folds(classes: Ints, groups: Ints, *, seed: int) -> Iterator[Ints]:
     """Stratified folds that keep near duplicates together."""
     leaders = np.random.default_rng(seed).permutation(np.unique(groups))
     by_class = leaders[np.argsort(classes[leaders], kind="stable")]

@@ -1,10 +1,11 @@
-"""Predicts label probabilities with one linear model on n-grams and an embedding. Pure; numpy only."""
+"""Predicts label probabilities with one linear model on n-grams and an embedding, and kernels if it has some. Pure; numpy only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from parvis.router.decide.classifier.kernel_expansion import KernelExpansion
 from parvis.router.decide.classifier.text_features import (
     BUCKETS,
     FEATURE_KINDS,
@@ -36,10 +37,14 @@ class LinearModel:
     intercept: Floats
     threshold: float
     embedder: str
+    kernel: KernelExpansion | None = None  # its scores are added
 
     def predict_probabilities(self, texts: Sequence[str], embeddings: Floats) -> Floats:
         """Probabilities (n, L) for n texts and their embeddings (n, D); each row adds up to one."""
-        scores = center_embeddings(embeddings, self.mean_embedding) @ self.embedding_weights + self.intercept
+        centered = center_embeddings(embeddings, self.mean_embedding)
+        scores = centered @ self.embedding_weights + self.intercept
+        if self.kernel:
+            scores += self.kernel.score(centered)
         idf = np.full(FEATURE_KINDS * BUCKETS, self.unseen_idf, dtype=np.float32)
         idf[self.buckets] = self.idf
         for row, text in enumerate(texts):

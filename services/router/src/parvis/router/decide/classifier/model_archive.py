@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parvis.router.decide.classifier.kernel_expansion import KernelExpansion
 from parvis.router.decide.classifier.linear_model import DIMENSIONS, LinearModel
 from parvis.router.decide.classifier.text_features import BUCKETS, FEATURE_KINDS
 
-FORMAT = 1
+FORMAT, FORMAT_WITH_KERNEL = 1, 2  # a router that knows no kernel refuses the second
 _MAX_LABELS = 1000
 
 
@@ -44,12 +45,14 @@ class LoadedModel:
 
 def serialize_model(model: LinearModel) -> bytes:
     """The model as an .npz archive; equal models give equal bytes. The members' names are part of FORMAT."""
+    kernel = model.kernel
     header = {
-        "format": FORMAT,
+        "format": FORMAT_WITH_KERNEL if kernel else FORMAT,
         "threshold": model.threshold,
         "unseen": model.unseen_idf,
         "embedder": model.embedder,
         "labels": model.labels,
+        **({"gamma": kernel.gamma, "unit": _unit(kernel)} if kernel else {}),
     }
     arrays: dict[str, NDArray[np.generic]] = {
         "head": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
@@ -60,6 +63,11 @@ def serialize_model(model: LinearModel) -> bytes:
         "meaning": model.embedding_weights.astype(np.float32),
         "constant": model.intercept.astype(np.float32),
     }
+    if kernel:
+        arrays |= {
+            "points": np.rint(kernel.points / _unit(kernel)).astype(np.int8),
+            "pulls": kernel.weights,
+        }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, array in arrays.items():
@@ -98,6 +106,7 @@ def deserialize_model(content: bytes) -> LinearModel:
             intercept=arrays["constant"].astype(np.float32),
             threshold=header.threshold,
             embedder=header.embedder,
+            kernel=_read_kernel(arrays),
         )
         if not _is_consistent(model):
             raise InvalidModel("the arrays of the model do not fit together")
@@ -125,10 +134,23 @@ def _open_arrays(content: bytes) -> Generator[_Arrays]:
 
 def _parse_header(arrays: _Arrays) -> tuple[ModelHeader, float]:
     header = json.loads(arrays["head"].tobytes())
-    if header["format"] != FORMAT:
+    if header["format"] not in (FORMAT, FORMAT_WITH_KERNEL):
         raise InvalidModel(f"model format {header['format']!r}; this version reads format {FORMAT}: train again")
     labels = tuple(str(label) for label in header["labels"])
     return ModelHeader(labels, float(header["threshold"]), str(header["embedder"])), float(header["unseen"])
+
+
+def _read_kernel(arrays: _Arrays) -> KernelExpansion | None:
+    header = json.loads(arrays["head"].tobytes())
+    if header["format"] != FORMAT_WITH_KERNEL:
+        return None
+    points = arrays["points"].astype(np.float32) * np.float32(header["unit"])
+    return KernelExpansion(points, arrays["pulls"].astype(np.float32), float(header["gamma"]))
+
+
+def _unit(kernel: KernelExpansion) -> float:
+    """What one step of a byte stands for, so that the largest coordinate is 127."""
+    return float(np.abs(kernel.points).max()) / 127 or 1.0
 
 
 def _is_consistent(model: LinearModel) -> bool:
@@ -143,4 +165,12 @@ def _is_consistent(model: LinearModel) -> bool:
         and int(model.buckets[0]) >= 0
         and int(model.buckets[-1]) < FEATURE_KINDS * BUCKETS
         and all(bool(np.isfinite(array).all()) for array in weights)
+        and (model.kernel is None or _is_consistent_kernel(model.kernel, labels))
     )
+
+
+def _is_consistent_kernel(kernel: KernelExpansion, labels: int) -> bool:
+    points = len(kernel.points)
+    shapes = (kernel.points.shape, kernel.weights.shape)
+    is_finite = bool(np.isfinite(kernel.weights).all()) and 0 < kernel.gamma < float("inf")
+    return points > 0 and shapes == ((points, DIMENSIONS), (points, labels)) and is_finite

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.files.media_types import PICTURES
+from parvis.common.files.previews.preview_frames import JPEG, PAGE_COUNT, REQUEST, SOURCE
 from parvis.common.runtime.sandbox.pool import SandboxPool
 from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
-from parvis.desk.sandbox.preview_frames import JPEG, PAGE_COUNT, REQUEST, SOURCE
 
 MEDIA_TYPES = PICTURES | {"application/pdf"}
 SCREEN_WIDTH = 1240  # pixels: A4 at 150 dpi, readable, about 200 kB
+PRINT_WIDTH = 1654  # A4 at 200 dpi
 DOWNLOAD_WIDTH = 3000
 _LIMITS = ResourceLimits(memory_bytes=1536 * 1024 * 1024, cpu_s=15, wall_s=20.0)
 _CACHED_BYTES = 64 * 1024 * 1024
@@ -29,22 +30,22 @@ class PagePreview:
 
 
 class PagePreviews:
-    """Renders pages, two at a time, and caches the most recent ones.
+    """Renders pages, `count` at a time, and caches the most recent ones up to `cached_bytes`.
 
     Raises: Rejected, for a file that is not a picture, is too large, or has no such page; Unavailable, while no worker runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, count: int = 2, cached_bytes: int = _CACHED_BYTES) -> None:
         self._workers = SandboxPool(
-            "parvis.desk.sandbox.preview_worker",
+            "parvis.common.files.previews.preview_worker",
             task="preview",
-            count=2,
+            count=count,
             limits=_LIMITS,
             max_answers=2,
             recycled_after=100,
         )
         self._cache: OrderedDict[_Key, PagePreview] = OrderedDict()
-        self._cache_bytes = 0
+        self._cache_bytes, self._cached_bytes = 0, cached_bytes
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Keep the workers running until the service stops."""
@@ -79,6 +80,6 @@ class PagePreviews:
             return
         self._cache[key] = picture
         self._cache_bytes += len(picture.jpeg)
-        while self._cache_bytes > _CACHED_BYTES:
+        while self._cache_bytes > self._cached_bytes:
             _, oldest = self._cache.popitem(last=False)
             self._cache_bytes -= len(oldest.jpeg)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pypdfium2
 from PIL import Image, ImageOps
 
+from parvis.common.files.previews.preview_frames import JPEG, PAGE_COUNT
 from parvis.common.runtime.sandbox.child import serve
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
-from parvis.desk.sandbox.preview_frames import JPEG, PAGE_COUNT
 
 _MOST_PIXELS = 80_000_000
 # Only these decoders of Pillow: others start programs, or read formats that citizens do not send.
