@@ -115,6 +115,11 @@ def test_ten_answers_take_forty_keys_beside_their_words(agent: Any) -> None:
         keys.type(f"Réponse {number}.")
         keys.press_and_wait("Control+Enter", "**notice=replied_next*")
     assert len(seen) == 10
+    assert (
+        agent.get_by_role("button", name="Annuler l’envoi").count() == 1
+    )  # the others are folded: the case stays in sight
+    agent.get_by_text("Vos autres réponses qui partent").click()
+    assert agent.get_by_role("button", name="Annuler l’envoi").count() >= 10
     assert keys.count <= MOST_KEYS_FOR_TEN_ANSWERS
 
 
