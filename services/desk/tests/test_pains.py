@@ -62,7 +62,7 @@ async def test_2_a_draft_stays_when_its_case_is_linked_or_split(
     case = f"/cases/{EVENTS[0].routing.conversation_id}"  # pyright: ignore[reportAttributeAccessIssue]
     await agent.post(f"{case}/draft", data=await open_form(agent, case, f"{case}/draft") | TYPED)
     linked = ConversationLinked(
-        conversation_id=case.removeprefix("/cases/"), sequence=5, reference=CONTACT.reference, department="voirie",
+        conversation_id=EVENTS[0].routing.conversation_id, sequence=5, reference=CONTACT.reference, department="voirie",
         other_conversation=OTHER.routing.conversation_id, other_reference=OTHER.routing.reference, other_department="voirie",
         at=AN_INSTANT,
     )  # fmt: skip
