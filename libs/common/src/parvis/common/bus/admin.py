@@ -77,7 +77,7 @@ async def is_group_active(brokers: Brokers, group: str) -> bool:
     """Whether a process reads as a member of this consumer group, or did until its session ends."""
     async with AdminClient(brokers) as admin:
         described = await admin.describe_consumer_groups([group])
-        return any(members for answer in described for *_, members in (row[:6] for row in answer.groups))
+        return any(members for answer in described for _, _, _, _, _, members, *_ in answer.groups)
 
 
 async def _wait_until_known(admin: Any, names: Sequence[str]) -> None:
