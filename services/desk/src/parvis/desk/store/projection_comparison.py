@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, MetaData, Table, and_, case, exists, func,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.desk.schema.case_tables import (
+    METADATA,
     SCHEMA,
     act,
     caller,
@@ -16,7 +17,6 @@ from parvis.desk.schema.case_tables import (
     move,
     placement,
     step,
-    transfer,
 )
 
 REBUILT = f"{SCHEMA}_rebuilt"
@@ -47,7 +47,7 @@ async def create_rebuilt_tables(connection: AsyncConnection) -> None:
     """Create empty tables beside the real ones, with the agents' acts, which say what was confirmed."""
     await drop_rebuilt_tables(connection)
     await connection.execute(text(f"create schema {REBUILT}"))
-    for table in (*_COLUMNS, act, transfer):
+    for table in METADATA.sorted_tables:
         await connection.execute(text(f"create table {REBUILT}.{table.name} (like {table.fullname} including all)"))
     await connection.execute(_rebuilt(act).insert().from_select(list(act.columns.keys()), select(act)))
 
@@ -100,7 +100,7 @@ def _rebuilt(table: Table) -> Table:
 
 
 _METADATA = MetaData(schema=REBUILT)
-_REBUILT_TABLES = {table.name: table.to_metadata(_METADATA, schema=REBUILT) for table in (*_COLUMNS, act, transfer)}
+_REBUILT_TABLES = {table.name: table.to_metadata(_METADATA, schema=REBUILT) for table in (*_COLUMNS, act)}
 
 
 def _same_row(table: Table) -> ColumnElement[bool]:
