@@ -72,10 +72,10 @@ def test_the_address_of_a_login_opens_nothing_in_another_browser_nor_a_second_ti
     context = browser.new_context(locale="fr")
     page = context.new_page()
     returned: list[str] = []
-    page.on("request", lambda request: returned.append(request.url) if "/login/oidc/return" in request.url else None)
+    page.on("request", lambda request: returned.append(str(request.url)))  # pyright: ignore[reportUnknownLambdaType]
     identify(page, door, "camille")
     page.wait_for_url(f"{door}/queue*")
-    [address] = returned
+    [address] = [url for url in returned if "/login/oidc/return" in url]
     context.clear_cookies()
     for elsewhere in (context, browser.new_context(locale="fr")):
         other = elsewhere.new_page()

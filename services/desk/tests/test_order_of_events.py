@@ -66,3 +66,14 @@ async def test_the_case_is_the_same_in_every_order(project: Project, database: D
         for batch in [order] if is_one_batch else [(event,) for event in order]:
             await project(*batch)
         assert await projected(database) == expected, [type(event).__name__ for event in order]
+
+
+async def test_what_is_read_again_leaves_even_the_time_of_the_last_change(project: Project, database: Database) -> None:
+    query = text("select * from desk.case_file")
+    await project(*EVENTS)
+    async with database.transaction() as connection:
+        before = (await connection.execute(query)).one()
+    for event in EVENTS:
+        await project(event)
+    async with database.transaction() as connection:
+        assert (await connection.execute(query)).one() == before
