@@ -118,7 +118,7 @@ def apply_department_change(
         updated = adopt_due_dates(updated, arrived)
     rows = [row, TransferOutcome(case.conversation_id, wanted, "done")]
     if updated == case:  # read again, or older than what is known
-        return CaseChanges(rows=rows)
+        return CaseChanges(updated, rows)
     return _with_case_updated(case, updated, rows, town_config, at)
 
 
