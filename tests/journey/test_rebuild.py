@@ -104,7 +104,7 @@ async def damage(town: Stack, *statements: str) -> None:
 
 
 def operate(town: Stack, *arguments: str, status: int = 0) -> str:
-    done = town.run_parvis("desk", "rebuild", *arguments)
+    done = town.run_parvis("desk", "rebuild", *arguments, timeout_s=PATIENCE_S)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 
