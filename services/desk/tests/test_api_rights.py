@@ -60,7 +60,7 @@ async def add_program(database: Database, grant: RoleGrant) -> str:
 async def operations(browser: httpx.AsyncClient, guarded: Guarded) -> list[tuple[str, str, Action]]:
     """Method, path and right of every operation of the document; each has a route with exactly one check."""
     described = (await browser.get(f"{API}/openapi.json")).json()["paths"]
-    rights = {
+    rights: dict[tuple[str, str], list[Action]] = {
         (method, route.path): [check.action for check in checks if isinstance(check, ApiGuard)]
         for method, route, checks in guarded
         if any(isinstance(check, ApiGuard) for check in checks)

@@ -3,16 +3,21 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import permutations
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
+from parvis.common.bus.cloudevents import ReceivedRecord, encode_event
 from parvis.common.contract.contact import ClaimCheck
 from parvis.common.contract.event import Event
 from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
+from parvis.common.town.models import TownConfig
+from parvis.desk.consume.case_projection import CaseProjection
+from parvis.desk.consume.projection_rebuild import ProjectionRebuild
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Project = Callable[..., Awaitable[None]]
@@ -31,7 +36,7 @@ def routed(number: int, sequence: int, department: str) -> ContactRouted:
     contact = FIRST if number == 1 else a_contact(key=f"order-{number}", text=f"Le mot {number}.", received_at=at)
     routing = Routing(
         conversation_id=CASE, sequence=sequence, department=department, reference=FIRST.reference, rule="x", rules_version="v",
-        confidence=1, reason={"fr": "Parce que."}, tags=[f"tag-{number}"], received_at=at,
+        confidence=1, reason={"fr": "Parce que."}, tags=(f"tag-{number}",), received_at=at,
         receipt_due_at=AN_INSTANT + timedelta(days=number), answer_due_at=AN_INSTANT + timedelta(days=7 + number), decided_at=AN_INSTANT,
     )  # fmt: skip
     return ContactRouted(routing=routing, contact=contact)
@@ -77,3 +82,26 @@ async def test_what_is_read_again_leaves_even_the_time_of_the_last_change(projec
         await project(event)
     async with database.transaction() as connection:
         assert (await connection.execute(query)).one() == before
+
+
+async def test_a_record_that_cannot_be_read_is_left_out_of_a_rebuild(
+    project: Project, projection: CaseProjection, database: Database, town_config: TownConfig
+) -> None:
+    await project(EVENTS[0])
+    damaged, event = "update desk.case_file set state = 'nowhere'", encode_event(EVENTS[1])
+    async with database.transaction() as connection:
+        await connection.execute(text(damaged))
+    other = routed(5, 1, "voirie")
+    other = other.model_copy(update={"routing": other.routing.model_copy(update={"conversation_id": str(uuid4())})})
+    rebuild = ProjectionRebuild("", (), database, database, projection.cases.outbox, town_config, "parvis")
+    kind = (("ce_type", b"contact.routed"),)
+    records = [
+        ReceivedRecord("t", 0, number, b"", value, kind)
+        for number, value in enumerate((b"{", event, encode_event(other)))
+    ]
+    await rebuild._apply(projection, records)  # pyright: ignore[reportPrivateUsage] (what is read from the topics)
+
+    async with database.transaction() as connection:
+        found = set(await connection.scalars(text("select contact_id::text from desk.contact")))
+    assert found == {FIRST.contact_id, other.contact.contact_id}
+    assert rebuild._unreadable == 2  # pyright: ignore[reportPrivateUsage]
