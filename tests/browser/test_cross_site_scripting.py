@@ -32,7 +32,7 @@ from parvis.common.runtime.clock import now
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import a_contact
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.browser.conftest import missing
 from tests.patience import PATIENCE_S
 
@@ -56,7 +56,7 @@ INJECTED = (
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Generator[Stack]:
+def town(tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers) -> Generator[Stack]:
     if reason := missing():
         pytest.skip(reason)
     settings = {"PARVIS_DESK_API_TOKEN": TOKEN}

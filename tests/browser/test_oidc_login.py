@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from parvis.local.free_ports import FreePorts
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.browser.conftest import missing
 from tests.oidc_provider.run_provider import desk_settings, run_provider
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.stack
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Generator[str]:
+def door(tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers) -> Generator[str]:
     if reason := missing():
         pytest.skip(reason)
     ports = FreePorts()

@@ -16,7 +16,7 @@ from parvis.common.contract.routing.decisions import ContactRouted, Routing, mak
 from parvis.common.runtime.clock import now
 from parvis.common.testing import a_contact
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.patience import PATIENCE_S
 
 TOKEN = "a token for tests only"
@@ -47,7 +47,7 @@ departments = {{ values = ["voirie", "reception", "etat-civil"] }}
 pytestmark = pytest.mark.stack
 
 
-def test_schemathesis_finds_nothing(tmp_path: Path, towns: Towns) -> None:
+def test_schemathesis_finds_nothing(tmp_path: Path, towns: TownsOnSharedBrokers) -> None:
     with towns.start(tmp_path / "town", services=["desk"], environment={"PARVIS_DESK_API_TOKEN": TOKEN}) as stack:
         known = asyncio.run(open_cases(stack))
         (tmp_path / "schemathesis.toml").write_text(KNOWN.format(token=TOKEN, **known))

@@ -12,9 +12,9 @@ def test_answers_stand_under_their_questions_in_the_forms_order() -> None:
     answers = {"gone": "x", "days": "monday,friday", "child_birth_date": "2019-05-04", "rules_accepted": "yes"}
 
     assert format_answers(TOWN_CONFIG, "school-meals", answers, "fr") == (
-        ("Date de naissance de l'enfant", "04/05/2019"),
-        ("Quels jours ?", "Lundi, Vendredi"),
-        ("J'ai lu le règlement de la cantine.", "oui"),
+        ("Date de naissance de l’enfant", "04/05/2019"),
+        ("Quels jours\xa0?", "Lundi, Vendredi"),
+        ("J’ai lu le règlement de la cantine.", "oui"),
         ("gone", "x"),
     )
 

@@ -94,7 +94,7 @@ def test_a_decision_is_explained_to_the_operator(town_config: TownConfig) -> Non
     lines = "\n".join(explain_decision(decision, "fr"))
     assert "department  voirie" in lines
     assert "word: lampadaire" in lines
-    assert "Vous parlez de l'éclairage public." in lines
+    assert "Vous parlez de l’éclairage public." in lines
 
 
 def test_the_command_explains_a_text(capsys: pytest.CaptureFixture[str]) -> None:

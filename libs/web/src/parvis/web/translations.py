@@ -1,12 +1,12 @@
 """Translates keys into sentences of the reader's language, from YAML catalogues. Pure once the catalogues are read."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from parvis.common.contract.errors import Misconfigured
+from parvis.common.text.typography import typeset
 
 _SHARED_CATALOGUES = Path(__file__).parent / "words"
 
@@ -39,7 +39,8 @@ class Translations:
                         file=file,
                         mend="Write this catalogue, or remove the language from `languages:` in town.yaml.",
                     )
-                sentences[language] |= dict(_flatten("", yaml.safe_load(file.read_text(encoding="utf-8"))))
+                written = dict(_flatten("", yaml.safe_load(file.read_text(encoding="utf-8"))))
+                sentences[language] |= {key: typeset(sentence, language) for key, sentence in written.items()}
         return cls(sentences)
 
     def translate(self, key: str, language: str, **values: object) -> str:
@@ -61,9 +62,4 @@ def _flatten(prefix: str, node: object) -> list[tuple[str, str]]:
             for name, child in node.items()
             for pair in _flatten(f"{prefix}.{name}" if prefix else str(name), child)
         ]
-    return [(prefix, _with_no_break_spaces(str(node)))]
-
-
-def _with_no_break_spaces(sentence: str) -> str:
-    """Replaces the spaces of French punctuation by no-break spaces, so that no line begins with `:`, `?` or `»`."""
-    return re.sub(r" (?=[:;?!»])|(?<=«) ", "\N{NO-BREAK SPACE}", sentence)
+    return [(prefix, str(node))]

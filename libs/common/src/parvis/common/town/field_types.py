@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from parvis.common.contract.contact import ContactPoint, Language
 from parvis.common.contract.contact_points import email_contact_point, phone_contact_point, postal_contact_point
 from parvis.common.contract.errors import Rejected
+from parvis.common.text.typography import typeset
 
 
 class ConfigModel(BaseModel):
@@ -23,6 +24,10 @@ def _check_languages(text: dict[str, str], info: ValidationInfo) -> dict[str, st
     if missing:
         raise ValueError(f"no text in {', '.join(missing)}; town.yaml lists the languages {', '.join(languages)}")
     return text
+
+
+def _typeset(text: dict[str, str]) -> dict[str, str]:
+    return {language: typeset(sentence, language) for language, sentence in text.items()}
 
 
 def _normalizer(read: Callable[[str], ContactPoint]) -> Callable[[str], str]:
@@ -47,7 +52,9 @@ def check_time_zone(name: str) -> str:
     return name
 
 
-LocalText = Annotated[dict[Language, str], Field(min_length=1), AfterValidator(_check_languages)]
+LocalText = Annotated[
+    dict[Language, str], Field(min_length=1), AfterValidator(_check_languages), AfterValidator(_typeset)
+]
 PhoneNumber = Annotated[str, AfterValidator(_normalizer(phone_contact_point))]
 MailAddress = Annotated[str, AfterValidator(_normalizer(email_contact_point))]
 PostalLines = Annotated[tuple[str, ...], AfterValidator(_normalize_address)]
