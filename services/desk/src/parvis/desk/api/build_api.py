@@ -10,7 +10,7 @@ from parvis.common.runtime.http_body import LimitBody
 from parvis.common.runtime.logs import logger
 from parvis.desk.api import get_cases, post_actions
 from parvis.desk.api.dependencies import ApiDependencies
-from parvis.desk.api.response_models import REFUSALS
+from parvis.desk.api.json_bodies import REFUSALS
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import bearer_token
 from parvis.web.error_pages import install_error_pages
