@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact_points import phone_contact_point
+from parvis.common.contract.contact_points import email_contact_point, phone_contact_point
 from parvis.common.storage import outbox
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_web.app import build
@@ -164,6 +164,16 @@ async def test_every_address_that_the_schema_allows_is_accepted(number: str, mai
     assert phone_contact_point(number.strip()).value == number.strip()
     fields = {"message": ["?"], "reply-channel": ["email"], "reply-email": [mail]}
     assert not parse_form(TOWN.procedures["general-question"], fields, {}, today=date(2026, 3, 2)).problems
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 4])
+async def test_the_longest_local_part_that_the_schema_allows_is_accepted(parts: int) -> None:
+    """RFC 5321 §4.5.3.1: 64 characters."""
+    mails = (".".join(["a" * size] * parts) + "@exemple.example" for size in range(80, 0, -1))
+    longest = next(mail for mail in mails if re.match(json_schema.MAIL, mail))
+
+    assert email_contact_point(longest).value == longest
+    assert len(longest.partition("@")[0]) > 60
 
 
 @given(st.dates(), st.dates())

@@ -10,6 +10,7 @@ from parvis.common.runtime.http_body import LimitBody
 from parvis.common.runtime.logs import logger
 from parvis.desk.api import get_cases, post_actions, post_work
 from parvis.desk.api.dependencies import ApiDependencies
+from parvis.desk.api.json_bodies import REFUSALS
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import bearer_token
 from parvis.web.error_pages import install_error_pages
@@ -27,7 +28,7 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
     """
 
     app = FastAPI(
-        title="Parvis desk", version="1", docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(HTTPBearer(auto_error=False))],
+        title="Parvis desk", version="1", docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(HTTPBearer(auto_error=False))], responses=REFUSALS,
         description="What agents do on the pages of the desk, for programs. Each has an account with rights of its own.",
     )  # fmt: skip
 

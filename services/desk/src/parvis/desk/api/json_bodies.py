@@ -32,6 +32,28 @@ class ApiModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Refusal(ApiModel):
+    """Why a call was not carried out."""
+
+    detail: str = Field(description="the key of what is refused, or a sentence", examples=["no_reason"])
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refusal, "description": meaning}
+    for status, meaning in {
+        400: "The body is not JSON in UTF-8.",
+        401: "The bearer token is missing or unknown.",
+        403: "The program has no right to do this.",
+        404: "There is no such department, or no such case in it.",
+        409: "The case, or what was sent, does not allow it.",
+        412: "The case has changed since the version in If-Match.",
+        413: "The body is too large.",
+        422: "A parameter or a member of the body is invalid.",
+        503: "The desk cannot answer now; try again after `Retry-After` seconds.",
+    }.items()
+}
+
+
 class CaseSummary(ApiModel):
     """A row of a department's queue."""
 
