@@ -71,6 +71,13 @@ def _decode_labels(domain: str) -> str:
         return domain
 
 
+def mailbox_of(point: ContactPoint) -> ContactPoint:
+    """The mailbox that receives an address: without the part behind a plus (RFC 5233). For limits only: it may be no address of its own."""
+    local, _, domain = point.value.rpartition("@")
+    name = local.partition("+")[0]
+    return ContactPoint(kind=point.kind, value=f"{name}@{domain}") if point.kind == "email" and name else point
+
+
 def postal_contact_point(text: str) -> ContactPoint:
     """A postal address as a contact point: its lines, trimmed, without empty ones.
 
