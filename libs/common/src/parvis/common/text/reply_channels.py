@@ -30,7 +30,9 @@ CHANNEL_WORDS: dict[str, ReplyChannel] = {
 ANSWER_VERBS = (
     "repondez", "repondre", "reponse", "recontactez", "recontacter", "contactez", "contacter", "joindre", "joignez",
     "prevenez", "prevenir", "avertissez", "avertir", "informez", "informer", "ecrivez",
-    "reply", "answer", "respond", "response", "contact", "write", "reach",
+    "repondiez", "recontactiez", "contactiez", "preveniez", "avertissiez", "informiez",
+    *(f"etre {verb}{ending}" for verb in ("recontacte", "contacte", "prevenu", "averti", "informe", "joint") for ending in ("", "e")),
+    "reply", "answer", "respond", "response", "contact", "write", "reach", "be contacted", "be informed", "be reached",
 )  # fmt: skip
 # An imperative that names its channel: « rappelez-moi au 06 … », “text me on 06 …”.
 CHANNEL_VERBS: dict[str, ReplyChannel] = {
@@ -69,7 +71,7 @@ _ADDRESS = (
 # Every quantifier is bounded, so that the patterns take linear time on any text.
 _ANSWER_BY_CHANNEL = re.compile(
     rf"\b(?:{_any_of(ANSWER_VERBS)})"
-    rf"(?:{_ASIDE}|[ ,]{{1,2}}(?:souhaitee?|(?:pas )?par (?:mail|email|e-mail|courriel|sms|telephone|courrier) mais)){{0,4}}[ ,]{{1,2}}(?:par|via|by|on) (?:an? |un |le |mon |my )?(?P<word>{_any_of(CHANNEL_WORDS)})\b"
+    rf"(?:{_ASIDE}|[ ,]{{1,2}}(?:souhaitee?|(?:pas )?par (?:mail|email|e-mail|courriel|sms|telephone|courrier) mais)){{0,4}}[ ,]{{1,2}}(?:par|via|sur|by|on) (?:an? |un |le |mon |my )?(?P<word>{_any_of(CHANNEL_WORDS)})\b"
     rf"(?:{_BEFORE_ADDRESS}{_ADDRESS})?"
 )
 _CHANNEL_VERB_WITH_ADDRESS = re.compile(
@@ -80,7 +82,8 @@ _CHANNEL_VERB_WITH_ADDRESS = re.compile(
     rf"(?:{_ASIDE}){{0,3}}{_BEFORE_ADDRESS}{_ADDRESS}"
 )
 _ANSWER_AT_MAIL = re.compile(
-    rf"\b(?:repondez|ecrivez|recontactez|contactez|reply|write)(?:{_ASIDE}){{1,3}}{_BEFORE_ADDRESS}"
+    rf"\b(?:(?:repondez|ecrivez|recontactez|contactez|reply|write)(?:{_ASIDE}){{1,3}}|"
+    rf"(?:me|nous) (?:repondre|ecrire|recontacter|contacter)(?:{_ASIDE}){{0,3}}){_BEFORE_ADDRESS}"
     r"(?P<number>(?!))?(?P<mail>[^\s<>,;:()\[\]\"@]{1,64}@[a-z0-9.-]{1,190}\.[a-z]{2,24})"
 )
 _NEGATION = re.compile(
@@ -108,7 +111,10 @@ _RECEIVED = re.compile(
     r"de la part d(?:e|u|es)|au nom d(?:e|u|es)|charge de|on behalf of|asked me to)\b"
 )
 _FIRST_PERSON = re.compile(r"\b(?:je|j'|i|we)(?:\b|(?<='))")
-_INFINITIVE = re.compile(r"(?:recontacter|contacter|repondre|joindre|prevenir|avertir|informer)\b")
+_INFINITIVE = re.compile(
+    r"(?:recontacter|contacter|repondre|joindre|prevenir|avertir|informer|"
+    r"recontactiez|contactiez|repondiez|preveniez|avertissiez|informiez)\b"
+)
 _ASKS_ME = re.compile(
     r"\b(?:me |m'|nous |merci de |priere de |veuillez |bien vouloir )$|(?:n'hesitez (?:surtout )?pas a )$"
 )
