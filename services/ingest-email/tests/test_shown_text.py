@@ -164,6 +164,11 @@ def test_a_subject_keeps_joiners_that_join(written: str, shown: str) -> None:
 TABLE = "<table><tr><th>Date</th><th>Heure</th></tr><tr><td>12 mai</td><td>14 h 30</td></tr><tr><td>19 mai</td><td>9 h</td></tr></table>"
 
 
+@pytest.mark.parametrize("sign", ["\U000e0020", "\u206a", "\ufff9", "\U0001d173", "\u061c"])
+def test_an_unseen_sign_divides_no_word_of_a_subject(sign: str) -> None:
+    assert clean_line(f"Inon{sign}dation", 200) == "Inondation"
+
+
 @pytest.mark.parametrize("plain", [f"{WORDS}.", f"{WORDS}. " * 40])
 def test_a_table_that_the_text_version_leaves_out_is_told(plain: str) -> None:
     mail, _ = parse_mail(alternative(plain, f"<p>{plain}</p>{TABLE}"))
