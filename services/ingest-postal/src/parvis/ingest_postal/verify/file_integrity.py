@@ -1,6 +1,5 @@
 """Checks from a file's headers which type of scan it is and whether it is complete. Decodes nothing; never raises."""
 
-import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from parvis.ingest_postal.models.scan import MediaType
 
 _TAIL_BYTES = 1024  # ISO 32000 annex H.3.4.4: readers look for the end of a PDF in its last 1,024 bytes
 _PADDING = b"\0\r\n\t\f "  # white space of ISO 32000, 7.2.3
-_PDF_SYNTAX = re.compile(rb"\d\s{1,9}\d{1,5}\s{1,9}obj\b|\bendobj\b|\bendstream\b|\bstartxref\b")
+_PDF_SYNTAX = (b" 0 obj", b"endobj", b"endstream", b"startxref")
 _MOST_DIRECTORIES = 2000
 _OFFSETS, _COUNTS = (273, 324), (279, 325)  # TIFF 6.0: StripOffsets, TileOffsets; StripByteCounts, TileByteCounts
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -46,7 +45,9 @@ def check_file_integrity(content: bytes, *, size_limit_bytes: int) -> FileVerdic
 def _fault_of_pdf(content: bytes) -> str | None:
     end = content.rfind(b"%%EOF")
     behind = content[end:].rstrip(_PADDING)  # programs and portals add blanks, pages, signatures of any length
-    if end < 0 or (len(behind) > _TAIL_BYTES and _PDF_SYNTAX.search(behind)):  # objects: an update that is not whole
+    if end < 0 or (
+        len(behind) > _TAIL_BYTES and any(word in behind for word in _PDF_SYNTAX)
+    ):  # objects: an update that is not whole
         return "the end of the PDF is missing"
     head = content[: 2 * _TAIL_BYTES]
     if b"/Linearized" in head:  # such a file has a %%EOF near its beginning too, but states its length
