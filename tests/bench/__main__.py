@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import latency, letters, mail_door, notifier, sms_door
+from tests.bench import desk, latency, letters, mail_door, notifier, sms_door
 from tests.bench.measure import Bench, Incomplete, Measure
 from tests.bench.router import ablation, growth, throughput
 from tests.bench.router import latency as router_latency
 
 BENCHES: dict[str, Bench] = {
+    "desk": desk.BENCH,
     "latency": latency.BENCH,
     "letters": letters.BENCH,
     "sms-door": sms_door.BENCH,

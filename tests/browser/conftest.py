@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -27,7 +27,9 @@ def missing() -> str | None:
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory, towns: Towns, request: pytest.FixtureRequest) -> Generator[str]:
+def door(
+    tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers, request: pytest.FixtureRequest
+) -> Generator[str]:
     """The address of a web door; a module may set SETTINGS for it."""
     if reason := missing():
         pytest.skip(reason)

@@ -11,7 +11,7 @@ import pypdfium2
 import pytest
 
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.browser.conftest import CHROMIUM, QUIET, RULES, missing
 from tests.patience import PATIENCE_S
 
@@ -21,7 +21,7 @@ PERSON, NUMBER = "Honoré Exemple", "06 39 98 47 67"
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Generator[Stack]:
+def desk(tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers) -> Generator[Stack]:
     """A desk with one open case, of a person who called."""
     if reason := missing():
         pytest.skip(reason)

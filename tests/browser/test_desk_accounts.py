@@ -7,7 +7,7 @@ import pytest
 
 from parvis.local.free_ports import FreePorts
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.browser.conftest import missing
 
 Look = Callable[[Any], list[str]]
@@ -15,7 +15,7 @@ PAGES = ("/queue", "/counter", "/accounts", "/audit", "/identities", "/break-gla
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Generator[Stack]:
+def town(tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers) -> Generator[Stack]:
     if reason := missing():
         pytest.skip(reason)
     ports = FreePorts()

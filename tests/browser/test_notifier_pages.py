@@ -19,7 +19,7 @@ from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_rep
 from parvis.common.contract.topics import REPLY_REQUESTED
 from parvis.common.runtime.health import Health
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from parvis.notifier.render.signed_links import SignedLinks
 from tests.browser.conftest import missing
 from tests.patience import PATIENCE_S
@@ -37,7 +37,7 @@ REPLY = ReplyRequested(
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Generator[Stack]:
+def town(tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers) -> Generator[Stack]:
     if reason := missing():
         pytest.skip(reason)
     with towns.start(tmp_path_factory.mktemp("town"), services=["notifier"], outside=True) as stack:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 
 ROOT = Path(__file__).parents[2]
 KEY = "a key for tests only"
@@ -17,7 +17,9 @@ SECONDS = 20
 pytestmark = pytest.mark.stack
 
 
-def test_schemathesis_finds_nothing(tmp_path: Path, towns: Towns, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_schemathesis_finds_nothing(
+    tmp_path: Path, towns: TownsOnSharedBrokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not importlib.util.find_spec("schemathesis"):
         pytest.skip("schemathesis is not installed: make setup")
     monkeypatch.setenv("SCHEMATHESIS_HOOKS", "tests.contract.naming")

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.faults.small_size import SharedDoors, SharedTestbed
 
 
@@ -17,7 +17,9 @@ async def shared_testbed(tmp_path_factory: pytest.TempPathFactory) -> AsyncGener
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_doors(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> AsyncGenerator[SharedDoors]:
+async def shared_doors(
+    tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers
+) -> AsyncGenerator[SharedDoors]:
     doors = SharedDoors(tmp_path_factory.mktemp("doors"), towns)
     yield doors
     await doors.close()

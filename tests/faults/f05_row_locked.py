@@ -18,12 +18,12 @@ LONGEST_WAIT_S = 15.0  # of other contacts, once the blocked one is parked
 
 async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     seconds, per_second = (60, 200) if full else (1, 60)
-    verdict, parked = Verdict(), testbed.count_log_lines("contact.timed_out")
+    verdict, parked = Verdict(), testbed.count_log_lines("slow-contact.postponed")
     began = now()  # conversations of earlier scenarios get no more contacts
     async with testbed.load(per_second=per_second, transfers_every_s=None) as contacts:
         await contacts.wait_until_sent(60)
         async with _locked_conversation(testbed, began) as conversation:
-            is_parked = await testbed.wait_until(lambda: testbed.count_log_lines("contact.timed_out") > parked)
+            is_parked = await testbed.wait_until(lambda: testbed.count_log_lines("slow-contact.postponed") > parked)
             await asyncio.sleep(1)
             later = len(contacts.attempts)
             await asyncio.sleep(seconds)
@@ -39,7 +39,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     others_s = longest_wait_s(state, others)
     verdict.figures |= {
         "waited while held": len(waiting),
-        "parked": testbed.count_log_lines("contact.timed_out") - parked,
+        "parked": testbed.count_log_lines("slow-contact.postponed") - parked,
     }
     verdict.figures["longest wait of others ms"] = int(others_s * 1000)
     verdict.expect_within(others_s, LONGEST_WAIT_S, "a contact of another citizen waited", full=full)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.faults.door_testbed import DoorScenario, DoorTestbed, start_door_testbed
 from tests.faults.matrix import SCENARIOS
 from tests.faults.oracle import Verdict
@@ -56,7 +56,7 @@ class SharedTestbed:
         await self._open.aclose()
 
 
-async def check_own_town_scenario(scenario: OwnTownScenario, folder: Path, towns: Towns) -> None:
+async def check_own_town_scenario(scenario: OwnTownScenario, folder: Path, towns: TownsOnSharedBrokers) -> None:
     if reason := scenario.missing_requirement():
         pytest.skip(reason)
 
@@ -75,7 +75,7 @@ async def check_router_scenario(scenario: RouterScenario, shared_testbed: Shared
 class SharedDoors:
     """The town with all its doors that scenarios share: started on first use, replaced after a failure."""
 
-    def __init__(self, folder: Path, towns: Towns) -> None:
+    def __init__(self, folder: Path, towns: TownsOnSharedBrokers) -> None:
         self._folder = folder
         self._towns = towns
         self._open = AsyncExitStack()

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.faults.matrix import SCENARIOS
 from tests.faults.outsider_town import OutsiderScenario, OutsiderTown, start_outsider_town
 from tests.faults.scenario import Workspace
@@ -16,7 +16,9 @@ OUTSIDER_SCENARIOS = [scenario for scenario in SCENARIOS if isinstance(scenario,
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def outsider_town(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> AsyncGenerator[OutsiderTown]:
+async def outsider_town(
+    tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers
+) -> AsyncGenerator[OutsiderTown]:
     async with start_outsider_town(Workspace(tmp_path_factory.mktemp("town"), towns)) as town:
         yield town
 

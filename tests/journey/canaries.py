@@ -172,7 +172,7 @@ async def _visits(town: Stack, agents: DemoAgents) -> None:
         base_url=town.url("desk"), cookies={"parvis-desk": word(67)}, timeout=PATIENCE_S
     ) as http:
         await http.post("/login", data={"name": word(67), "department": word(67), "_csrf": word(67)})
-        for path in (f"/find?reference={word(67)}", f"/cases/{word(67)}", f"/{word(67)}"):
+        for path in (f"/search?q={word(67)}", f"/cases/{word(67)}", f"/{word(67)}"):
             await http.get(path)
         known = {"authorization": f"Bearer {town.env['PARVIS_DESK_API_TOKEN']}"}
         for token in (known, {"authorization": f"Bearer {word(67)}"}):

@@ -23,7 +23,7 @@ from parvis.common.town.loading import load_town_config
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.clamav import A_VIRUS, PROGRAM, ClamavDaemon, clamd
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.faults.smtp_client import send_mail
 from tests.patience import PATIENCE_S
 
@@ -43,7 +43,9 @@ def daemon() -> Generator[ClamavDaemon]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(tmp_path_factory: pytest.TempPathFactory, towns: Towns, daemon: ClamavDaemon) -> AsyncGenerator[Stack]:
+async def town(
+    tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers, daemon: ClamavDaemon
+) -> AsyncGenerator[Stack]:
     start = towns.start(
         tmp_path_factory.mktemp("scanned"),
         services=["ingest-email", "ingest-web", "ingest-postal", "router", "desk"],

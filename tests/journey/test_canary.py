@@ -51,7 +51,7 @@ async def _without_database(town: Stack, citizens: Citizens) -> None:
     assert (await form.send(answers)).status_code >= 500
     await citizens.text("+33639987705", f"Encore {word(1)}, la fuite continue.")
     async with httpx.AsyncClient(base_url=town.url("desk"), timeout=PATIENCE_S) as http:
-        await http.get(f"/find?reference={word(67)}")
+        await http.get(f"/search?q={word(67)}")
     await asyncio.to_thread(town.start_again, "postgres")
     assert (await form.send(answers)).status_code == 303
 

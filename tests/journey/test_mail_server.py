@@ -12,7 +12,7 @@ from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from tests.faults.smtp_client import RECIPIENT, SENDER, build_mail
 from tests.mail import dovecot, postfix
 from tests.mail.postfix import MailServer, mail_server
@@ -155,7 +155,7 @@ async def test_while_kafka_is_away_mail_waits_in_postfix(mailed: Stack, server: 
 
 
 @pytest.mark.skipif(bool(dovecot.missing()), reason=dovecot.missing() or "")
-async def test_a_hosted_mailbox_is_emptied_by_the_service_itself(tmp_path: Path, towns: Towns):
+async def test_a_hosted_mailbox_is_emptied_by_the_service_itself(tmp_path: Path, towns: TownsOnSharedBrokers):
     with dovecot.mail_host() as host:
         pulled = {"PARVIS_INGEST_EMAIL_IMAP_URL": host.url, "PARVIS_INGEST_EMAIL_IMAP_PASSWORD": dovecot.PASSWORD}
         host.deliver(build_mail(50), build_mail(51))

@@ -49,6 +49,8 @@ TABLES = [
     "caller",
     "incoming_call",
     "draft",
+    "search_entry",
+    "saved_view",
     "outbox",
 ]
 Project = Callable[..., Awaitable[None]]

@@ -19,8 +19,9 @@ OpenForm = Callable[..., Awaitable[dict[str, str]]]
 
 
 async def test_an_unknown_reference_is_no_success(agent: httpx.AsyncClient) -> None:
-    page = (await agent.get("/queue?notice=unknown_reference")).text
-    assert '<div class="notice bad" id="notice" role="alert">' in page
+    page = (await agent.get("/search", params={"q": "P-0000-0000-0000"})).text
+    assert "Rien trouvé dans votre service" in page
+    assert 'class="notice good"' not in page
     assert '<div class="notice good" id="notice" role="status">' in (await agent.get("/queue?notice=released")).text
 
 
@@ -55,6 +56,7 @@ async def test_a_letter_that_cannot_be_read_has_no_noise_as_its_title(
     assert "Lettre à lire" in queue
     assert "§§" not in queue
     assert "<h1>Lettre à lire</h1>" in (await agent.get(case)).text
+    assert "<strong>Lettre à lire</strong>" in (await agent.get("/search", params={"q": letter.reference[2:6]})).text
 
 
 async def test_who_telephoned_without_a_wish_did_not_ask_to_be_called(

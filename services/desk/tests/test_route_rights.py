@@ -1,5 +1,6 @@
 """Tests that every route of the pages and the API asks for a right, and that each role gets through exactly where it has that right."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
@@ -10,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
+from parvis.common.runtime.service import Service
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.common.town.models import TownConfig
 from parvis.desk.api.dependencies import ApiGuard
@@ -109,9 +111,13 @@ async def test_each_role_gets_through_exactly_where_it_has_the_right(
     browser: httpx.AsyncClient,
     project: Project,
     town_config: TownConfig,
+    service: Service,
     role: Role,
     confidential: str,
 ) -> None:
+    stopped = asyncio.Event()
+    stopped.set()
+    await service.tasks[1](stopped)  # a desk that stops: its event streams end at once
     events = {key: routed(*key) for key in CASES}
     await project(*events.values())
     token = await log_in(browser, role, confidential)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from parvis.common.contract.addressee import OTHER_REPLY_TO, UnconfirmedWish
 from parvis.common.contract.contact import PersonalContact, ReplyAddress
+from parvis.common.contract.find_addressee import OTHER_REPLY_TO, UnconfirmedWish
 from parvis.common.testing import a_contact
 from parvis.desk.decide.unconfirmed_wishes import explain_wish
 

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from parvis.common.contract.addressee import OTHER_REPLY_TO
 from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact, ReplyAddress
+from parvis.common.contract.find_addressee import OTHER_REPLY_TO
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import ContactRouted, make_conversation_id
 from parvis.common.testing import a_contact

@@ -55,7 +55,7 @@ async def test_an_answer_is_due_in_ten_seconds_and_is_withdrawn_with_everything_
     assert 'class="notice leaving"' not in page
     last = CaseUpdated.model_validate_json((await published("case.updated"))[-1])
     assert last.state == "open"
-    assert "Non attribué" in (await agent.get("/queue")).text
+    assert f'href="{CASE}"' in (await agent.get("/queue?show=unassigned")).text
 
 
 async def test_an_answer_withdrawn_twice_is_withdrawn_once(

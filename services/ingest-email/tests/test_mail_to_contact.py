@@ -24,12 +24,17 @@ from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_email.models.parsed_mail import MAX_ATTACHMENTS, MAX_MESSAGE_IDS, ParsedAttachment, ParsedMail
 from parvis.ingest_email.parse.bounce.delivery_outcome import build_delivery_report, find_reported_reply
 from parvis.ingest_email.parse.mail import parse_mail
-from parvis.ingest_email.parse.mail_to_contact import MailDelivery, MailKeys, build_contact, truncate_to_json_bytes
+from parvis.ingest_email.parse.mail_to_contact import (
+    MailDelivery,
+    TownMailIdentity,
+    build_contact,
+    truncate_to_json_bytes,
+)
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 DOMAIN = "example-town.example"
 TOWN = f"mairie@{DOMAIN}"
-KEYS = MailKeys(DOMAIN, A_KEY, A_KEY, frozenset([TOWN]))
+KEYS = TownMailIdentity(DOMAIN, A_KEY, A_KEY, frozenset([TOWN]))
 REPLY = ReplyId("9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e")
 CONVERSATION = ConversationId("0b0f3a52-7c43-5c1e-9b1a-3a527c435c1e")
 OURS = make_message_id(REPLY, CONVERSATION, DOMAIN, A_KEY)

@@ -364,5 +364,5 @@ async def test_no_log_line_names_a_citizen(intake_loop: IntakeLoop, producer: Fa
         drop(intake_loop, LETTER, "Zoe-EXEMPLE.pdf")
         await intake_loop.poll()
 
-    assert [line["event"] for line in lines] == ["contact.received", "contact.deferred"]
+    assert [line["event"] for line in lines] == ["contact.received", "intake.deferred"]
     assert "exemple" not in str(lines).lower()

@@ -71,4 +71,4 @@ async def test_a_rebuild_leaves_out_what_cannot_be_read_or_stored(
     await LedgerRebuild(kafka, names, notifier.database, notifier.intake).rebuild()
 
     assert {row.reply_id for row in await notifier.rows()} == {replies[0].reply_id, replies[2].reply_id}
-    assert [line["code"] for line in logs if line["event"] == "ledger.incomplete"] == [replies[1].reply_id]
+    assert [line["code"] for line in logs if line["event"] == "ledger-item.not_rebuilt"] == [replies[1].reply_id]

@@ -26,7 +26,7 @@ from parvis.common.contract.topics import (
 )
 from parvis.common.runtime.clock import now
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 from parvis.notifier.decide.channel_choice import ChannelChooser
 
 pytestmark = pytest.mark.stack
@@ -36,7 +36,7 @@ QUICK = {"PARVIS_NOTIFIER_LEASE_S": "2", "PARVIS_NOTIFIER_PROVIDER_TIMEOUT_S": "
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Generator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers) -> Generator[Stack]:
     with towns.start(
         tmp_path_factory.mktemp("town"), services=["notifier"], outside=True, environment=QUICK
     ) as started:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from parvis.common.contract.addressee import OTHER_REPLY_TO
 from parvis.common.contract.contact import (
     ContactPoint,
     ContactReceived,
@@ -16,6 +15,7 @@ from parvis.common.contract.contact import (
     Verification,
 )
 from parvis.common.contract.contact_points import hash_contact_point
+from parvis.common.contract.find_addressee import OTHER_REPLY_TO
 from parvis.common.contract.routing.decisions import OTHER_PERSON, Routing
 from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
 from parvis.common.town.loading import load_town_config

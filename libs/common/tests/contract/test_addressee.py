@@ -5,7 +5,6 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.addressee import MOST_ADDRESSES, OTHER_REPLY_TO, find_addressee, reply_candidates
 from parvis.common.contract.contact import (
     ContactPoint,
     ContactReceived,
@@ -14,6 +13,7 @@ from parvis.common.contract.contact import (
     ThreadIdentifiers,
     Verification,
 )
+from parvis.common.contract.find_addressee import MOST_ADDRESSES, OTHER_REPLY_TO, find_addressee, reply_candidates
 from parvis.common.testing import a_contact
 
 OPENER, STRANGER, THIRD = "ines@people.example", "other@evil.example", "third@people.example"

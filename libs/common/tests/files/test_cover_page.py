@@ -2,7 +2,7 @@
 
 import pytest
 
-from parvis.common.files.cover_page import is_cover_page
+from parvis.common.files.placeholder_page import is_placeholder_page
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from parvis.common.files.cover_page import is_cover_page
     ],
 )
 def test_what_a_program_says_of_a_closed_file_is_a_cover(text: str) -> None:
-    assert is_cover_page(text)
+    assert is_placeholder_page(text)
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ def test_what_a_program_says_of_a_closed_file_is_a_cover(text: str) -> None:
     ],
 )
 def test_what_a_person_writes_is_none(text: str) -> None:
-    assert not is_cover_page(text)
+    assert not is_placeholder_page(text)

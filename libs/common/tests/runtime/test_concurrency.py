@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from parvis.common.runtime.backoff import Backoff
-from parvis.common.runtime.concurrency import first_completed, sleep_unless_stopped
+from parvis.common.runtime.interruptible_waits import first_completed, sleep_unless_stopped
 
 
 async def test_the_others_are_cancelled_when_one_has_ended():

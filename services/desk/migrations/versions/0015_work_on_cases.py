@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0015"
-down_revision = "0011"
+down_revision = "0014"
 
 STATEMENTS = (
     "alter table desk.outbox add column due_at timestamptz, add column event_id text",
@@ -12,7 +12,7 @@ STATEMENTS = (
     "create index reply_reserved on desk.reply (department, agent, due_at) where due_at is not null and withdrawn_at is null",
     "alter table desk.case_file add column snoozed_until timestamptz",
     "create index case_snoozed on desk.case_file (department, snoozed_until) where snoozed_until is not null",
-    "create index case_by_owner on desk.case_file (department, taken_by) where taken_by is not null",
+    "create index case_colleague on desk.case_file (department, taken_by) where taken_by is not null",
 )
 
 
@@ -22,7 +22,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("drop index desk.case_by_owner")
+    op.execute("drop index desk.case_colleague")
     op.execute("alter table desk.case_file drop column snoozed_until")
     op.execute("drop index desk.reply_reserved")
     op.execute("alter table desk.reply drop column due_at, drop column withdrawn_at, drop column before")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import Towns
+from parvis.local.towns_for_tests import TownsOnSharedBrokers
 
 _numbers = itertools.count(1)
 
@@ -26,9 +26,9 @@ def brokers() -> Generator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def towns(brokers: Stack) -> Towns:
+def towns(brokers: Stack) -> TownsOnSharedBrokers:
     """Towns on these brokers, one after the other."""
-    return Towns(brokers)
+    return TownsOnSharedBrokers(brokers)
 
 
 @pytest.fixture(scope="session")

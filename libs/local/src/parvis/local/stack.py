@@ -18,10 +18,10 @@ from parvis.local.console import Console
 from parvis.local.free_ports import FreePorts, check_free
 from parvis.local.kafka.broker import KafkaBroker
 from parvis.local.lock import lock_folder
+from parvis.local.planned_processes import KAFKA, OUTSIDE, POSTGRES, StackProcesses
 from parvis.local.postgres.server import PostgresServer
 from parvis.local.private_file import close_folders, write_private
 from parvis.local.process_registry import ProcessRegistry
-from parvis.local.processes import KAFKA, OUTSIDE, POSTGRES, StackProcesses
 from parvis.local.readiness import READY_WITHIN_S, StackReadiness
 from parvis.local.supervisor import SupervisionFailure, Supervisor
 from parvis.local.waiting import StackStopped

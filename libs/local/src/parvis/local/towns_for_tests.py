@@ -19,7 +19,7 @@ from parvis.local import stack_environment
 from parvis.local.stack import Stack
 
 
-class Towns:
+class TownsOnSharedBrokers:
     """Starts towns on shared brokers: brokers of its own cost a town more processor time than all its services.
 
     One at a time, so that towns do not compete for the processor. A town that kills, pauses or changes a broker needs

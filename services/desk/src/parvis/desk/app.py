@@ -42,6 +42,7 @@ from parvis.desk.settings import Settings
 from parvis.desk.store import case_queries, case_transactions, counter_contacts
 from parvis.desk.store.caller_lookup import index_earlier_callers
 from parvis.desk.store.incoming_calls import purge_calls
+from parvis.desk.store.live_updates import LiveUpdates
 from parvis.desk.store.reply_drafts import purge_drafts
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSessions
@@ -72,6 +73,7 @@ async def build() -> Service:
     cases = case_transactions.CaseStore(database, outbox, town.topic_prefix)
     blobs = BlobStore(town.blobs_url)
     page_previews = PagePreviews()
+    live_updates = LiveUpdates(database)
     dependencies = DeskDependencies(
         town_config=town_config,
         templates=load_templates(town.config_dir, town_config),
@@ -85,6 +87,7 @@ async def build() -> Service:
         access=DeskAccess(
             database, _sessions(town, settings), load_access_rules(town.config_dir, town_config), town_config
         ),
+        live_updates=live_updates,
         logins=settings.logins,
         passkeys=PasskeyVerifier(settings.public_url, localized(town_config.town.name, None)),
         provider=build_provider(settings),
@@ -107,6 +110,7 @@ async def build() -> Service:
         app=_pages_and_api(dependencies, settings),
         tasks=[
             page_previews.run,
+            live_updates.run,
             watch,
             run_every(_PURGE_EVERY_S, outbox.purge),
             run_every(_PURGE_EVERY_S, lambda: purge_drafts(database)),

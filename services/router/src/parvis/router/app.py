@@ -21,8 +21,8 @@ from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.runtime import clock
-from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.service import Service, run_every, run_health_check
 from parvis.common.runtime.service_processes import WorkerProcesses, exit_with_parent

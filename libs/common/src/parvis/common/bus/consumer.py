@@ -12,8 +12,8 @@ from parvis.common.bus.producer import Producer
 from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.backoff import Backoff
-from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 
 log = logger()

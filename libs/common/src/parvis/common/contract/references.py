@@ -6,7 +6,7 @@ import re
 from parvis.common.contract.contact import ContactId
 from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
+REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
 
 
 def make_reference(contact: ContactId) -> str:
@@ -17,7 +17,7 @@ def make_reference(contact: ContactId) -> str:
     number = int.from_bytes(hashlib.sha256(contact.encode()).digest()[:7], "big") >> 1
     symbols = [number >> (5 * position) & 31 for position in range(10, -1, -1)]
     symbols.append(_check_symbol(symbols))
-    text = "".join(_ALPHABET[symbol] for symbol in symbols)
+    text = "".join(REFERENCE_ALPHABET[symbol] for symbol in symbols)
     return f"P-{text[:4]}-{text[4:8]}-{text[8:]}"
 
 
@@ -25,8 +25,8 @@ def find_references(text: str) -> list[str]:
     """The valid references in a text, in order, each once. Accepts any case, missing hyphens, and O, I, L for 0, 1, 1."""
     references: list[str] = []
     for match in _QUOTED.finditer(text[:TEXT_LIMIT_BYTES].upper()):
-        typed = "".join(match.group(1, 2, 3)).translate(_LOOK_ALIKES)
-        symbols = [_ALPHABET.find(character) for character in typed]
+        typed = "".join(match.group(1, 2, 3)).translate(LOOK_ALIKES)
+        symbols = [REFERENCE_ALPHABET.find(character) for character in typed]
         if -1 not in symbols and _check_symbol(symbols[:-1]) == symbols[-1]:
             references.append(f"P-{typed[:4]}-{typed[4:8]}-{typed[8:]}")
     return list(dict.fromkeys(references))
@@ -35,7 +35,7 @@ def find_references(text: str) -> list[str]:
 _QUOTED = re.compile(r"\bP[- ]?([0-9A-Z]{4})[- ]?([0-9A-Z]{4})[- ]?([0-9A-Z]{4})\b")
 
 
-_LOOK_ALIKES = str.maketrans("OIL", "011")
+LOOK_ALIKES = str.maketrans("OIL", "011")
 
 
 def _check_symbol(symbols: list[int]) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from parvis.common.files.cover_page import is_cover_page
+from parvis.common.files.placeholder_page import is_placeholder_page
 
 ENCRYPTED = "encrypted PDF"
 LARGE_SHARE = 0.5  # of the page: then the picture is the page
@@ -58,6 +58,6 @@ def _has_only_a_cover(document: pypdfium2.PdfDocument) -> bool:
         text = "\n".join(page.get_textpage().get_text_range() for page in pages)
     except pypdfium2.PdfiumError:
         return False
-    return is_cover_page(text) and not any(
+    return is_placeholder_page(text) and not any(
         area > LARGE_SHARE * page.get_width() * page.get_height() for page in pages for area in picture_areas(page)
     )

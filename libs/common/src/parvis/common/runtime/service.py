@@ -16,10 +16,10 @@ from starlette.applications import Starlette
 from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured, Unavailable
 from parvis.common.runtime import health as health_pages
 from parvis.common.runtime import logs
-from parvis.common.runtime.concurrency import first_completed, sleep_unless_stopped
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.http_body import AnswerHead, LimitBody
 from parvis.common.runtime.http_protocol import HttpLimits, bounded_protocol
+from parvis.common.runtime.interruptible_waits import first_completed, sleep_unless_stopped
 from parvis.common.runtime.rate_limits import parse_networks
 from parvis.common.runtime.redaction import flatten_exception_group
 from parvis.common.runtime.settings import TownSettings, load_settings

@@ -20,8 +20,8 @@ from starlette.routing import Route
 
 from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured
 from parvis.common.runtime.backoff import Backoff
-from parvis.common.runtime.concurrency import first_completed, sleep_unless_stopped
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import first_completed, sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.service import Service, Task
 

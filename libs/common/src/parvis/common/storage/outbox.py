@@ -35,8 +35,8 @@ from parvis.common.contract.errors import Poison, Rejected, TopicMissing, Unavai
 from parvis.common.contract.topics import largest_record_bytes
 from parvis.common.runtime import metrics
 from parvis.common.runtime.backoff import Backoff
-from parvis.common.runtime.concurrency import first_completed
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import first_completed
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 

@@ -151,7 +151,7 @@ def _replay_segment(segment: Path, is_stored: Callable[[str, bytes], bool], writ
                 written += 1
         except OSError as error:
             failed += 1
-            log.error("blob.restore_failed", path=path, file=str(segment), reason=error.strerror)  # noqa: TRY400
+            log.error("logged-blobs.not_restored", path=path, file=str(segment), reason=error.strerror)  # noqa: TRY400
     if not failed:
         segment.unlink(missing_ok=True)
     return written

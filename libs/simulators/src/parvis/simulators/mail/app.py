@@ -12,7 +12,7 @@ from parvis.simulators.mail.mailbox_page import MailboxPages
 from parvis.simulators.mail.mailboxes import Mailboxes
 from parvis.simulators.mail.relay import SimulatedMailRelay
 from parvis.simulators.mail.smtp_client import CitizenSmtpClient
-from parvis.simulators.print_shop import letter_routes
+from parvis.simulators.printed_letters import letter_routes
 from parvis.simulators.serve import probes
 from parvis.simulators.settings import Settings
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.runtime.clock import now
 from parvis.common.town.models import TownConfig
-from parvis.desk.api.response_models import CaseDetail, case_detail
+from parvis.desk.api.json_bodies import CaseDetail, case_detail
 from parvis.desk.decide.access_rights import CASE_ACTIONS, may, scope_of
 from parvis.desk.models.accounts import (
     CONFIDENTIALITIES,

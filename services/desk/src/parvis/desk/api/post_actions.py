@@ -9,7 +9,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.clock import now
 from parvis.desk.api.dependencies import ApiDependencies, acting_agent, read_case_detail, scoped_key
-from parvis.desk.api.response_models import (
+from parvis.desk.api.json_bodies import (
     ActionBody,
     CallBody,
     CaseDetail,

@@ -1,16 +1,18 @@
-"""Adds `parvis desk`: accounts of people and programs; `parvis audit`: the audit trail; and the check of `access.yaml`."""
+"""Adds `parvis desk`: accounts of people and programs, the search index; `parvis audit`: the audit trail; and the check of `access.yaml`."""
 
 from pathlib import Path
 
 from parvis.common.cli.subparsers import Commands
 from parvis.common.town.models import TownConfig
-from parvis.desk.commands import audit, desk_accounts
+from parvis.desk.commands import audit, desk_accounts, reindex
 from parvis.desk.fetch.access_file import load_access_rules
 
 
 def register(commands: Commands) -> None:
-    desk = commands.add_parser("desk", help="accounts of the desk: people and programs")
-    desk_accounts.register(desk.add_subparsers(metavar="WHO", required=True))
+    desk = commands.add_parser("desk", help="the desk: accounts of people and programs, its search index")
+    actions = desk.add_subparsers(metavar="ACTION", required=True)
+    desk_accounts.register(actions)
+    reindex.register(actions)
     trail = commands.add_parser("audit", help="the audit trail of the desk")
     audit.register(trail.add_subparsers(metavar="ACTION", required=True))
 

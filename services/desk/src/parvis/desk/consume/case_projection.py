@@ -45,6 +45,7 @@ from parvis.desk.store.case_updates import (
     read_placements,
     update_cases,
 )
+from parvis.desk.store.search_index import index_rows
 
 log = logger()
 EVENT_TYPES = (
@@ -102,6 +103,7 @@ class CaseProjection:
             await insert_rows(connection, rows)
             await self._move_split_contacts(connection, items, state)
             await update_cases(connection, state.cases.values())
+            await index_rows(connection, rows, state.cases, self.town_config)
             await self.cases.add_to_outbox(connection, events)
 
     async def _move_split_contacts(

@@ -12,8 +12,8 @@ from parvis.common.contract.reply import PersonalReply, ReplyId, ReplyRequested,
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.text.invisible_characters import remove_invisible_characters
 from parvis.common.town.answer_texts import has_open_variable
+from parvis.common.town.fill_template_variables import standard_variables
 from parvis.common.town.models import TownConfig
-from parvis.common.town.template_variables import standard_variables
 from parvis.desk.decide.case_updated import build_case_updated
 from parvis.desk.decide.reply_recipient import find_case_addressee, find_recipient, latest_message_id, reply_language
 from parvis.desk.models.case import (

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from parvis.common.contract.addressee import Addressee, find_addressee, own_contact_points, reply_candidates
 from parvis.common.contract.contact import ReplyAddress
+from parvis.common.contract.find_addressee import Addressee, find_addressee, own_contact_points, reply_candidates
 from parvis.common.contract.routing.decisions import OTHER_PERSON
 from parvis.common.town.models import TownConfig
 from parvis.desk.models.case import CaseContact, CaseFile, DeliveryStatus, ReplyRecipient

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from parvis.common.contract.addressee import OTHER_REPLY_TO, UnconfirmedWish
 from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import ContactPoint, ContactReceived, ReplyAddress
+from parvis.common.contract.find_addressee import OTHER_REPLY_TO, UnconfirmedWish
 from parvis.common.text.reply_channels import find_stated_reply_channels
 
 _LONGEST = 600  # characters: a sentence without an end is cut

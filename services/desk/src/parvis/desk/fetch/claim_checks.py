@@ -56,7 +56,7 @@ class ClaimCheckFetcher:
         try:
             return History.model_validate_json(await self._blobs.get(claim))
         except (Poison, Unavailable, ValueError):
-            log.warning("history.omitted", size_bytes=claim.size_bytes)
+            log.warning("transferred-history.omitted", size_bytes=claim.size_bytes)
             return None
 
     async def _get(self, claim: ClaimCheck) -> bytes:

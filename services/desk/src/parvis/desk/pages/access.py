@@ -46,9 +46,12 @@ class DeskAccess:
     town_config: TownConfig
     clock: Clock = now
 
-    def allow(self, action: Action | None) -> Any:
-        """The dependency of a route; without an action, the one that its form is named after."""
-        return Depends(RouteGuard(self, action))
+    def allow(self, action: Action | None, *, is_recorded: bool = True) -> Any:
+        """The dependency of a route; without an action, the one that its form is named after.
+
+        Shape:  is_recorded, false for what an open page asks by itself: the page is in the audit trail.
+        """
+        return Depends(RouteGuard(self, action, is_recorded))
 
     def may(self, session: AgentSession | None, action: Action) -> bool:
         """Whether a page shows this action: on the case that it is about, or else in the chosen department."""
@@ -60,13 +63,28 @@ class DeskAccess:
             return may(session.user, action, CaseScope(session.own_department))
         return may(session.user, action)
 
-    async def find_session(self, connection: AsyncConnection, request: Request) -> AgentSession | None:
-        """The session of a request's cookie. None if there is none in force."""
+    async def may_still(
+        self, connection: AsyncConnection, request: Request, session: AgentSession, action: Action
+    ) -> bool:
+        """Whether a stream goes on: its session is in force, and still has the right that it began with, where it began."""
+        present = await self.find_session(connection, request, is_use=False)
+        if present is None:
+            return False
+        if session.case is None:
+            scope = CaseScope(present.own_department)
+            return scope.department == session.own_department and may(present.user, action, scope)
+        scope = await self.scope_of_case(connection, session.case.conversation_id)
+        return scope is not None and scope.department == session.case.department and may(present.user, action, scope)
+
+    async def find_session(
+        self, connection: AsyncConnection, request: Request, *, is_use: bool = True
+    ) -> AgentSession | None:
+        """The session of a request's cookie. None if there is none in force. Its idle time begins anew if somebody uses it."""
         token_hash, at = self.sessions.read_cookie(request), self.clock()
         if token_hash is None:
             return None
         idle_since = at - self.sessions.idle
-        stored = await session_store.find_session(connection, token_hash, at=at, idle_since=idle_since)
+        stored = await session_store.find_session(connection, token_hash, at=at, idle_since=idle_since, is_use=is_use)
         if stored is None or stored.user.kind == "program":
             return None
         departments = working_departments(stored.user, self.town_config.departments)
@@ -111,6 +129,7 @@ class RouteGuard:
 
     access: DeskAccess
     action: Action | None
+    is_recorded: bool = True
 
     async def __call__(self, request: Request) -> None:
         access, action = self.access, self.action or form_action(request.path_params.get("action", ""))
@@ -120,7 +139,7 @@ class RouteGuard:
                 raise NotLoggedIn
             request.state.session = session
             request.state.session = session = await self._on_its_subject(connection, request, session, action)
-            if action in _RECORDED:
+            if self.is_recorded and action in _RECORDED:
                 await append_audit(connection, access.record(session, action, **_subject(request)))
 
     async def _on_its_subject(

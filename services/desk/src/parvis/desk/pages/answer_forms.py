@@ -2,23 +2,25 @@
 
 from collections.abc import Sequence
 from functools import partial
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import QueryParams
 
 from parvis.common.contract.errors import Rejected
 from parvis.desk.decide import agent_actions
-from parvis.desk.decide.access_rights import hidden_cases
 from parvis.desk.decide.agent_actions import ReplyInput
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
 from parvis.desk.models.case import Case, CaseChanges, CaseContact, ReplyRecipient
 from parvis.desk.pages.case_page import SentForm, case_page, is_visible
 from parvis.desk.pages.dependencies import DeskDependencies, last_list, redirect
 from parvis.desk.pages.form_fields import draft_fields, next_state, one_time_seed, seen_version, typed_fields
+from parvis.desk.pages.queue_page import read_filter, reader_of
 from parvis.desk.render.answer_texts import fill_answer_texts
 from parvis.desk.render.view_models import ReplyPreview, build_preview, render_reply
-from parvis.desk.store.case_queries import read_case, read_queue
+from parvis.desk.store.case_queries import read_case
 from parvis.desk.store.case_transactions import CaseNotFound
 from parvis.desk.store.case_updates import read_brief_contacts
 from parvis.desk.store.reserved_replies import withdraw_reserved_reply
@@ -118,12 +120,11 @@ async def _read_visible_case(
 
 async def _next_case(dependencies: DeskDependencies, request: Request, session: AgentSession, conversation: str) -> str:
     """The page of the most urgent other case of the list that the agent came from; the list, when it has no other."""
-    show = "mine" if "show=mine" in last_list(request) else "open"
-    hidden = hidden_cases(session.user, dependencies.access.rules.confidential, session.agent.department)
+    wanted = read_filter(QueryParams(urlsplit(last_list(request)).query))
     async with dependencies.cases.database.transaction() as connection:
-        page = await read_queue(connection, session.agent, show, limit=2, hidden=hidden)
+        page = await reader_of(dependencies, session).read(connection, wanted, limit=2)
     others = [row.case.conversation_id for row in page.rows if row.case.conversation_id != conversation]
-    return f"/cases/{others[0]}?notice=replied_next#notice" if others else f"{last_list(request)}"
+    return f"/cases/{others[0]}?notice=replied_next#notice" if others else last_list(request)
 
 
 async def _withdraw(

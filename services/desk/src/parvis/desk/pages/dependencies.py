@@ -21,6 +21,7 @@ from parvis.desk.render.view_models import channel_label, describe_remark
 from parvis.desk.sandbox.page_preview import PagePreviews
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
+from parvis.desk.store.live_updates import LiveUpdates
 from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions
 from parvis.desk.verify.passkeys import PasskeyVerifier
 from parvis.web.form_parsing import SubmittedForm, read_form
@@ -48,6 +49,7 @@ class DeskDependencies:
     claim_checks: ClaimCheckFetcher
     page_previews: PagePreviews
     access: DeskAccess
+    live_updates: LiveUpdates
     logins: frozenset[str]
     passkeys: PasskeyVerifier
     provider: RelyingParty | None = None
@@ -169,7 +171,6 @@ NOTICES = frozenset(
         "unlink_asked",
         "written_down",
         "logged_out",
-        "unknown_reference",
         "enrolled",
         "granted",
         "revoked",

@@ -1,17 +1,23 @@
-"""Shows the department's queue, page by page, and finds a case by its reference."""
+"""Shows the department's queue: its views with their filters, page by page, and the agent's own saved views."""
 
 from functools import partial
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from starlette.datastructures import QueryParams
 
-from parvis.common.contract.references import find_references
 from parvis.desk.decide.access_rights import hidden_cases
 from parvis.desk.models.accounts import Action
+from parvis.desk.models.queue import MAX_COUNT, VIEWS, QueueCursor, QueueFilter, SavedView
 from parvis.desk.pages.dependencies import DeskDependencies, redirect, remember_list
+from parvis.desk.render.queue_view import QueueView, end_of_day, initials
 from parvis.desk.render.view_models import decode_cursor, encode_cursor
-from parvis.desk.store.case_queries import count_cases, find_reference, read_queue
+from parvis.desk.store.queue_queries import QueueReader
 from parvis.desk.store.reserved_replies import read_reserved_replies
+from parvis.desk.store.saved_views import delete_view, read_saved_views, save_view
+from parvis.desk.verify.agent_sessions import AgentSession
+from parvis.web.language_negotiation import negotiate_language
 
 _FIRST_PAGES: dict[str, Action] = {
     "/queue": "queue.read",
@@ -19,11 +25,11 @@ _FIRST_PAGES: dict[str, Action] = {
     "/accounts": "account.read",
     "/audit": "audit.read",
 }
-LISTS = ("open", "mine", "snoozed", "waiting", "closed")
+_LONGEST_VALUE = 60
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
-    """The queue, and the search by reference."""
+    """The queue of the agent's department, and the views that the agent saves."""
     router = APIRouter()
 
     @router.get("/", dependencies=[dependencies.access.allow("session.own")])
@@ -34,33 +40,73 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
 
     @router.get("/queue", dependencies=[dependencies.access.allow("queue.read")])
     async def show(request: Request) -> Response:
-        session = dependencies.require_session(request)
-        wanted = request.query_params.get("show", "open")
-        wanted = wanted if wanted in LISTS else "open"
-        after = decode_cursor(request.query_params.get("after"))
-        tag = request.query_params.get("tag", "")[:40].replace("\x00", "") or None
-        hidden = hidden_cases(session.user, dependencies.access.rules.confidential, session.agent.department)
-        async with dependencies.cases.database.transaction() as connection:
-            page = await read_queue(connection, session.agent, wanted, tag=tag, after=after, hidden=hidden)
-            numbers = await count_cases(connection, session.agent, hidden)
-            reserved = await read_reserved_replies(connection, session.agent, dependencies.clock())
-        answer = dependencies.render_page(
-            request, "queue.html", session, rows=page.rows, damaged=page.damaged, numbers=numbers, show=wanted, lists=LISTS, tag=tag,
-            after=encode_cursor(page.after) if page.after else None, is_first=after is None, reserved=reserved,
-        )  # fmt: skip
-        remember_list(request, answer)
-        return answer
+        return await _show(dependencies, request, dependencies.require_session(request))
 
-    @router.get("/find", dependencies=[dependencies.access.allow("queue.read")])
-    async def find(request: Request) -> Response:
+    @router.post("/queue/views", dependencies=[dependencies.access.allow("queue.read")])
+    async def save(request: Request) -> Response:
         session = dependencies.require_session(request)
-        references = find_references(request.query_params.get("reference", ""))
+        form = await dependencies.read_own_form(request, session)
+        wanted = read_filter(QueryParams(form.first("query")))
+        name = " ".join(form.first("name").split())[:_LONGEST_VALUE]
         async with dependencies.cases.database.transaction() as connection:
-            for reference in references:
-                case = await find_reference(connection, session.agent.department, reference)
-                if case:
-                    return redirect(f"/cases/{case}")
-        return redirect("/queue?notice=unknown_reference")
+            if form.first("do") == "delete":
+                await delete_view(connection, session.agent, name)
+            elif name:
+                await save_view(connection, session.agent, SavedView(name, wanted.url().partition("?")[2]))
+        return redirect(wanted.url())
 
-    _ = begin, show, find
+    _ = begin, show, save
     return router
+
+
+def read_filter(parameters: QueryParams) -> QueueFilter:
+    """The view and the filters that an address names; what is unknown is left out."""
+
+    def value(name: str) -> str:
+        return parameters.get(name, "").replace("\x00", "")[:_LONGEST_VALUE]
+
+    view = value("show")
+    return QueueFilter(view if view in VIEWS else "open", value("tag"), value("channel"), value("procedure"))
+
+
+def others_looking(dependencies: DeskDependencies, session: AgentSession, conversation: str) -> str:
+    """The initials of the other agents who have a case open."""
+    others = (name for name in dependencies.live_updates.viewers(conversation) if name != session.agent.name)
+    return ", ".join(initials(name) for name in others)
+
+
+def reader_of(dependencies: DeskDependencies, session: AgentSession) -> QueueReader:
+    hidden = hidden_cases(session.user, dependencies.access.rules.confidential, session.agent.department)
+    return QueueReader(session.agent, end_of_day(dependencies.pages.dates, dependencies.clock()), hidden)
+
+
+def _events_url(wanted: QueueFilter, after: str | None, until: QueueCursor | None) -> str:
+    """The address of the events of one page of the queue."""
+    bounds = {"after": after or "", "until": encode_cursor(until) if until else ""}
+    return wanted.url(**bounds).replace("/queue?", "/queue/events?", 1)
+
+
+async def _show(dependencies: DeskDependencies, request: Request, session: AgentSession) -> Response:
+    wanted = read_filter(request.query_params)
+    after = decode_cursor(request.query_params.get("after"))
+    reader = reader_of(dependencies, session)
+    async with dependencies.cases.database.transaction() as connection:
+        page = await reader.read(connection, wanted, after=after)
+        numbers = await reader.count_views(connection)
+        saved = await read_saved_views(connection, session.agent)
+        own = await reader.count(connection, [read_filter(QueryParams(view.query)) for view in saved])
+        reserved = await read_reserved_replies(connection, session.agent, dependencies.clock())
+    looking = {
+        row.case.conversation_id: others_looking(dependencies, session, row.case.conversation_id) for row in page.rows
+    }
+    language = negotiate_language(request, dependencies.town_config.town)
+    view = QueueView(dependencies.town_config, dependencies.pages.dates, language, dependencies.clock())
+    answer = dependencies.render_page(
+        request, "queue.html", session, groups=view.group(page.rows, wanted), looking=looking, damaged=page.damaged, numbers=numbers,
+        most=MAX_COUNT, wanted=wanted, views=VIEWS, own_views=list(zip(saved, own, strict=True)),
+        own_query=dict(parse_qsl(wanted.url().partition("?")[2])),
+        after=encode_cursor(page.after) if page.after else None, is_first=after is None, reserved=reserved,
+        events=_events_url(wanted, request.query_params.get("after") if after else None, page.after),
+    )  # fmt: skip
+    remember_list(request, answer)
+    return answer

@@ -13,18 +13,21 @@ from parvis.desk.pages import (
     counter_search,
     enrolment,
     identities_page,
+    live_events,
     local_login,
     login,
     oidc_login,
     original_files,
     own_account,
     queue_page,
+    search_page,
 )
 from parvis.desk.pages.dependencies import DeskDependencies
 
 _MODULES = (
-    login, oidc_login, local_login, enrolment, queue_page, case_page, agent_action_forms, counter_form, counter_search,
-    counter_receipt, original_files, own_account, accounts_page, identities_page, break_glass, audit_page,
+    login, oidc_login, local_login, enrolment, queue_page, search_page, live_events, case_page, agent_action_forms,
+    counter_form, counter_search, counter_receipt, original_files, own_account, accounts_page, identities_page,
+    break_glass, audit_page,
 )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ from parvis.common.contract.contact import Attachment, ClaimCheck, ContactReceiv
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import PICTURES
 from parvis.common.text.sms_encoding import MAX_SMS_CHARACTERS, count_segments, simplify_typography
+from parvis.common.town.fill_template_variables import standard_variables
 from parvis.common.town.models import TownConfig
-from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import RenderedTemplate, TemplateSet
 from parvis.desk.models.case import Agent, Case, CaseContact, ReplyRecipient
 from parvis.web.format_form_answers import format_answers
@@ -244,6 +244,12 @@ def decode_cursor(text: str | None) -> tuple[Any, ...] | None:
                 return None
     except (ValueError, binascii.Error, RecursionError):
         return None
+
+
+def search_cursor(text: str | None) -> tuple[datetime, str] | None:
+    """The cursor of a page of messages. None if it is invalid."""
+    cursor = decode_cursor(text)
+    return (cursor[0], cursor[1]) if cursor and len(cursor) == 2 else None
 
 
 def _instant(text: str) -> datetime:

@@ -83,6 +83,14 @@ draft = Table(
     "draft", METADATA, _id("conversation_id", is_key=True), Column("department", Text, primary_key=True),
     Column("agent", Text, primary_key=True), Column("fields", JSONB), _instant("saved_at"),
 )  # fmt: skip
+search_entry = Table(
+    "search_entry", METADATA, _id("entry_id", is_key=True), _id("conversation_id"),
+    *_texts("kind", "department", "sender"), _instant("at"), Column("terms", TSVECTOR),
+)  # fmt: skip
+saved_view = Table(
+    "saved_view", METADATA, *(Column(name, Text, primary_key=True) for name in ("department", "agent", "name")),
+    Column("query", Text),
+)  # fmt: skip
 counter_contact = Table(
     "counter_contact", METADATA, Column("department", Text, primary_key=True), _id("seed", is_key=True), _id("contact_id"),
     *_texts("reference", "agent", "to_department", "case_reference"), _instant("at"),

@@ -68,12 +68,6 @@
   }
 
   const isOff = () => localStorage.getItem(OFF) === "1";
-  const control = document.getElementById("case-keys-off");
-  if (control) {
-    control.closest("[hidden]").hidden = false;
-    control.checked = isOff();
-    control.addEventListener("change", () => localStorage.setItem(OFF, control.checked ? "1" : "0"));
-  }
   const open = (key) => {
     const target = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
     if (!target) return false;

@@ -1,21 +1,16 @@
-"""Reads the queue of a department, and one case with all its records."""
+"""Reads one case with all its records, and finds it by its reference."""
 
 import asyncio
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, RowMapping, Table, and_, false, func, not_, or_, select, tuple_
+from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Poison
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.desk.decide.case_version import CaseVersion
-from parvis.desk.models.accounts import HiddenCases
 from parvis.desk.models.case import (
-    QUEUE_PAGE_SIZE,
-    Agent,
     AgentReply,
     Case,
     CaseAction,
@@ -43,120 +38,6 @@ from parvis.desk.store.row_decoding import decode_all, decode_case, decoder
 log = logger()
 _MOST_COLLEAGUES = 200
 Model = TypeVar("Model")
-NOTHING_HIDDEN = HiddenCases()
-
-# (urgency, due, received, id) for open cases, (changed, id) for waiting and closed ones.
-QueueCursor = tuple[int, datetime, datetime, str] | tuple[datetime, str]
-
-
-@dataclass(frozen=True)
-class QueueRow:
-    case: Case
-    is_leaving: bool  # a transfer was requested and is not decided yet
-
-
-@dataclass(frozen=True)
-class QueuePage:
-    """One page of a queue.
-
-    Gives: after, the cursor of the next page, None at the end; damaged, the references of cases that cannot be shown.
-    """
-
-    rows: tuple[QueueRow, ...]
-    after: QueueCursor | None
-    damaged: tuple[str, ...] = ()
-
-
-async def read_queue(
-    connection: AsyncConnection,
-    agent: Agent,
-    show: str,
-    *,
-    tag: str | None = None,
-    after: QueueCursor | None = None,
-    limit: int = QUEUE_PAGE_SIZE,
-    hidden: HiddenCases = NOTHING_HIDDEN,
-) -> QueuePage:
-    """Cases of the agent's department: `open`, `mine`, `snoozed`, `waiting` or `closed`; only those with the tag, where one is given.
-
-    Order: most urgent, then soonest due; waiting and closed ones by their last change, newest first.
-    """
-    table = case_file.c
-    leaving = select(transfer.c.transfer_id).where(
-        transfer.c.conversation_id == table.conversation_id, transfer.c.outcome == "pending"
-    )
-    query = select(case_file, leaving.exists().label("is_leaving")).where(_shown(agent.department, hidden))
-    snoozed = func.coalesce(table.snoozed_until > func.now(), False)
-    if show == "mine":
-        query = query.where(table.taken_by == agent.name, table.state != "closed", ~snoozed)
-    elif show == "snoozed":
-        query = query.where(table.state == "open", table.snoozed_until > func.now())
-    elif show == "open":
-        query = query.where(table.state == "open", ~snoozed)
-    else:
-        query = query.where(table.state == show)
-    if tag:
-        query = query.where(table.tags.contains([tag]))
-    if show in ("open", "mine"):
-        key = (table.urgency, table.answer_due_at, table.received_at, table.conversation_id)
-        query = query.order_by(*key)
-        beyond = tuple_(*key) > after if after and len(after) == len(key) else None
-    else:
-        key = (table.changed_at, table.conversation_id)
-        query = query.order_by(table.changed_at.desc(), table.conversation_id.desc())
-        beyond = tuple_(*key) < after if after and len(after) == len(key) else None
-    if beyond is not None:
-        query = query.where(beyond)
-    rows = (await connection.execute(query.limit(limit + 1))).mappings().all()
-    sound: list[QueueRow] = []
-    damaged: list[str] = []
-    for row in rows[:limit]:
-        try:
-            case = decode_case({name: value for name, value in row.items() if name != "is_leaving"})
-            sound.append(QueueRow(case, row["is_leaving"]))
-        except Poison as error:
-            log.error("case.unreadable", conversation_id=row["conversation_id"], reason=str(error))  # noqa: TRY400 (the reason says it all)
-            damaged.append(row["reference"])
-    after = _cursor(rows[limit - 1], show) if len(rows) > limit else None
-    return QueuePage(tuple(sound), after, tuple(damaged))
-
-
-def _cursor(row: RowMapping, show: str) -> QueueCursor:
-    if show in ("open", "mine"):
-        return (row["urgency"], row["answer_due_at"], row["received_at"], row["conversation_id"])
-    return (row["changed_at"], row["conversation_id"])
-
-
-def _shown(department: str, hidden: HiddenCases) -> ColumnElement[bool]:
-    """The cases of a department without those that are hidden."""
-    table = case_file.c
-    conditions = [table.department == department]
-    if hidden.everything:
-        conditions.append(false())
-    if hidden.procedures:
-        conditions.append(or_(table.procedure.is_(None), table.procedure.not_in(hidden.procedures)))
-    if hidden.tags:
-        conditions.append(not_(table.tags.overlap(list(hidden.tags))))
-    return and_(*conditions)
-
-
-async def count_cases(
-    connection: AsyncConnection, agent: Agent, hidden: HiddenCases = NOTHING_HIDDEN
-) -> dict[str, int]:
-    """The number of cases in each of the agent's lists."""
-    is_snoozed = func.coalesce(case_file.c.snoozed_until > func.now(), False)
-    mine = func.count().filter(and_(case_file.c.taken_by == agent.name, case_file.c.state != "closed", ~is_snoozed))
-    is_open = case_file.c.state == "open"
-    conditions = {
-        "open": is_open & ~is_snoozed,
-        "snoozed": is_open & is_snoozed,
-        "waiting": case_file.c.state == "waiting",
-        "closed": case_file.c.state == "closed",
-    }
-    per_state = {name: func.count().filter(condition).label(name) for name, condition in conditions.items()}
-    query = select(mine.label("mine"), *per_state.values()).where(_shown(agent.department, hidden))
-    row = (await connection.execute(query)).mappings().one()
-    return {name: row[name] for name in ("open", "mine", "snoozed", "waiting", "closed")}
 
 
 async def read_colleagues(connection: AsyncConnection, department: str) -> tuple[str, ...]:
@@ -171,10 +52,11 @@ async def read_colleagues(connection: AsyncConnection, department: str) -> tuple
 
 async def find_reference(connection: AsyncConnection, department: str, reference: str) -> str | None:
     """The department's conversation with this reference, its own or that of a later contact. None if there is none."""
-    aliases = select(contact.c.conversation_id).where(contact.c.reference == reference)
+    # Two look-ups: joined by `or`, they would be a scan of all cases.
+    own = select(case_file.c.conversation_id).where(case_file.c.reference == reference)
+    later = select(contact.c.conversation_id).where(contact.c.reference == reference)
     query = select(case_file.c.conversation_id).where(
-        case_file.c.department == department,
-        or_(case_file.c.reference == reference, case_file.c.conversation_id.in_(aliases)),
+        case_file.c.department == department, case_file.c.conversation_id.in_(own.union_all(later))
     )
     return await connection.scalar(query.limit(1))
 

@@ -42,6 +42,7 @@ from parvis.desk.store.case_updates import (
     update_cases,
 )
 from parvis.desk.store.reply_drafts import delete_draft, save_draft
+from parvis.desk.store.search_index import index_rows
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
 
@@ -90,6 +91,7 @@ class CaseStore:
                 raise CaseChanged("case_changed")
             changed = changes.case or case
             await update_cases(connection, [changed])
+            await index_rows(connection, changes.rows, [conversation])
             if any(_answers(row) for row in changes.rows):
                 await delete_draft(connection, conversation, agent)
             await self.add_to_outbox(connection, changes.events)

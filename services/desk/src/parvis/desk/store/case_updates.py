@@ -36,6 +36,7 @@ from parvis.desk.schema.case_tables import (
     transfer,
 )
 from parvis.desk.store.caller_lookup import index_callers
+from parvis.desk.store.live_updates import notify_departments
 from parvis.desk.store.row_decoding import decode_all, decode_case, decode_contact
 
 TABLE_OF: dict[type[object], Table] = {
@@ -85,6 +86,8 @@ async def update_cases(connection: AsyncConnection, cases: Iterable[Case]) -> No
     rows = [{f"new_{name}": value for name, value in asdict(case).items()} for case in cases]
     if not rows:
         return
+    changed = [row["new_conversation_id"] for row in rows]
+    await notify_departments(connection, changed)  # before the update and after it: a transfer concerns two
     columns = [column.name for column in case_file.columns if not column.primary_key]
     statement = (
         update(case_file)
@@ -92,6 +95,7 @@ async def update_cases(connection: AsyncConnection, cases: Iterable[Case]) -> No
         .values({name: bindparam(f"new_{name}") for name in columns})
     )
     await connection.execute(statement, rows)
+    await notify_departments(connection, changed)
 
 
 async def insert_rows(connection: AsyncConnection, rows: Sequence[CaseRow]) -> int:

@@ -16,6 +16,7 @@ from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.case_transactions import CaseNotFound, CaseStore
 from parvis.desk.store.case_updates import insert_rows, lock_cases, update_cases
 from parvis.desk.store.reply_drafts import read_draft, save_draft
+from parvis.desk.store.search_index import remove_entry
 
 _r = reply.c
 
@@ -61,6 +62,7 @@ async def withdraw_reserved_reply(store: CaseStore, conversation: str, reply_id:
         if not await store.outbox.withdraw(connection, reply_id):
             raise Rejected("too_late")
         await connection.execute(update(reply).where(_r.reply_id == reply_id).values(withdrawn_at=context.at))
+        await remove_entry(connection, reply_id)
         changes = withdraw_reply(case, context, reserved)
         await insert_rows(connection, changes.rows)
         await update_cases(connection, [changes.case or case])

@@ -31,7 +31,7 @@ async def begin_session(
 
 
 async def find_session(
-    connection: AsyncConnection, token_hash: bytes, *, at: datetime, idle_since: datetime | None
+    connection: AsyncConnection, token_hash: bytes, *, at: datetime, idle_since: datetime | None, is_use: bool = True
 ) -> StoredSession | None:
     """The session with this token. None if it ended, expired, was idle for too long, or its account is disabled."""
     joined = (
@@ -49,7 +49,7 @@ async def find_session(
     row = (await connection.execute(joined)).mappings().one_or_none()
     if row is None:
         return None
-    if (at - row["seen_at"]).total_seconds() > _SEEN_EVERY_S:
+    if is_use and (at - row["seen_at"]).total_seconds() > _SEEN_EVERY_S:
         await connection.execute(update(session).where(session.c.token_hash == token_hash).values(seen_at=at))
     user = DeskUser(
         account_id=row["account_id"],

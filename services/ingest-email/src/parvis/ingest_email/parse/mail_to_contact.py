@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.contract.addressee import OTHER_REPLY_TO
 from parvis.common.contract.contact import (
     EVENT_LIMIT_BYTES,
     Attachment,
@@ -21,6 +20,7 @@ from parvis.common.contract.contact import (
 )
 from parvis.common.contract.contact_points import email_contact_point, hash_contact_point
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.find_addressee import OTHER_REPLY_TO
 from parvis.common.contract.references import find_references, make_reference
 from parvis.common.contract.reply_tokens import conversation_id_of_message_id
 from parvis.common.contract.sources import UNPROVED_MAIL, hash_sources, mail_sources, network_sources
@@ -36,7 +36,7 @@ _CLAIM_BYTES = 500  # room for the claim check of a text that does not fit
 
 
 @dataclass(frozen=True)
-class MailKeys:
+class TownMailIdentity:
     """The domain and key of our tokens, our own addresses and numbers, and the key of the sender hashes."""
 
     mail_domain: str
@@ -61,7 +61,7 @@ class MailDelivery:
     client: str = ""
 
 
-def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> ContactReceived:
+def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: TownMailIdentity) -> ContactReceived:
     """Turn a mail into a contact.
 
     Gives:  a contact whatever the mail: without a readable sender it has no contact point, and `unreadable` says what failed.
@@ -126,7 +126,7 @@ def _json_bytes(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode()) - 2
 
 
-def _is_site_form(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> bool:
+def _is_site_form(mail: ParsedMail, arrival: MailDelivery, keys: TownMailIdentity) -> bool:
     """Whether a person wrote it in a form: a site must write From its own domain (DMARC), and names the person in Reply-To.
 
     Not what answers a mail, nor what failed DMARC: a forged mail of the staff, say, or the notice of an agent's own program.
@@ -165,7 +165,7 @@ def _email_point(address: str) -> ContactPoint | None:
         return None
 
 
-def _machine_sent(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> MachineSent | None:
+def _machine_sent(mail: ParsedMail, arrival: MailDelivery, keys: TownMailIdentity) -> MachineSent | None:
     """Return why no automatic reply may be sent; replying to our own mail would be the shortest loop."""
     if conversation_id_of_message_id(mail.message_id, keys.mail_domain, keys.signing_key):
         return MachineSent(reason="own-mail")
@@ -177,14 +177,16 @@ def _machine_sent(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> Ma
     return MachineSent(reason=reason) if reason else None
 
 
-def _is_own_address(address: str, keys: MailKeys) -> bool:
+def _is_own_address(address: str, keys: TownMailIdentity) -> bool:
     """Whether this is one of our own addresses, with or without a +tag; bounce addresses are."""
     local, _, domain = address.lower().rpartition("@")
     base = local.partition("+")[0]
     return f"{base}@{domain}" in keys.own_addresses or (base == "bounce" and domain == keys.mail_domain.lower())
 
 
-def _remarks(mail: ParsedMail, arrival: MailDelivery, sender: ContactPoint | None, keys: MailKeys) -> tuple[str, ...]:
+def _remarks(
+    mail: ParsedMail, arrival: MailDelivery, sender: ContactPoint | None, keys: TownMailIdentity
+) -> tuple[str, ...]:
     """Collect the remarks for agents, including a failed authentication of the sender and a Reply-To that is not From."""
     failed = ("dmarc-failed",) if arrival.sender.dmarc == "fail" else ()
     reply_to = _reply_to_point(mail, keys)
@@ -195,7 +197,7 @@ def _remarks(mail: ParsedMail, arrival: MailDelivery, sender: ContactPoint | Non
     )
 
 
-def _thread(mail: ParsedMail, keys: MailKeys) -> ThreadIdentifiers:
+def _thread(mail: ParsedMail, keys: TownMailIdentity) -> ThreadIdentifiers:
     """Find the conversation by our signed token; quoted references are passed on but prove nothing."""
     conversations = (
         conversation_id_of_message_id(conversation_id, keys.mail_domain, keys.signing_key)
@@ -210,12 +212,12 @@ def _thread(mail: ParsedMail, keys: MailKeys) -> ThreadIdentifiers:
     )
 
 
-def _reply_to_point(mail: ParsedMail, keys: MailKeys) -> ContactPoint | None:
+def _reply_to_point(mail: ParsedMail, keys: TownMailIdentity) -> ContactPoint | None:
     """Return the address in Reply-To. One of ours, as after a click on “reply to all”, is nobody's: nothing is sent there."""
     return None if _is_own_address(mail.reply_to, keys) else _email_point(mail.reply_to)
 
 
-def _reply_channels(mail: ParsedMail, sender: ContactPoint | None, keys: MailKeys) -> tuple[ReplyAddress, ...]:
+def _reply_channels(mail: ParsedMail, sender: ContactPoint | None, keys: TownMailIdentity) -> tuple[ReplyAddress, ...]:
     """Return the channel that the text asks for, else Reply-To if it differs from the sender."""
     reply_to, own = _reply_to_point(mail, keys), keys.own_addresses | keys.own_numbers
     if stated := find_stated_reply_channels(mail.text, sender=reply_to or sender, own=own):

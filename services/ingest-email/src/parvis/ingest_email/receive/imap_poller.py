@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from parvis.common.contract.contact import ContactId
 from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.runtime.backoff import Backoff
-from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.ingest_email.decide.recipients import TownMailboxes, TownRecipient

@@ -65,7 +65,7 @@ class SmtpHooks:
         recipient = self._mailboxes.find_recipient(address)
         if recipient is None:
             metrics.contacts_refused.labels("email", "unknown-recipient").inc()
-            log.info("recipient.refused", channel="email", code="5.1.1")
+            log.info("smtp-recipient.refused", channel="email", code="5.1.1")
             return "550 5.1.1 No such mailbox"
         envelope.rcpt_tos.append(address)
         server.recipients.append(recipient)

@@ -11,8 +11,8 @@ from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.clock import Clock, now
-from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.ingest_postal.parse.receipt_date import NOTE_LIMIT_BYTES, ScanArrival
 from parvis.ingest_postal.ports.drop_box import DropBox, FileFingerprint, LockedScan, WaitingScan
@@ -210,7 +210,7 @@ class IntakeLoop:
     def _record_failure(self, part: str, error: Unavailable) -> None:
         self._failures += 1
         self.health.mark_failing(part, str(error))
-        log.warning("contact.deferred", channel="post", reason=str(error), attempt=self._failures)
+        log.warning("intake.deferred", channel="post", reason=str(error), attempt=self._failures)
 
     def _mark_recovered(self) -> None:
         self._failures = 0

@@ -7,8 +7,8 @@ from pathlib import Path
 from parvis.common.contract.errors import Poison, Rejected, Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.clock import Clock, now
-from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.ingest_sms.parse.webhook_form import parse_form_fields, parse_inbound_message
 from parvis.ingest_sms.receive.message_intake import MessageIntake, ReceivedMessage

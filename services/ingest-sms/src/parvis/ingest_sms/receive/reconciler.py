@@ -12,8 +12,8 @@ from parvis.common.contract.errors import Poison, Rejected, Unavailable
 from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
 from parvis.common.runtime import metrics
 from parvis.common.runtime.clock import Clock, now
-from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.ingest_sms.fetch.message_list import MessageList
 from parvis.ingest_sms.parse.message_resource import ListedMessage

@@ -96,7 +96,7 @@ class TwilioWebhooks:
             if is_callback:
                 log.warning("status-callback.deferred", path=path, status=503, reason=reason)
             else:
-                log.warning("contact.deferred", path=path, status=503, reason=reason)
+                log.warning("intake.deferred", path=path, status=503, reason=reason)
             return Response(status_code=503, headers={"Retry-After": "5"})
 
     async def _accept_message(self, request: Request) -> Response:

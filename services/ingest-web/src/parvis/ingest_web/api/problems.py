@@ -59,7 +59,7 @@ def install_problem_handlers(app: FastAPI, context: ApiContext) -> None:
         if isinstance(error, ApiProblem):
             return _problem_response(context, request, error)
         if isinstance(error, Unavailable):
-            log.warning("contact.deferred", channel="web", reason=str(error))
+            log.warning("intake.deferred", channel="web", reason=str(error))
             return _problem_response(context, request, ApiProblem(503, "unavailable", wait_s=30))
         if isinstance(error, Rejected):
             return _problem_response(context, request, ApiProblem(413, "too-large"))

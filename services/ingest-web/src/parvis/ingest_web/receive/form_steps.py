@@ -147,7 +147,7 @@ def _refuse(dependencies: FormDependencies, submission: FormSubmission, error: E
         return _form_again(dependencies, submission, status=413, notice="too_much")
     if isinstance(error, Poison):  # shown again for days: the sweep has deleted its files, to be chosen again
         submission.stored.clear()
-    log.warning("contact.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
+    log.warning("intake.deferred", channel="web", procedure=submission.procedure.slug, reason=str(error))
     metrics.contacts_refused.labels("web", "unavailable").inc()
     return _form_again(dependencies, submission, status=503, notice="unavailable")
 

@@ -109,7 +109,7 @@ class LedgerRebuild:
                 return await write(connection, batch)
         except (ValueError, LookupError, DBAPIError) as error:
             if len(batch) == 1:
-                log.exception("ledger.incomplete", code=_id_of(batch[0]), reason=type(error).__name__)
+                log.exception("ledger-item.not_rebuilt", code=_id_of(batch[0]), reason=type(error).__name__)
                 return []
             return [written for item in batch for written in await self._write_batch([item], write)]
 

@@ -84,7 +84,7 @@ class OutcomeWriter:
             except Unavailable as error:
                 wait_s = backoff.next_wait_s()
                 self.health.mark_failing("sending", str(error))
-                log.warning("outcomes.delayed", count=len(batch), reason=str(error), wait_s=wait_s)
+                log.warning("outcome-storage.delayed", count=len(batch), reason=str(error), wait_s=wait_s)
                 await asyncio.sleep(wait_s)
 
     async def _write(self, connection: AsyncConnection, batch: list[FinishedAttempt]) -> None:

@@ -11,8 +11,8 @@ from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.runtime.backoff import Backoff
-from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.notifier.consume.ledger_rebuild import LedgerRebuild
@@ -46,7 +46,7 @@ class PreferencesReplay:
             except Unavailable as error:
                 wait_s = backoff.next_wait_s()
                 self.health.mark_failing("preferences", str(error))
-                log.warning("preferences.delayed", reason=str(error), wait_s=wait_s)
+                log.warning("preferences-replay.delayed", reason=str(error), wait_s=wait_s)
                 await sleep_unless_stopped(stopping, wait_s)
                 continue
             self.health.mark_ok("preferences")

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parvis.common.contract.delivery import LetterStage, is_later_stage
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.clock import Clock, now
-from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.notifier.decide.print_batch import batch_day, batch_name, build_manifest, is_batch_due, is_batch_name

@@ -7,8 +7,8 @@ from datetime import timedelta
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.clock import Clock, now
-from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database

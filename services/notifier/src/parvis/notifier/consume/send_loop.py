@@ -11,8 +11,8 @@ from parvis.common.contract.contact import ClaimCheck, ContactId
 from parvis.common.contract.errors import ParvisError, Poison, Rejected, Unavailable
 from parvis.common.runtime.backoff import Backoff
 from parvis.common.runtime.clock import Clock, now
-from parvis.common.runtime.concurrency import first_completed
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import first_completed
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
@@ -101,7 +101,7 @@ class SendLoop:
                 except Unavailable as error:
                     reserved, wait_s = [], backoff.next_wait_s()
                     self.health.mark_failing("sending", str(error))
-                    log.warning("sending.delayed", reason=str(error), wait_s=wait_s)
+                    log.warning("send-loop.delayed", reason=str(error), wait_s=wait_s)
                 for due in reserved:
                     self._lane_of(due.delivery).open += 1
                     group.create_task(self._send(due))

@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from parvis.common.contract.addressee import Addressee, ReplyCandidate, reply_candidates
 from parvis.common.contract.channels import channel as channel_row
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
 from parvis.common.contract.contact_points import hash_contact_point, mailbox_of, parse_contact_point
 from parvis.common.contract.delivery import FailureClass, make_delivery_id
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.find_addressee import Addressee, ReplyCandidate, reply_candidates
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.text.telephone import DEFAULT_SMS_REGIONS, can_receive_sms, region_of_number
 from parvis.common.town.models import TownConfig

@@ -14,8 +14,8 @@ import zxingcpp
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.letter_qr import encode_letter_qr
 from parvis.common.text.telephone import format_phone
+from parvis.common.town.fill_template_variables import format_day
 from parvis.common.town.models import localized
-from parvis.common.town.template_variables import format_day
 from parvis.notifier.models.delivery import Delivery
 from parvis.notifier.render.reply_text import ReplyText, to_one_line
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.text.telephone import format_phone
+from parvis.common.town.fill_template_variables import standard_variables
 from parvis.common.town.models import Department, TownConfig, localized
-from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import TEMPLATES, RenderedTemplate, TemplateSet
 
 # C0 and C1 controls except line feed, bidirectional controls (they can disguise a text), lone surrogates, BOM.

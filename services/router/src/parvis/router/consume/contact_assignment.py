@@ -174,7 +174,7 @@ class ContactAssigner:
         ]
         await waiting_queue.record_questions(connection, question_keys, work.at)
         for row in new:
-            log.info("contact.held", contact_id=str(row.contact_id), channel=row.channel, reason=row.why)
+            log.info("waiting-contact.stored", contact_id=str(row.contact_id), channel=row.channel, reason=row.why)
 
     def reread_queue(self, rows: Sequence[WaitingRow]) -> list[tuple[IncomingContact, WaitingContact]]:
         """The waiting contacts of these rows, decided again by the current rules; unreadable rows are left out."""

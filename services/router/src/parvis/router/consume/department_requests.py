@@ -17,7 +17,7 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_history import ConversationHistory
 from parvis.router.decide.known_conversations import parse_uuid
-from parvis.router.decide.link_conversations import link_conversations, link_refusal_reason, refuse_link
+from parvis.router.decide.link_and_unlink import link_conversations, link_refusal_reason, refuse_link
 from parvis.router.decide.request_rows import DepartmentRequest, decision_id, second_decision_id
 from parvis.router.decide.split_conversation import (
     contacts_to_split,

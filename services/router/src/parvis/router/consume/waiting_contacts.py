@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.errors import Poison, RowLocked, TopicMissing, Unavailable
 from parvis.common.runtime import clock, metrics
-from parvis.common.runtime.concurrency import first_completed
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import first_completed
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.router.consume.contact_assignment import AssignmentWork, ContactAssigner
@@ -97,7 +97,7 @@ class WaitingContacts:
                 return
             row = parked_row(contact, incoming.record, at, due_at=at + FIRST_WAIT, reason=reason)
             await waiting_queue.insert_waiting(connection, [replace(row, why="queued", due_at=None) if before else row])
-        log.warning("contact.timed_out", contact_id=contact.contact_id, reason=reason)
+        log.warning("slow-contact.postponed", contact_id=contact.contact_id, reason=reason)
 
     async def park_decided(self, rows: Sequence[WaitingRow], missing: TopicMissing) -> list[Record]:
         """Store decided contacts and requests whose topic does not exist; they are published again and again until it does.

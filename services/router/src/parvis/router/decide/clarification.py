@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from parvis.common.contract.contact import TRIAGE, ContactPoint, ContactReceived, ConversationId, ReplyAddress
 from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
 from parvis.common.text.sms_encoding import count_segments, simplify_typography, transliterate_to_gsm7
+from parvis.common.town.fill_template_variables import standard_variables
 from parvis.common.town.models import TownConfig, localized
-from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import TemplateSet
 from parvis.router.models.stored_rows import Conversation
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import TownConfig, localized
-from parvis.router.decide import fast_models
+from parvis.router.decide import contract_structs
 from parvis.router.decide.department import Decision
 
 UNDECIDED = "default"
@@ -96,7 +96,9 @@ def _decided(
 
 def _runners_up(likely: Sequence[Prediction]) -> tuple[RunnerUp, ...]:
     return tuple(
-        fast_models.RunnerUp(department=prediction.department, rule=MODEL, confidence=round(prediction.confidence, 2))
+        contract_structs.RunnerUp(
+            department=prediction.department, rule=MODEL, confidence=round(prediction.confidence, 2)
+        )
         for prediction in likely
         if prediction.department != TRIAGE
     )[:_MAX_RUNNERS_UP]

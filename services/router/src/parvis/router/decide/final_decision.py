@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import OTHER_PERSON, RunnerUp, Suggestion
 from parvis.common.town.models import TownConfig
-from parvis.router.decide import fast_models
+from parvis.router.decide import contract_structs
 from parvis.router.decide.department import WRITTEN_DOWN, Decision
 from parvis.router.decide.find_conversation import ConversationMatch, is_clear
 from parvis.router.decide.known_conversations import WaitingContact
@@ -75,7 +75,7 @@ def suggest_split(
     ):
         return None
     department = town_config.departments[decision.department]
-    return fast_models.Suggestion(
+    return contract_structs.Suggestion(
         department=department.slug, confidence=decision.confidence, why=drift_reason(department)
     )
 
@@ -122,6 +122,6 @@ def _others(sources: Sequence[Decision | Conversation], department: str) -> tupl
 
 def _runners_up(source: Decision | Conversation) -> tuple[RunnerUp, ...]:
     if isinstance(source, Conversation):
-        return (fast_models.RunnerUp(department=source.department, rule="conversation", confidence=0.5),)
-    own = fast_models.RunnerUp(department=source.department, rule=source.rule, confidence=source.confidence)
+        return (contract_structs.RunnerUp(department=source.department, rule="conversation", confidence=0.5),)
+    own = contract_structs.RunnerUp(department=source.department, rule=source.rule, confidence=source.confidence)
     return (own, *source.runners_up)

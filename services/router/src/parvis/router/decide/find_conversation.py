@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from parvis.common.contract.addressee import OTHER_REPLY_TO
 from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import TRIAGE, ContactReceived
+from parvis.common.contract.find_addressee import OTHER_REPLY_TO
 from parvis.common.contract.references import find_references
 from parvis.router.decide.clarification import asks_for_new_conversation
 from parvis.router.decide.department import WRITTEN_DOWN, Decision

@@ -2,16 +2,16 @@
 
 from datetime import datetime, timedelta
 
-from parvis.common.contract.addressee import own_contact_points
 from parvis.common.contract.contact import ContactReceived, ConversationId
+from parvis.common.contract.find_addressee import own_contact_points
 from parvis.common.contract.reply import ReplyKind, ReplyRequested, make_reply_id
 from parvis.common.contract.routing.decisions import OTHER_PERSON, DueDates, Routing
 from parvis.common.contract.routing.split_and_link import ConversationOpened
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.text.telephone import format_phone
+from parvis.common.town.fill_template_variables import format_day, standard_variables
 from parvis.common.town.models import TownConfig, localized
-from parvis.common.town.template_variables import format_day, standard_variables
-from parvis.router.decide import fast_models
+from parvis.router.decide import contract_structs
 
 # The receipt leaves a day before its deadline, so that a letter still reaches the printer in time.
 _BEFORE_DEADLINE = timedelta(days=1)
@@ -94,7 +94,7 @@ def transfer_notice(
         "answer_due_on": format_day(event.answer_due_at, town, spoken) if event.answer_due_at else "",
         "silence_rule": _silence_rule(event, town_config, spoken),
     }
-    return fast_models.ReplyRequested(
+    return contract_structs.ReplyRequested(
         reply_id=make_reply_id("transfer", cause),
         conversation_id=event.conversation_id,
         reference=event.reference,
@@ -108,7 +108,7 @@ def transfer_notice(
         send_at=event.at,
         requested_at=event.at,
         requested_by="router",
-        personal=fast_models.PersonalReply(variables=variables),
+        personal=contract_structs.PersonalReply(variables=variables),
     )
 
 
@@ -141,7 +141,7 @@ def _notice(
     variables: dict[str, str],
     send_at: datetime,
 ) -> ReplyRequested:
-    return fast_models.ReplyRequested(
+    return contract_structs.ReplyRequested(
         reply_id=make_reply_id(kind, contact.contact_id),
         conversation_id=routing.conversation_id,
         reference=routing.reference,
@@ -157,7 +157,7 @@ def _notice(
         requested_by="router",
         to_other_person=OTHER_PERSON in routing.matched,
         sources=contact.sources,
-        personal=fast_models.PersonalReply(
+        personal=contract_structs.PersonalReply(
             contact_points=own_contact_points(contact),
             stated=contact.personal.reply_channels,
             variables=variables,

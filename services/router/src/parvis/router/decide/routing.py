@@ -6,8 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from parvis.common.contract.contact import ContactReceived, ConversationId, Reference
-from parvis.common.contract.routing.decisions import Candidate, Routing, Suggestion, make_conversation_id
-from parvis.router.decide import fast_models
+from parvis.common.contract.routing.decisions import CandidateConversation, Routing, Suggestion, make_conversation_id
+from parvis.router.decide import contract_structs
 from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.department import Decision
 from parvis.router.decide.possible_danger import advise_reading_first, is_possible_danger
@@ -67,7 +67,7 @@ def build_routing(
     """The routing of a contact in its conversation."""
     rules = context.town_config.legal_deadlines(decision.procedure)
     due = context.calendar.compute_deadlines(contact.received_at, rules)
-    return fast_models.Routing(
+    return contract_structs.Routing(
         conversation_id=step.conversation_id,
         sequence=step.sequence,
         department=step.department,
@@ -97,8 +97,8 @@ def build_routing(
     )
 
 
-def _candidate(conversation: Conversation) -> Candidate:
+def _candidate(conversation: Conversation) -> CandidateConversation:
     id_ = ConversationId(str(conversation.id))
-    return fast_models.Candidate(
+    return contract_structs.CandidateConversation(
         conversation_id=id_, reference=conversation.reference, department=conversation.department
     )

@@ -11,8 +11,8 @@ from prometheus_client import Counter
 
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime import metrics
-from parvis.common.runtime.concurrency import first_completed
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.interruptible_waits import first_completed
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
 from parvis.common.runtime.sandbox.resource_limits import ResourceLimits

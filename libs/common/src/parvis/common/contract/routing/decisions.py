@@ -41,7 +41,7 @@ class Suggestion(Model):
     why: dict[str, str] = Field(description="one plain sentence per language")
 
 
-class Candidate(Model):
+class CandidateConversation(Model):
     """A conversation to which a contact may belong; the citizen was asked and did not answer."""
 
     conversation_id: ConversationId
@@ -91,7 +91,7 @@ class Routing(DueDates):
         default=None, description="true if it continues a conversation with nothing but thanks: it reopens no case"
     )
     linked_to: ConversationId | None = Field(default=None, description="closed conversation that this one follows")
-    candidates: tuple[Candidate, ...] = Field(
+    candidates: tuple[CandidateConversation, ...] = Field(
         default=(), description="in the order of the numbers in the question to the citizen"
     )
     language: Language | None = Field(default=None, description="language of the text (ISO 639)")

@@ -6,7 +6,7 @@ from parvis.common.contract.routing import decisions
 
 Routing = msgspec_struct(decisions.Routing)
 Suggestion = msgspec_struct(decisions.Suggestion)
-Candidate = msgspec_struct(decisions.Candidate)
+CandidateConversation = msgspec_struct(decisions.CandidateConversation)
 RunnerUp = msgspec_struct(decisions.RunnerUp)
 ReplyRequested = msgspec_struct(reply.ReplyRequested)
 PersonalReply = msgspec_struct(reply.PersonalReply)

@@ -23,7 +23,7 @@ _PERSON = re.compile(
 )
 
 
-def is_cover_page(text: str) -> bool:
+def is_placeholder_page(text: str) -> bool:
     """Whether the words of a whole file only say that it is closed, and which program opens it; never if a person speaks."""
     folded = fold(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     if not 0 < len(folded.split()) <= _MOST_WORDS or _PERSON.search(folded):

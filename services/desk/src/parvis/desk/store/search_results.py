@@ -1,0 +1,62 @@
+"""Reads what the search page shows of the messages that were found."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common.contract.errors import Poison
+from parvis.common.runtime.logs import logger
+from parvis.desk.models.case import AgentReply, Case, CaseAction, CaseContact
+from parvis.desk.schema.case_tables import act, case_file, reply
+from parvis.desk.store.case_updates import read_whole_contacts
+from parvis.desk.store.row_decoding import decode_all, decode_case, decoder
+from parvis.desk.store.search_queries import SearchResult
+
+log = logger()
+
+
+@dataclass(frozen=True)
+class FoundRecords:
+    """The cases, contacts, replies and notes of a search result, by id."""
+
+    cases: dict[str, Case] = field(default_factory=dict[str, Case])
+    contacts: dict[str, CaseContact] = field(default_factory=dict[str, CaseContact])
+    replies: dict[str, AgentReply] = field(default_factory=dict[str, AgentReply])
+    notes: dict[str, CaseAction] = field(default_factory=dict[str, CaseAction])
+
+
+async def read_found_records(connection: AsyncConnection, result: SearchResult) -> FoundRecords:
+    """The records of a search result; what cannot be read is logged and left out."""
+    by_kind: dict[str, list[str]] = {"contact": [], "reply": [], "note": []}
+    for hit in (*result.hits, *(person.latest for person in result.people)):
+        by_kind[hit.kind].append(hit.entry_id)
+    conversations = {hit.conversation_id for hit in result.hits} | set(result.references)
+    replies, _ = decode_all(
+        decoder(AgentReply), await _rows(connection, select(reply).where(reply.c.reply_id.in_(by_kind["reply"])))
+    )
+    notes, _ = decode_all(
+        decoder(CaseAction), await _rows(connection, select(act).where(act.c.act_id.in_(by_kind["note"])))
+    )
+    return FoundRecords(
+        cases=await read_cases(connection, conversations),
+        contacts=await read_whole_contacts(connection, by_kind["contact"]),
+        replies={found.reply_id: found for found in replies},
+        notes={found.act_id: found for found in notes},
+    )
+
+
+async def read_cases(connection: AsyncConnection, conversations: Iterable[str]) -> dict[str, Case]:
+    """These cases by conversation; damaged ones are logged and left out."""
+    cases: dict[str, Case] = {}
+    for row in await _rows(connection, select(case_file).where(case_file.c.conversation_id.in_(list(conversations)))):
+        try:
+            cases[row["conversation_id"]] = decode_case(row)
+        except Poison as error:
+            log.error("case.unreadable", conversation_id=row["conversation_id"], reason=str(error))  # noqa: TRY400 (the reason says it all)
+    return cases
+
+
+async def _rows(connection: AsyncConnection, query: Select[*tuple[object, ...]]):
+    return (await connection.execute(query)).mappings().all()
