@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.http_protocol import MAX_HEAD_BYTES, HttpLimits
@@ -25,6 +26,12 @@ POST = b"POST /length HTTP/1.1\r\nhost: town.example\r\n"
 
 async def _hello(request: Request) -> Response:
     return PlainTextResponse(f"{len(request.headers)} headers")
+
+
+def _pages() -> FastAPI:
+    app = FastAPI()
+    app.add_api_route("/hello", _hello, methods=["GET"])
+    return app
 
 
 async def _length(request: Request) -> Response:
@@ -41,6 +48,7 @@ async def serving(limits: HttpLimits = PATIENT) -> AsyncGenerator[int]:
             Route("/", _hello),
             Route("/length", _length, methods=["POST"]),
             Route("/mute", _hello, methods=["POST"]),
+            Mount("/pages", _pages()),
         ]
     )
     server = build_server(Service("test", "127.0.0.1", port, Health(), app=app), limits)
@@ -128,6 +136,29 @@ async def test_heads_in_one_packet_do_not_add_up():
         answers = await exchange(port, many * 3000 + GET + b"connection: close\r\n\r\n")
 
         assert answers.count(b" 200 OK") == 3001
+
+
+async def test_head_is_answered_as_get_without_a_body():
+    async with serving() as port:
+        rest = b" /pages/hello HTTP/1.1\r\nhost: town.example\r\nconnection: close\r\n\r\n"
+        got, head = [await exchange(port, method + rest) for method in (b"GET", b"HEAD")]
+
+        assert got.endswith(b"\r\n\r\n2 headers")
+        assert [line for line in head.splitlines() if not line.startswith(b"date")] == [
+            line for line in got.splitlines()[:-1] if not line.startswith(b"date")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "status"), [(b"gzip", b" 415 "), (b"identity", b" 200 "), (b"GZIP, br", b" 415 ")]
+)
+async def test_a_body_with_an_encoding_is_415(encoding: bytes, status: bytes):
+    async with serving() as port:
+        rest = b"content-length: 2\r\nconnection: close\r\n\r\nab"
+        answer = await exchange(port, POST + b"content-encoding: " + encoding + b"\r\n" + rest)
+
+        assert status in answer
+        assert (b"accept-encoding: identity" in answer) == (status == b" 415 ")
 
 
 async def test_a_trailer_is_no_header_of_the_request():

@@ -15,6 +15,7 @@ from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import bearer_token
 from parvis.web.error_pages import install_error_pages
 from parvis.web.pages import PageRenderer
+from parvis.web.strict_json import StrictJsonRoute
 
 log = logger()
 _LARGEST_BODY_BYTES = 256 * 1024
@@ -24,7 +25,8 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
     """Builds the API as an application of its own, with its OpenAPI description at /api/v1/openapi.json.
 
     Gives: 200 with the case after the change, once it is committed; 401 without the token; 404 when that department does not
-           have the case; 409 with the key of what is refused, `damaged_case` for one that cannot be read; 422 for an invalid body; 503.
+           have the case; 409 with the key of what is refused, `damaged_case` for one that cannot be read; 400 for a name twice in the body, 422 for an
+           invalid one; 503.
     """
 
     app = FastAPI(
@@ -45,6 +47,7 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
             return JSONResponse({"detail": "bearer token required"}, 401, headers={"www-authenticate": "Bearer"})
         return await call_next(request)
 
+    app.router.route_class = StrictJsonRoute
     app.add_middleware(LimitBody, max_bytes=_LARGEST_BODY_BYTES)
     app.add_middleware(BaseHTTPMiddleware, dispatch=require_token)
 

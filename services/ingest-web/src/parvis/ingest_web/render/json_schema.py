@@ -30,7 +30,7 @@ _LOCAL = "|".join(
     rf"{_ATOM}{{1,{size}}}(\.{_ATOM}{{1,{size}}}){{{parts - 1}}}"
     for parts, size in ((1, 64), (2, 31), (3, 20), (4, 15))
 )
-MAIL = rf"^({_LOCAL})@([A-Za-z0-9][A-Za-z0-9-]{{0,40}}\.){{1,3}}[A-Za-z][A-Za-z0-9-]{{1,20}}$"
+MAIL = rf"^({_LOCAL})@([A-Za-z0-9]([A-Za-z0-9-]{{0,39}}[A-Za-z0-9])?\.){{1,3}}[A-Za-z][A-Za-z0-9-]{{0,19}}[A-Za-z0-9]$"
 NOT_BLANK = r"[^\s\u001c-\u001f\u0085]"
 
 # Base64 prefixes of the accepted media types; the rest may be any base64.
