@@ -1,5 +1,6 @@
 """Parses mails in a pool of sandboxed processes, and falls back to the header when one of them dies."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from parvis.ingest_email.parse.mime.stand_ins import add_troubles
 
 __all__ = ["MailParserPool", "ParsedFiles", "ResourceLimits"]
 _MAIL, _SCREENING = b"m", b"s"
+_SHORT_BYTES = 256 * 1024
 _TROUBLES = TypeAdapter(list[str | None])
 
 
@@ -47,7 +49,10 @@ class MailParserPool:
         return self._workers.pids
 
     async def parse(self, content: bytes) -> ParsedFiles:
-        return build_result(content, await self._workers.run_job((_MAIL, content)))
+        answer = await self._workers.run_job((_MAIL, content))
+        if answer.frames and len(answer.frames[0][1]) <= _SHORT_BYTES:
+            return build_result(content, answer)
+        return await asyncio.to_thread(build_result, content, answer)  # megabytes of JSON, or a head of any kind
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
