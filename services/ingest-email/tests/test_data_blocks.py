@@ -13,6 +13,7 @@ from parvis.ingest_email.receive.smtp_server import SmtpServer
 from parvis.ingest_email.sandbox import mail_parser_pool
 
 World = Any  # the class in conftest.py, which no test can import
+LIMIT_BYTES = 1024 * 1024  # of the door in conftest.py
 TOWN = "mairie@example-town.example"
 HEAD = b"From: a@citizens.example\r\nSubject: x\r\n\r\n"
 
@@ -51,13 +52,24 @@ async def test_the_end_is_found_across_the_border_of_two_blocks(world: World, sh
         assert (await caller.say("NOOP")).startswith("250")
 
 
-@given(st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\r\n.", b"a"]), max_size=30), st.integers(3, 9))
-async def test_dot_stuffing_is_removed_alike_wherever_the_pieces_end(parts: list[bytes], size: int) -> None:
-    stuffed = b"\r\n" + b"".join(parts)
-    with patch.object(smtp_server, "_PIECE_BYTES", size):
-        plain = await smtp_server._remove_dot_stuffing(bytearray(stuffed))  # pyright: ignore[reportPrivateUsage]
+@given(st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\r\n.", b"a"]), max_size=30), st.integers(1, 9))
+def test_dot_stuffing_is_removed_alike_wherever_the_blocks_end(parts: list[bytes], size: int) -> None:
+    stuffed, mail = b"\r\n" + b"".join(parts), smtp_server._UnstuffedMail()  # pyright: ignore[reportPrivateUsage]
+    for start in range(0, len(stuffed), size):
+        mail.add(stuffed[start : start + size])
 
-    assert plain == stuffed.replace(b"\r\n.", b"\r\n")[2:]
+    plain = stuffed.replace(b"\r\n.", b"\r\n")[2:]
+    assert mail.size_bytes == len(plain)
+    assert mail.whole() == plain
+
+
+@pytest.mark.parametrize(("over_bytes", "answer"), [(0, "250"), (1, "552")])
+async def test_stuffed_dots_do_not_count_for_the_size(world: World, over_bytes: int, answer: str) -> None:
+    lines = (LIMIT_BYTES - len(HEAD)) // 3
+    content = HEAD + b".\r\n" * lines
+    content += b"x" * (LIMIT_BYTES - 2 + over_bytes - len(content)) + b"\r\n"
+    async with world.door() as made, world.line(made.smtp_port) as caller:
+        assert (await caller.offer(content, TOWN)).startswith(answer)
 
 
 async def test_others_have_their_turn_while_a_large_mail_is_taken_apart(world: World) -> None:
