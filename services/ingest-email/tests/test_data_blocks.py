@@ -65,11 +65,12 @@ def test_dot_stuffing_is_removed_alike_wherever_the_blocks_end(parts: list[bytes
 
 @pytest.mark.parametrize(("over_bytes", "answer"), [(0, "250"), (1, "552")])
 async def test_stuffed_dots_do_not_count_for_the_size(world: World, over_bytes: int, answer: str) -> None:
-    lines = (LIMIT_BYTES - len(HEAD)) // 3
-    content = HEAD + b".\r\n" * lines
+    content = HEAD + b".\r\n" * ((LIMIT_BYTES - len(HEAD)) // 3 - 2)
     content += b"x" * (LIMIT_BYTES - 2 + over_bytes - len(content)) + b"\r\n"
     async with world.door() as made, world.line(made.smtp_port) as caller:
-        assert (await caller.offer(content, TOWN)).startswith(answer)
+        got = await caller.offer(content, TOWN)
+
+    assert got[:3] == answer
 
 
 async def test_others_have_their_turn_while_a_large_mail_is_taken_apart(world: World) -> None:
