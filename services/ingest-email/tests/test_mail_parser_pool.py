@@ -55,6 +55,15 @@ async def test_several_mails_at_once_each_get_their_own_reading() -> None:
     assert [reading.mail.subject for reading in readings] == [str(n) for n in range(50)]
 
 
+async def test_a_small_mail_does_not_wait_for_a_large_one() -> None:
+    large = A_MAIL + b"a line of words\r\n" * 40_000
+    async with readers() as made:
+        started = [asyncio.create_task(made.parse(large)) for _ in range(20)]
+        await made.parse(A_MAIL)
+        assert not started[-1].done()
+        assert all(parsed.mail.subject == "Bonjour" for parsed in await asyncio.gather(*started))
+
+
 async def test_a_worker_killed_from_outside_costs_no_mail() -> None:
     async with readers() as made:
         await made.parse(A_MAIL)
