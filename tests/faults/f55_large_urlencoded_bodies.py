@@ -8,7 +8,7 @@ from tests.faults.oracle import Verdict
 from tests.faults.outsider import Poured, pour
 
 _PATHS = ("/demarches/road-report", "/demarches/road-report/fichiers")
-_BLOCKS = (b"a" * 65536, b"%41" * 21845 + b"a", b"a=b&" * 16384)
+_BLOCKS = (b"a" * 65536, b"%41" * 21845 + b"a", b"a=b&" * 16384, b"&" * 65536)
 
 
 async def run(testbed: DoorTestbed, full: bool) -> Verdict:
@@ -47,7 +47,7 @@ def _chunk(block: bytes, *, is_declared: bool) -> bytes:
 
 SCENARIO = DoorScenario(
     "F-55",
-    "48 urlencoded bodies of 59 MB at once without a token: one value, percent-encoded, and millions of fields; declared and chunked",
+    "64 urlencoded bodies of 59 MB at once without a token: one value, percent-encoded, millions of fields, separators alone; declared and chunked",
     "413 or 400; memory bounded; others are served; I1 I4",
     run,
 )
