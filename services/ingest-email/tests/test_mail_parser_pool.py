@@ -56,13 +56,19 @@ async def test_several_mails_at_once_each_get_their_own_reading() -> None:
 
 
 async def test_a_small_mail_does_not_wait_for_a_large_one() -> None:
-    large = A_MAIL + b"a line of words\r\n" * 40_000
+    large = A_MAIL.replace(b"\r\n\r\nBonjour", b"\r\nContent-Type: image/png\r\n\r\n" + b"\x89PNG" * 200_000)
     async with readers() as made:
-        started = [asyncio.create_task(made.parse(large)) for _ in range(20)]
-        await asyncio.sleep(0)  # they have asked
+        await made.parse(large)
+        (pid,) = made._large_mail_worker.pids  # pyright: ignore[reportPrivateUsage]
+        os.kill(pid, signal.SIGSTOP)
+        waiting = asyncio.create_task(made.parse(large))
+        await asyncio.sleep(0)  # it has asked
         await made.parse(A_MAIL)
-        assert not started[-1].done()
-        assert all(parsed.mail.subject == "Bonjour" for parsed in await asyncio.gather(*started))
+        was_done = waiting.done()
+        os.kill(pid, signal.SIGCONT)
+
+        assert not was_done
+        assert (await waiting).mail.subject == "Bonjour"
 
 
 async def test_a_worker_killed_from_outside_costs_no_mail() -> None:
