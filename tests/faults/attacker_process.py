@@ -28,11 +28,11 @@ class AttackerProcess:
 
 
 @asynccontextmanager
-async def start_attacker() -> AsyncGenerator[AttackerProcess]:
-    """Start a process for attacks, and wait until it is up: to start it costs the machine a second of the citizens' time."""
+async def start_attacker(*attacks: Callable[..., Any]) -> AsyncGenerator[AttackerProcess]:
+    """Start a process, and wait until it has imported these attacks: that takes seconds, of the citizens' time too."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         attacker = AttackerProcess(pool)
-        await attacker.run(_do_nothing)
+        await attacker.run(_import, *attacks)
         yield attacker
 
 
@@ -42,5 +42,6 @@ def _run_attack(
     return asyncio.run(attack(*args, **named))
 
 
-async def _do_nothing() -> None:
-    """Show that the process runs."""
+async def _import(*attacks: Callable[..., Any]) -> None:
+    """Show that the process runs, and has imported what came with the call."""
+    del attacks

@@ -33,7 +33,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
         port, url = stack.port("ingest-email.smtp"), stack.url("ingest-web")
         calm_mails, calm_forms = await _serve_citizens(stack, time.monotonic() + (15 if full else 0))
         # The flooders have processes of their own: in one with the citizens, Python's lock would be what these wait for.
-        async with start_attacker() as mail_flooder, start_attacker() as http_flooder:
+        async with start_attacker(_send_floods) as mail_flooder, start_attacker(flood_http) as http_flooder:
             ends_at = time.monotonic() + seconds
             floods = mail_flooder.run(_send_floods, port, ends_at, large_bytes, large, too_large=200 if full else 2)
             http = http_flooder.run(flood_http, url, ends_at, full=full)

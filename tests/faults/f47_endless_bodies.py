@@ -16,7 +16,7 @@ _CASE = "/api/v1/cases/00000000-0000-4000-8000-000000000000/reply"
 
 async def run(testbed: DoorTestbed, full: bool) -> Verdict:
     verdict, (megabytes, times) = Verdict(), (500, 4) if full else (4, 1)
-    async with start_attacker() as attacker, testbed.served_citizens() as served:
+    async with start_attacker(_pour_bodies) as attacker, testbed.served_citizens() as served:
         poured = await attacker.run(_pour_bodies, testbed.port("notifier"), testbed.port("desk"), megabytes, times)
     statuses = {one.status for one in poured}
     verdict.expect(statuses <= {0, 401, 404, 413}, f"the bodies got {statuses}")

@@ -17,7 +17,7 @@ _ADDRESSES = tuple(f"127.0.0.{number}" for number in range(71, 75))
 
 async def run(testbed: DoorTestbed, full: bool) -> Verdict:
     verdict, port, further = Verdict(), testbed.port("ingest-email.smtp"), 500 if full else 10
-    async with start_attacker() as attacker, testbed.served_citizens() as served:
+    async with start_attacker(_connect_again_and_again) as attacker, testbed.served_citizens() as served:
         got = await attacker.run(_connect_again_and_again, port, _OF_A_CLIENT + further)
     verdict.expect(got == {220: _OF_A_CLIENT, 421: further}, f"one client got {got}")
     served.check(verdict, full=full)

@@ -24,7 +24,7 @@ _ANSWERS_EARLY = "notifier"  # a form without a link, before it is whole; it clo
 async def run(testbed: DoorTestbed, full: bool) -> Verdict:
     verdict, megabytes, half_sent = Verdict(), 250 if full else 1, 3000 if full else 120
     ports = [testbed.port(name) for name in SERVICES]
-    async with start_attacker() as attacker, testbed.served_citizens() as served:
+    async with start_attacker(_pour_heads) as attacker, testbed.served_citizens() as served:
         endless, slow, exact = await attacker.run(_pour_heads, ports, megabytes)
         for name in _POSTED:
             got = await attacker.run(_send_halves, testbed.port(name), name, half_sent)

@@ -15,7 +15,7 @@ _DOTTED = (b"a.\r\n", b".\r\n", b"a\r\n..\r\n", b"\r.\r\n")
 
 async def run(testbed: DoorTestbed, full: bool) -> Verdict:
     verdict, (size_bytes, rounds) = Verdict(), (36 * 1024 * 1024, 3) if full else (1024 * 1024, 1)
-    async with start_attacker() as attacker, testbed.served_citizens() as served:
+    async with start_attacker(_send_rounds) as attacker, testbed.served_citizens() as served:
         answers = await attacker.run(_send_rounds, testbed.port("ingest-email.smtp"), size_bytes, rounds)
     testbed.mail_ids |= answers.ids
     verdict.expect(set(answers.codes) == {250}, f"the mails with dots got {answers.codes}")

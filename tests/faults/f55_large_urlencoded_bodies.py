@@ -13,7 +13,7 @@ _BLOCKS = (b"a" * 65536, b"%41" * 21845 + b"a", b"a=b&" * 16384, b"&" * 65536)
 
 async def run(testbed: DoorTestbed, full: bool) -> Verdict:
     verdict = Verdict()
-    async with start_attacker() as attacker, testbed.served_citizens() as served:
+    async with start_attacker(_pour_bodies) as attacker, testbed.served_citizens() as served:
         poured = await attacker.run(_pour_bodies, testbed.port("ingest-web"), 59 if full else 7, 4 if full else 1)
     statuses = {one.status for one in poured}
     verdict.expect(413 in statuses and statuses <= {413, 400, 0}, f"the bodies got {statuses}")
