@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.http_protocol import MAX_HEAD_BYTES, HttpLimits
+from parvis.common.runtime.http_protocol import MAX_HEAD_BYTES, BoundedHttp, HttpLimits
 from parvis.common.runtime.rate_limits import parse_networks
 from parvis.common.runtime.service import Service, build_server
 
@@ -210,6 +210,38 @@ async def test_a_body_that_goes_on_after_the_answer_ends_with_the_connection():
         answer = await exchange(port, b"POST /mute HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\nabc")
 
         assert b" 200 OK" in answer
+
+
+async def test_of_a_body_that_goes_on_after_the_answer_little_is_read(monkeypatch: pytest.MonkeyPatch):
+    read_bytes, receive = 0, BoundedHttp.data_received
+
+    def count(connection: BoundedHttp, data: bytes) -> None:
+        nonlocal read_bytes
+        read_bytes += len(data)
+        receive(connection, data)
+
+    monkeypatch.setattr(BoundedHttp, "data_received", count)
+    async with serving(replace(PATIENT, linger_s=0.3, linger_bytes_per_s=1)) as port:
+        head = b"POST /mute HTTP/1.1\r\nhost: a\r\ncontent-length: 99000000\r\n\r\n"
+        answer = await exchange(port, head, *[b"a" * 1_000_000] * 16)
+
+    assert answer.startswith(b"HTTP/1.1 200 ") or answer == b""  # a reset may overtake the answer
+    assert read_bytes <= 4 * 256 * 1024
+
+
+async def test_of_requests_in_one_packet_few_wait_for_each_other(monkeypatch: pytest.MonkeyPatch):
+    waiting, complete = list[int](), BoundedHttp.on_headers_complete
+
+    def count(connection: BoundedHttp) -> None:
+        complete(connection)
+        waiting.append(len(connection.pipeline))
+
+    monkeypatch.setattr(BoundedHttp, "on_headers_complete", count)
+    async with serving() as port:
+        answers = await exchange(port, b"GET / HTTP/1.1\r\n\r\n" * 1000 + GET + b"connection: close\r\n\r\n")
+
+    assert (answers.count(b" 200 OK"), len(waiting)) == (1001, 1001)
+    assert max(waiting) <= 2048 // 18 + 1
 
 
 async def test_a_body_that_ends_after_its_answer_is_followed_by_the_time_of_a_head():

@@ -18,7 +18,7 @@ from parvis.common.town.models import Procedure
 from parvis.ingest_web.api.problems import ApiContext, ApiProblem, town_today
 from parvis.ingest_web.models.form import NAME, REPLY, FilledForm, FormFile, reply_address_input
 from parvis.ingest_web.render import form_html, json_schema
-from parvis.web.form_parsing import clean_text
+from parvis.web.form_texts import clean_text
 from parvis.web.language_negotiation import negotiate_language
 from parvis.web.strict_json import load_strict_json
 
