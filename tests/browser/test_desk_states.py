@@ -61,7 +61,7 @@ def agents_states(page: Any, colleague: Any, stack: Stack, door: str) -> Iterato
     for state, path in {
         "queue": "/queue", "empty list": "/queue?show=closed", "filtered list": "/queue?show=open&channel=sms",
         "search": "/search", "nothing found": "/search?q=girafe", "found": "/search?q=nid-de-poule", "no such page": "/nowhere",
-        "own account": "/me", "not allowed": "/audit",
+        "own account": "/me", "break-glass by reference": "/break-glass/find", "not allowed": "/audit",
     }.items():  # fmt: skip
         page.goto(door + path)
         yield state
