@@ -1,6 +1,7 @@
 """Provides a real browser in front of ingest-web; skips, with the reason, where there is none."""
 
 import importlib.util
+import re
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from tests.patience import PATIENCE_S
 
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -17,6 +19,20 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "RGAAv4"]
 _RUN = "async (tags) => (await axe.run(document, {runOnly: {type: 'tag', values: tags}})).violations"
 
 Look = Callable[[Any], list[str]]
+
+
+def log_in(browser: Any, desk: str, name: str = "Dominique Exemple", *, scripts: bool = True, **chosen: str) -> Any:
+    """A page of the desk in a browser of its own, logged in; `chosen`: role, department, confidential."""
+    context = browser.new_context(locale="fr-FR", java_script_enabled=scripts, viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_S * 1000)
+    page.goto(f"{desk}/login")
+    page.fill("input[name=name]", name)
+    for field, value in ({"department": "voirie"} | chosen).items():
+        page.select_option(f"select[name={field}]", value)
+    page.press("input[name=name]", "Enter")
+    page.wait_for_url(re.compile(r"/(?!login)[\w/-]*$"))
+    return page
 
 
 def missing() -> str | None:

@@ -4,19 +4,18 @@ import asyncio
 import base64
 import itertools
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.bench.measure import percentile
-from tests.faults.http_flood import FormAnswers, flood_http
+from parvis.local.stack import Stack
+from tests.faults.attacker_process import start_attacker
+from tests.faults.http_flood import FormAnswers, check_waits, flood_http
 from tests.faults.oracle import Verdict, read_state
 from tests.faults.outsider import why_no_outsiders
 from tests.faults.scenario import OwnTownScenario, Workspace, start_town
 from tests.faults.smtp_client import SmtpAnswers, build_mail, connect
 from tests.patience import PATIENCE_S
 
-_LONGEST_P99_S = 1.0
 _MOST_MB = 700  # of the service's main process: its size at rest, the memory budget for large mails, and their copies
 _NUMBERS = itertools.count()
 _FLOODER, _BULKY = "robot@flood.example", "photos@citizens.example"
@@ -24,45 +23,59 @@ _FLOODER, _BULKY = "robot@flood.example", "photos@citizens.example"
 
 async def run(workspace: Workspace, full: bool) -> Verdict:
     seconds, large_bytes, large = (60.0, 38 * 1024 * 1024, 24) if full else (6.0, 5 * 1024 * 1024, 8)
-    verdict, others, forms = Verdict(), SmtpAnswers(), FormAnswers()
+    verdict = Verdict()
     limits = {
         "PARVIS_HTTP_PROXIES": "127.0.0.1/32",
         "PARVIS_INGEST_EMAIL_DOMAIN_MAILS_PER_MINUTE": "300" if full else "15",
         "PARVIS_INGEST_WEB_FILES_MB_PER_MINUTE": "20" if full else "1",
     }
     with start_town(workspace, ["ingest-email", "ingest-web"], outside=False, **limits) as (stack, _log):
-        port = stack.port("ingest-email.smtp")
-        # The flooders have a process of their own: in one with the citizens, Python's lock would be what these wait for.
-        with ProcessPoolExecutor(1, get_context("spawn")) as flooders, ThreadPoolExecutor(4) as citizens:
-            await asyncio.wrap_future(flooders.submit(_with_photo, 0, 0))  # the process is up
+        port, url = stack.port("ingest-email.smtp"), stack.url("ingest-web")
+        calm_mails, calm_forms = await _serve_citizens(stack, time.monotonic() + (15 if full else 0))
+        # The flooders have processes of their own: in one with the citizens, Python's lock would be what these wait for.
+        async with start_attacker(_send_floods) as mail_flooder, start_attacker(flood_http) as http_flooder:
             ends_at = time.monotonic() + seconds
-            floods = flooders.submit(_send_floods, port, ends_at, large_bytes, large, too_large=200 if full else 2)
-            jobs = [citizens.submit(_send_as_citizen, port, others, number, ends_at) for number in range(4)]
-            http = flood_http(stack, verdict, ends_at, full=full)
-            await asyncio.gather(*map(asyncio.wrap_future, jobs), http, forms.send_until(stack, ends_at))
-            flood, bulky = await asyncio.wrap_future(floods)
+            floods = mail_flooder.run(_send_floods, port, ends_at, large_bytes, large, too_large=200 if full else 2)
+            http = http_flooder.run(flood_http, url, ends_at, full=full)
+            (flood, bulky, dotted), refusals, (others, forms) = await asyncio.gather(
+                floods, http, _serve_citizens(stack, ends_at)
+            )
         peak_mb = max(_peak_mb(stack.pid(name)) for name in ("ingest-email", "ingest-web"))
         await forms.wait_until_published(stack)
         arrived = {received.event_id for received in (await read_state(stack)).received}
-    _check_expectations(verdict, flood, bulky, others, arrived, peak_mb, full=full)
-    forms.check(verdict, arrived, full=full)
     verdict.expect(bulky.codes[250] >= large, f"{bulky.codes[250]} of {large} large mails were accepted")
+    verdict.expect(dotted.codes[250] > 0, f"mails of dots got {dict(dotted.codes)}")
+    verdict.figures |= {"dots: accepted": dotted.codes[250], "dots: deferred": dotted.codes[452]}
+    bulky.ids |= dotted.ids
+    _check_expectations(verdict, flood, bulky, others, arrived, peak_mb)
+    refusals.check(verdict)
+    check_waits(verdict, "mails", others.waits_s, calm_mails.waits_s, full=full)
+    check_waits(verdict, "forms", forms.waits_s, calm_forms.waits_s, full=full)
+    forms.check(verdict, arrived)
     return verdict
 
 
-def _send_floods(
+async def _serve_citizens(stack: Stack, ends_at: float) -> tuple[SmtpAnswers, FormAnswers]:
+    """Send mails and forms as ordinary citizens, at least one form."""
+    mails, forms, port = SmtpAnswers(), FormAnswers(), stack.port("ingest-email.smtp")
+    senders = (asyncio.to_thread(_send_as_citizen, port, mails, number, ends_at) for number in range(4))
+    await asyncio.gather(*senders, forms.send_until(stack, ends_at))
+    return mails, forms
+
+
+async def _send_floods(
     port: int, ends_at: float, large_bytes: int, large: int, *, too_large: int
-) -> tuple[SmtpAnswers, SmtpAnswers]:
-    """Send all floods of mails. Gives the answers to the small mails and to the large ones."""
-    flood, bulky = SmtpAnswers(), SmtpAnswers()
+) -> tuple[SmtpAnswers, SmtpAnswers, SmtpAnswers]:
+    """Send all floods of mails. Gives the answers to the small mails, to the large ones and to those of dots."""
+    flood, bulky, dotted = SmtpAnswers(), SmtpAnswers(), SmtpAnswers()
     with ThreadPoolExecutor(26, thread_name_prefix="sender") as senders:
         jobs = [senders.submit(_send_flood, port, flood, ends_at) for _ in range(16)]
         jobs += [senders.submit(_send_large, port, bulky, large_bytes, large // 8) for _ in range(8)]
         jobs.append(senders.submit(_send_too_large, port, bulky, too_large))
-        jobs.append(senders.submit(_send_dotted, port, bulky, large_bytes, ends_at))
+        jobs.append(senders.submit(_send_dotted, port, dotted, large_bytes, ends_at))
     for job in jobs:
         job.result()
-    return flood, bulky
+    return flood, bulky, dotted
 
 
 def _check_expectations(
@@ -72,19 +85,14 @@ def _check_expectations(
     others: SmtpAnswers,
     arrived: set[str],
     peak_mb: int,
-    *,
-    full: bool,
 ) -> None:
-    p99_s = percentile(others.waits_s, 0.99)
     accepted = flood.ids | bulky.ids | others.ids
     verdict.expect(accepted <= arrived, f"I4: {len(accepted - arrived)} accepted mails are not in Kafka")
     verdict.expect(set(others.codes) == {250}, f"other citizens got {dict(others.codes)}")
     verdict.expect(set(flood.codes) == {250, 451}, f"the flood got {dict(flood.codes)}")
-    verdict.expect_within(p99_s, _LONGEST_P99_S, "one in a hundred other citizens waited", full=full)
     verdict.expect(peak_mb < _MOST_MB, f"a service grew to {peak_mb} MB")
     verdict.figures |= {"flood: accepted": flood.codes[250], "flood: deferred": flood.codes[451]}
     verdict.figures |= {"large: accepted": bulky.codes[250], "too large": bulky.codes[552], "others": others.codes[250]}
-    verdict.figures |= {"others p99 ms": int(p99_s * 1000), "others max ms": int(max(others.waits_s) * 1000)}
     verdict.figures["peak memory, MB"] = peak_mb
 
 
@@ -120,8 +128,9 @@ def _with_photo(number: int, size_bytes: int) -> bytes:
 
 
 def _send_dotted(port: int, answers: SmtpAnswers, size_bytes: int, ends_at: float) -> None:
-    """Send mails whose lines all end with a dot."""
-    while time.monotonic() < ends_at:
+    """Send mails whose lines all end with a dot, at least until one is accepted: beside so many large ones it is deferred."""
+    latest = ends_at + PATIENCE_S
+    while time.monotonic() < (ends_at if answers.codes[250] else latest):
         with connect(port) as client:
             answers.send(client, "robot@dots.example", build_mail(next(_NUMBERS)) + b"a.\r\n" * (size_bytes // 4))
 
@@ -143,7 +152,7 @@ def _peak_mb(pid: int) -> int:
 SCENARIO = OwnTownScenario(
     "F-36",
     "a minute of floods from one source: mails over 16 connections, mails of dots, large and too large mails; HTTP heads without end, 1,000 half-sent forms, files of forms that are never sent",
-    "p99 of other citizens' mails and forms < 1 s; memory bounded; I4",
+    "p99 of other citizens' mails and forms at most 1 s more than without the floods; memory bounded; I4",
     run,
     missing_requirement=lambda: (
         why_no_outsiders()

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.faults.attacker_process import start_attacker
 from tests.faults.door_testbed import DoorScenario, DoorTestbed
 from tests.faults.oracle import Verdict
 from tests.faults.outsider import Poured, pour
@@ -14,9 +15,20 @@ _CASE = "/api/v1/cases/00000000-0000-4000-8000-000000000000/reply"
 
 
 async def run(testbed: DoorTestbed, full: bool) -> Verdict:
-    verdict = Verdict()
-    megabytes, times = (500, 4) if full else (4, 1)
-    notifier, desk = testbed.port("notifier"), testbed.port("desk")
+    verdict, (megabytes, times) = Verdict(), (500, 4) if full else (4, 1)
+    async with start_attacker(_pour_bodies) as attacker, testbed.served_citizens() as served:
+        poured = await attacker.run(_pour_bodies, testbed.port("notifier"), testbed.port("desk"), megabytes, times)
+    statuses = {one.status for one in poured}
+    verdict.expect(statuses <= {0, 401, 404, 413}, f"the bodies got {statuses}")
+    verdict.figures |= {"bodies": len(poured), "MB sent": sum(one.sent_bytes for one in poured) >> 20}
+    served.check(verdict, full=full)
+    testbed.check_memory(verdict, "notifier", most_mb=60, full=full)
+    testbed.check_memory(verdict, "desk", most_mb=60, full=full)
+    await testbed.settle_and_check(verdict)
+    return verdict
+
+
+async def _pour_bodies(notifier: int, desk: int, megabytes: int, times: int) -> list[Poured]:
     attacks = [
         _pour_body(port, path, kind, megabytes, is_declared=is_declared)
         for is_declared in (True, False)
@@ -31,16 +43,7 @@ async def run(testbed: DoorTestbed, full: bool) -> Verdict:
         )
         for _ in range(times)
     ]
-    async with testbed.served_citizens() as served:
-        poured = await asyncio.gather(*attacks)
-    statuses = {one.status for one in poured}
-    verdict.expect(statuses <= {0, 401, 404, 413}, f"the bodies got {statuses}")
-    verdict.figures |= {"bodies": len(poured), "MB sent": sum(one.sent_bytes for one in poured) >> 20}
-    served.check(verdict, full=full)
-    testbed.check_memory(verdict, "notifier", most_mb=60, full=full)
-    testbed.check_memory(verdict, "desk", most_mb=60, full=full)
-    await testbed.settle_and_check(verdict)
-    return verdict
+    return await asyncio.gather(*attacks)
 
 
 async def _pour_body(port: int, path: str, kind: str, megabytes: int, *, is_declared: bool) -> Poured:

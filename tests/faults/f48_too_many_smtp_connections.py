@@ -4,6 +4,7 @@ import asyncio
 import smtplib
 from contextlib import suppress
 
+from tests.faults.attacker_process import start_attacker
 from tests.faults.door_testbed import DoorScenario, DoorTestbed
 from tests.faults.oracle import Verdict
 from tests.faults.outsider import OUTSIDER, hold_connections
@@ -16,9 +17,9 @@ _ADDRESSES = tuple(f"127.0.0.{number}" for number in range(71, 75))
 
 async def run(testbed: DoorTestbed, full: bool) -> Verdict:
     verdict, port, further = Verdict(), testbed.port("ingest-email.smtp"), 500 if full else 10
-    async with testbed.served_citizens() as served, hold_connections(port, _OF_A_CLIENT + further) as held:
-        await held.wait_for_answers(_OF_A_CLIENT + further)
-        verdict.expect(held.statuses == {220: _OF_A_CLIENT, 421: further}, f"one client got {held.statuses}")
+    async with start_attacker(_connect_again_and_again) as attacker, testbed.served_citizens() as served:
+        got = await attacker.run(_connect_again_and_again, port, _OF_A_CLIENT + further)
+    verdict.expect(got == {220: _OF_A_CLIENT, 421: further}, f"one client got {got}")
     served.check(verdict, full=full)
     async with hold_connections(port, _OF_A_CLIENT, addresses=_ADDRESSES) as held:
         await held.wait_for_answers(_OF_ALL)
@@ -29,6 +30,13 @@ async def run(testbed: DoorTestbed, full: bool) -> Verdict:
     await _stop_and_start(testbed, verdict, full=full)
     await testbed.settle_and_check(verdict)
     return verdict
+
+
+async def _connect_again_and_again(port: int, count: int) -> dict[int, int]:
+    """Open so many connections of one client. Gives how many got which code."""
+    async with hold_connections(port, count) as held:
+        await held.wait_for_answers(count)
+        return dict(held.statuses)
 
 
 async def _stop_and_start(testbed: DoorTestbed, verdict: Verdict, *, full: bool) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 
+from tests.faults.attacker_process import start_attacker
 from tests.faults.door_testbed import DoorScenario, DoorTestbed
 from tests.faults.oracle import Verdict
 from tests.faults.smtp_client import SmtpAnswers, build_mail, connect
@@ -13,12 +14,9 @@ _DOTTED = (b"a.\r\n", b".\r\n", b"a\r\n..\r\n", b"\r.\r\n")
 
 
 async def run(testbed: DoorTestbed, full: bool) -> Verdict:
-    verdict, answers = Verdict(), SmtpAnswers()
-    size_bytes, rounds = (36 * 1024 * 1024, 3) if full else (1024 * 1024, 1)
-    port = testbed.port("ingest-email.smtp")
-    async with testbed.served_citizens() as served:
-        for _ in range(rounds):
-            await asyncio.gather(*(asyncio.to_thread(_send, port, answers, line, size_bytes) for line in _DOTTED))
+    verdict, (size_bytes, rounds) = Verdict(), (36 * 1024 * 1024, 3) if full else (1024 * 1024, 1)
+    async with start_attacker(_send_rounds) as attacker, testbed.served_citizens() as served:
+        answers = await attacker.run(_send_rounds, testbed.port("ingest-email.smtp"), size_bytes, rounds)
     testbed.mail_ids |= answers.ids
     verdict.expect(set(answers.codes) == {250}, f"the mails with dots got {answers.codes}")
     verdict.figures |= {"mails with dots": answers.codes.total(), "the longest ms": int(max(answers.waits_s) * 1000)}
@@ -26,6 +24,13 @@ async def run(testbed: DoorTestbed, full: bool) -> Verdict:
     testbed.check_memory(verdict, "ingest-email", most_mb=700, full=full)
     await testbed.settle_and_check(verdict)
     return verdict
+
+
+async def _send_rounds(port: int, size_bytes: int, rounds: int) -> SmtpAnswers:
+    answers = SmtpAnswers()
+    for _ in range(rounds):
+        await asyncio.gather(*(asyncio.to_thread(_send, port, answers, line, size_bytes) for line in _DOTTED))
+    return answers
 
 
 def _send(port: int, answers: SmtpAnswers, line: bytes, size_bytes: int) -> None:

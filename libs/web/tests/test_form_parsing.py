@@ -1,8 +1,11 @@
 """Facts about forms: their text has one bound, however it is encoded, and a form over it is refused before it is taken apart."""
 
+import asyncio
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import pytest
+from python_multipart.multipart import MultipartParser, QuerystringParser
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -66,6 +69,43 @@ async def test_text_within_the_bound_is_read_in_both_encodings():
 
 async def test_too_many_fields_are_no_form():
     assert await refusal(Sent([b"a=1&" * 1000])) == 400
+
+
+@pytest.mark.parametrize(
+    ("head", "block", "media_type"),
+    [
+        (b"a=1", b"&", URLENCODED),
+        (b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n', b"\r\n--xy", "multipart/form-data; boundary=x"),
+        (b"", b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n\r\n', "multipart/form-data; boundary=x"),
+    ],
+    ids=["empty fields", "boundaries that are none", "empty parts"],
+)
+async def test_what_separates_nothing_is_counted_before_it_is_parsed(head: bytes, block: bytes, media_type: str):
+    parsed: list[bytes] = []
+    sent = Sent([head, *[block * 1002] * 20], media_type)
+
+    with patch.object(QuerystringParser, "write", parsed.append), patch.object(MultipartParser, "write", parsed.append):
+        assert await refusal(sent) == 400
+
+    assert sum(map(len, parsed)) <= len(head)
+
+
+async def test_a_long_form_is_parsed_in_turn_with_what_else_the_loop_does():
+    turns, done = 0, False
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while not done:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(take_turns())
+    form = await read_form(Sent([b"a=" + b"%41" * 600_000]).request, largest_bytes=60 * MEGABYTE)
+    done = True
+    await other
+
+    assert form.first("a") == "A" * 600_000
+    assert turns > 110  # one for each of its pieces, and more while it is decoded
 
 
 def a_form_with_a_file(size_bytes: int) -> Sent:

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.town.models import Town
@@ -64,7 +64,11 @@ def an_app(folder: Path) -> FastAPI:
     async def wrong() -> None:
         raise Rejected("no such thing")
 
-    _ = form, away, wrong
+    @app.get("/api/closed")
+    async def closed() -> None:
+        raise HTTPException(401, "who are you?", headers={"www-authenticate": "Bearer"})
+
+    _ = form, away, wrong, closed
     return app
 
 
@@ -77,6 +81,12 @@ async def browser(tmp_path: Path) -> AsyncGenerator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(an_app(tmp_path), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://town.example") as client:
         yield client
+
+
+async def test_an_error_keeps_the_headers_that_its_status_needs(browser: httpx.AsyncClient) -> None:
+    """RFC 9110: 405 says which methods there are, 401 how to say who one is."""
+    assert (await browser.get("/form")).headers["allow"] == "POST"
+    assert (await browser.get("/api/closed")).headers["www-authenticate"] == "Bearer"
 
 
 async def test_every_answer_carries_the_headers(browser: httpx.AsyncClient) -> None:

@@ -74,6 +74,21 @@ async def test_a_body_is_read_after_the_token_and_to_its_limit(browser: httpx.As
     assert sent_bytes <= 6 * 65536
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"{CASE}/reply", b'{"agent":"D","department":"voirie","text":"Bonjour","text":"Non"}'),
+        ("/api/v1/contacts", b'{"agent":"D","department":"voirie","text":"x","reply":{"a":1,"a":2}}'),
+        (f"{CASE}/take", b'{"agent":NaN,"department":"voirie"}'),
+    ],
+)
+async def test_a_body_that_programs_read_differently_is_400(api: httpx.AsyncClient, path: str, body: bytes) -> None:
+    answer = await api.post(path, content=body, headers={"content-type": "application/json"})
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"] in ("a name twice in one object", "NaN is no JSON number")
+
+
 async def test_the_description_is_openapi(browser: httpx.AsyncClient) -> None:
     described = (await browser.get("/api/v1/openapi.json")).json()
 

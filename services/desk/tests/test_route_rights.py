@@ -59,6 +59,7 @@ CASES = {
     ("voirie", "school-meals"): CaseScope("voirie", frozenset({"minors"})),
     ("etat-civil", "birth-certificate"): CaseScope("etat-civil"),
     ("social-ccas", "social-appointment"): CaseScope("social-ccas", frozenset({"social"})),
+    ("police-municipale", "road-report"): CaseScope("police-municipale", frozenset({"police"})),
 }
 
 

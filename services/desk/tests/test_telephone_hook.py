@@ -89,3 +89,10 @@ async def test_a_number_is_kept_for_an_hour(database: Database) -> None:
 
     async with database.transaction() as connection:
         assert await connection.scalar(text("select count(*) from desk.incoming_call")) == 1
+
+
+async def test_a_call_with_a_name_twice_is_400(telephones: httpx.AsyncClient) -> None:
+    body = b'{"number":"06 39 98 00 01","number":"06 39 98 00 02","department":"voirie"}'
+    answer = await telephones.post("/calls", content=body, headers=TOKEN | {"content-type": "application/json"})
+
+    assert answer.status_code == 400

@@ -213,7 +213,7 @@ def test_utf_16_is_read_in_either_order(order: str) -> None:
         ("<a href='javascript:x()'>a</a>", "a"),
         ("<p hidden>a</p><p style='visibility: hidden'>b</p>c", "c"),
         ("a&nbsp;&lt;b&gt;", "a <b>"),
-        ("<svg onload=x><text>a</text></svg>b", "b"),
+        ("<svg onload=x><text>a</text></svg>b", "a\nb"),
     ],
 )
 def test_lines_and_links_of_pages(html: str, text: str) -> None:

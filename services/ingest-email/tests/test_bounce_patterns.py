@@ -336,3 +336,16 @@ def test_many_systems_are_understood(sender: str, subject: str, body: str, failu
 )
 def test_a_dead_address_needs_proof(diagnosis: str, failure: str) -> None:
     assert classify_failure(diagnosis, "5.1.1", "550") == failure
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550 5.1.1 <cat@a.example>: blocked using zen.spamhaus.example",
+        "550 5.1.1 user unknown: the client is on our blocklist",
+        "550 5.1.1 rejected for the reputation of its network",
+    ],
+)
+def test_a_block_of_our_server_proves_no_dead_address(text: str) -> None:
+    assert classify_failure(text, "5.1.1", "550") == "refused"
+    assert classify_failure("550 5.1.1 user unknown", "5.1.1", "550") == "permanent"

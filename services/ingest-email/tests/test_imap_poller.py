@@ -162,7 +162,7 @@ async def test_the_envelope_comes_from_the_headers_of_the_host(host: MailHost, d
     assert [bool(contact.machine) for contact in polled.contacts()] == [False, True, False, False]
 
 
-async def test_of_a_mail_that_is_too_large_only_the_header_becomes_a_contact(
+async def test_one_heavy_mail_does_not_stop_fetching_and_its_header_becomes_a_contact(
     host: MailHost, database: Database, tmp_path: Path
 ):
     host.deliver(a_mail(1, body="x" * 70 + ("\r\n" + "x" * 70) * 2000), a_mail(2))

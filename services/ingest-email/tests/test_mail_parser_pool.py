@@ -55,6 +55,22 @@ async def test_several_mails_at_once_each_get_their_own_reading() -> None:
     assert [reading.mail.subject for reading in readings] == [str(n) for n in range(50)]
 
 
+async def test_a_small_mail_does_not_wait_for_a_large_one() -> None:
+    large = A_MAIL.replace(b"\r\n\r\nBonjour", b"\r\nContent-Type: image/png\r\n\r\n" + b"\x89PNG" * 200_000)
+    async with readers() as made:
+        await made.parse(large)
+        (pid,) = made._large_mail_worker.pids  # pyright: ignore[reportPrivateUsage]
+        os.kill(pid, signal.SIGSTOP)
+        waiting = asyncio.create_task(made.parse(large))
+        await asyncio.sleep(0)  # it has asked
+        await made.parse(A_MAIL)
+        was_done = waiting.done()
+        os.kill(pid, signal.SIGCONT)
+
+        assert not was_done
+        assert (await waiting).mail.subject == "Bonjour"
+
+
 async def test_a_worker_killed_from_outside_costs_no_mail() -> None:
     async with readers() as made:
         await made.parse(A_MAIL)

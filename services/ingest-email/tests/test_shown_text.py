@@ -27,6 +27,48 @@ def test_words_that_are_shown_or_all_there_are_stay(page: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "page",
+    [
+        f"<textarea>{WORDS}</textarea>",
+        f"<noscript><p>{WORDS}</p></noscript>",
+        f"<svg><style>p {{}}</style><text x='0'>{WORDS}</text></svg>",
+        f"<object data='x.pdf'><p>{WORDS}</p></object>",
+        f'<input type="text" value="{WORDS}">',
+        f"<select><option>Un arbre<option selected>{WORDS}</select>",
+        f"<math><mtext>{WORDS}</mtext></math>",
+    ],
+)
+def test_words_stay_whatever_element_shows_them(page: str) -> None:
+    text = html_to_text(f"<p>Bonjour</p>{page}<p>Merci</p>")
+    assert text == f"Bonjour\n\n{WORDS}\n\nMerci"
+
+
+@pytest.mark.parametrize(
+    "page", ['<input type="hidden" value="jeton">', "<svg><desc>jeton</desc></svg>", "<template>jeton</template>"]
+)
+def test_what_no_browser_shows_is_left_out(page: str) -> None:
+    assert html_to_text(f"<p>Bonjour{page}</p>") == "Bonjour"
+
+
+def test_boxes_of_a_form_show_whether_they_are_ticked() -> None:
+    page = '<input type="checkbox" checked>Urgent <input type="radio">Plus tard'
+    assert html_to_text(page).split() == ["[x]", "Urgent", "[", "]", "Plus", "tard"]
+
+
+@pytest.mark.parametrize("tag", ["legend", "summary", "figcaption", "main", "form", "fieldset", "option selected"])
+def test_words_of_two_blocks_are_two_words(tag: str) -> None:
+    assert html_to_text(f"<{tag}>rue</{tag.split(maxsplit=1)[0]}>haute").split() == ["rue", "haute"]
+
+
+@pytest.mark.parametrize("flood", ["&", "&amp;", "& ", "&a", "&lt;", "&#38;"])
+def test_a_flood_of_ampersands_is_read(flood: str) -> None:
+    """Read in a way that is not linear, these take minutes, and the test run ends."""
+    count = 1_900_000 // len(flood)
+    text = html_to_text(f'<p><a href="https://a.example/?b=1&amp;copy=2">{WORDS}</a>{flood * count}</p>')
+    assert text.startswith(f"{WORDS} <https://a.example/?b=1&copy=2>{'<' if flood == '&lt;' else '&'}")
+
+
+@pytest.mark.parametrize(
     "style",
     [
         "display:none",
@@ -120,6 +162,11 @@ def test_a_subject_keeps_joiners_that_join(written: str, shown: str) -> None:
 
 
 TABLE = "<table><tr><th>Date</th><th>Heure</th></tr><tr><td>12 mai</td><td>14 h 30</td></tr><tr><td>19 mai</td><td>9 h</td></tr></table>"
+
+
+@pytest.mark.parametrize("sign", ["\U000e0020", "\u206a", "\ufff9", "\U0001d173", "\u061c"])
+def test_an_unseen_sign_divides_no_word_of_a_subject(sign: str) -> None:
+    assert clean_line(f"Inon{sign}dation", 200) == "Inondation"
 
 
 @pytest.mark.parametrize("plain", [f"{WORDS}.", f"{WORDS}. " * 40])

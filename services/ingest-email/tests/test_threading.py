@@ -192,3 +192,19 @@ def test_a_forged_form_of_our_own_is_none() -> None:
     made = contact(f"From: {TOWN}\nReply-To: lou@x.example\n\nBonjour\n", sender=forged)
     assert made.machine
     assert made.thread.conversation_id != CONVERSATION
+
+
+@pytest.mark.parametrize(
+    "bare", [OURS.strip("<>"), f"{OURS.strip('<>')} x@y.example", f"Votre message du 3 mai {OURS.strip('<>')}"]
+)
+def test_our_id_without_its_brackets_is_known(bare: str) -> None:
+    mail = f"From: camille@citizens.example\nIn-Reply-To: {bare}\n\nMerci"
+    assert contact(mail).thread.conversation_id == CONVERSATION
+
+
+def test_two_senders_that_differ_are_nobody() -> None:
+    head = "From: camille@citizens.example\nFrom: Bruno <bruno@citizens.example>\n\nBonjour"
+    assert contact(head).personal.from_ is None
+    twice = contact("From: Camille <camille@citizens.example>\nFrom: camille@citizens.example\n\nBonjour")
+    assert twice.personal.from_
+    assert twice.personal.from_.value == "camille@citizens.example"

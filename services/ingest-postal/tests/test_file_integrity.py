@@ -91,6 +91,19 @@ def test_a_pdf_padded_by_any_length_is_whole(length: int):
     assert check_file_integrity(SCANS["pdf"] + bytes(length), size_limit_bytes=LIMIT).fault is None
 
 
+@pytest.mark.parametrize(
+    "behind", [b"<script>portail</script>\n" * 500, b"\xff" * 5000, b"\n-----BEGIN PKCS7-----\n" + b"QUJD" * 900]
+)
+def test_what_others_append_to_a_pdf_takes_nothing_from_it(behind: bytes):
+    assert check_file_integrity(SCANS["pdf"] + behind, size_limit_bytes=LIMIT).fault is None
+
+
+def test_an_update_of_a_pdf_that_is_not_whole_is_waited_for():
+    update = b"\n12 0 obj\n<</Length 5000>>\nstream\n" + b"q 1 0 0 1 0 0 cm\n" * 200
+
+    assert check_file_integrity(SCANS["pdf"] + update, size_limit_bytes=LIMIT).fault == "the end of the PDF is missing"
+
+
 @pytest.mark.parametrize("pointer", [0xFFFFFFF1, 0x7E7E7E7E, 9])
 def test_a_tiff_whose_last_page_points_nowhere_is_whole(pointer: int):
     content = bytearray(SCANS["tiff"])

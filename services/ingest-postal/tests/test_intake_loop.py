@@ -195,6 +195,23 @@ async def test_an_unfinished_file_is_quarantined_with_its_reason(
     assert names(folder_of(intake_loop).ready_dir) == []
 
 
+@pytest.mark.parametrize("name", [".scan.pdf", "~scan.TIF", "scan.pdf.part", "scan.jpg.tmp"])
+async def test_a_scan_with_an_unfinished_name_is_never_read_and_not_forgotten(
+    make_intake_loop: MakeIntakeLoop, tmp_path: Path, producer: FakeProducer, name: str
+):
+    patient, impatient = make_intake_loop(tmp_path, producer), make_intake_loop(tmp_path, producer, patience_s=0)
+    drop(patient, LETTER, name)
+
+    assert [await patient.poll() for _ in range(3)] == [0, 0, 0]
+    assert names(folder_of(patient).ready_dir) == [name]
+    await impatient.poll()
+
+    assert producer.sent == []
+    assert names(folder_of(impatient).ready_dir) == []
+    reason = next(folder_of(impatient).quarantine_dir.glob("*.reason.txt"))
+    assert reason.read_text().startswith("its name marks it as unfinished or hidden\n")
+
+
 async def test_a_slow_scanner_is_waited_for_and_its_letter_accepted_once(
     intake_loop: IntakeLoop, producer: FakeProducer
 ):

@@ -61,7 +61,8 @@ def test_a_scanner_that_is_another_user_is_read():
 
 
 def test_only_finished_files_wait_the_oldest_first(folder: WatchedFolder):
-    for name in ("b.pdf", "a.pdf", ".hidden.pdf", "~lock.pdf", "c.pdf.part", "d.TMP", "Thumbs.db"):
+    others = ("~$lock.pdf", "._a.pdf", "a.pdf.lock", "d.TMP", "Thumbs.db", ".DS_Store")
+    for name in ("b.pdf", "a.pdf", *others):
         (folder.ready_dir / name).write_bytes(b"x")
     (folder.ready_dir / "an empty folder").mkdir()
     os.utime(folder.ready_dir / "b.pdf", ns=(1, 1))

@@ -35,7 +35,7 @@ def action_of(text: str, **more: str) -> str | None:
     "text",
     [
         "STOP", "stop", " Stop. ", "STOP!!", "« STOP »", "STOP 🙏", "ＳＴＯＰ", "ARRÊT", "Arret", "arrêt !", "ARRETT", "Arrêtez",
-        "STOP SMS", "stop svp", "STOP merci", "Stop s’il vous plaît", "please stop", "STOP STOP STOP", "Me désabonner",
+        "STOP au 36 180", "STOP SMS", "stop svp", "STOP merci", "Stop s’il vous plaît", "please stop", "STOP STOP STOP", "Me désabonner",
         "désinscription", "Unsubscribe", "ALTO", "baja", "Stopp", "abmelden", "DUR", "İPTAL", "iptal", "ret", "توقف", "إيقاف",
         "ايقاف", "إلغاء الاشتراك", "СТОП", "відписатися", "отписаться", "停止", "退订", "Dừng", "dung", "Zatrzymaj", "Opriți",
     ],

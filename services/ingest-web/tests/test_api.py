@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
+import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -14,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact_points import phone_contact_point
+from parvis.common.contract.contact_points import email_contact_point, phone_contact_point
+from parvis.common.runtime.http_body import LimitBody
 from parvis.common.storage import outbox
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_web.app import build
@@ -39,7 +42,7 @@ async def caller(patch: pytest.MonkeyPatch, **settings: str) -> AsyncGenerator[h
         for name, value in (given_keys | settings).items():
             here.setenv(f"PARVIS_INGEST_WEB_{name}", value)
         service = await build()
-    transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(LimitBody(service.app, service.largest_body_bytes), raise_app_exceptions=False)
     headers = {"authorization": f"Bearer {KEY}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://town.example", headers=headers) as http:
         yield http
@@ -81,6 +84,20 @@ async def test_a_key_belongs_to_one_body(browser: Browser, environment: pytest.M
     assert (missing.status_code, missing.json()["type"]) == (400, "urn:parvis:problem:no-key")
     assert missing.headers["content-type"] == "application/problem+json"
     assert len(await browser.events()) == 1
+
+
+async def test_a_compressed_body_is_415(browser: Browser, environment: pytest.MonkeyPatch) -> None:
+    packed = gzip.compress(json.dumps(LAMP).encode())
+    headers = {"idempotency-key": "k1", "content-type": "application/json", "content-encoding": "gzip"}
+    async with caller(environment) as http:
+        answer = await http.post("/api/contacts", content=packed, headers=headers)
+
+    assert (answer.status_code, answer.json()["type"]) == (415, "urn:parvis:problem:encoding")
+    assert (answer.headers["accept-encoding"], answer.headers["content-type"]) == (
+        "identity",
+        "application/problem+json",
+    )
+    assert not await browser.events()
 
 
 async def test_a_contact_too_large_for_its_topic_is_413(browser: Browser, environment: pytest.MonkeyPatch) -> None:
@@ -164,6 +181,16 @@ async def test_every_address_that_the_schema_allows_is_accepted(number: str, mai
     assert phone_contact_point(number.strip()).value == number.strip()
     fields = {"message": ["?"], "reply-channel": ["email"], "reply-email": [mail]}
     assert not parse_form(TOWN.procedures["general-question"], fields, {}, today=date(2026, 3, 2)).problems
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 4])
+async def test_the_longest_local_part_that_the_schema_allows_is_accepted(parts: int) -> None:
+    """RFC 5321 §4.5.3.1: 64 characters."""
+    mails = (".".join(["a" * size] * parts) + "@exemple.example" for size in range(80, 0, -1))
+    longest = next(mail for mail in mails if re.match(json_schema.MAIL, mail))
+
+    assert email_contact_point(longest).value == longest
+    assert len(longest.partition("@")[0]) > 60
 
 
 @given(st.dates(), st.dates())

@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 from services.notifier.tests.parts import MakeReply, Notifier
 
 from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.contact_points import mailbox_of
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.common.text.sms_encoding import count_segments
@@ -215,3 +216,35 @@ async def test_over_the_budget_of_a_day_notices_wait_and_answers_go(notifier: No
     assert len(notifier.at_twilio) == 2
     assert "used up" in notifier.parts.clients.health.notes["budget-sms"]
     assert notifier.parts.clients.health.is_ready
+
+
+@pytest.mark.parametrize(
+    ("address", "mailbox"),
+    [
+        ("anna+1@exemple.example", "anna@exemple.example"),
+        ("anna+a+b@exemple.example", "anna@exemple.example"),
+        ("+anna@exemple.example", "+anna@exemple.example"),
+        ("anna@exemple.example", "anna@exemple.example"),
+    ],
+)
+def test_a_plus_makes_no_new_mailbox(address: str, mailbox: str) -> None:
+    assert mailbox_of(ContactPoint(kind="email", value=address)).value == mailbox
+
+
+def test_a_telephone_number_keeps_its_plus() -> None:
+    assert mailbox_of(phone("+33639980001")[0]).value == "+33639980001"
+
+
+@pytest.mark.stack
+async def test_the_addresses_of_one_mailbox_have_the_limit_of_one(notifier: Notifier, make_reply: MakeReply) -> None:
+    notifier.parts.limits = replace(notifier.parts.limits, automatic_per_day=2)
+    addresses = ["anna+1@exemple.example", "anna@exemple.example", "anna+2@exemple.example", "bruno+1@exemple.example"]
+    points = [(ContactPoint(kind="email", value=address),) for address in addresses]
+    async with notifier.running():
+        for n, point in enumerate(points):
+            await notifier.take(notice(make_reply, n, source="a home", points=point))
+            await notifier.until(lambda states, n=n: len(states) == n + 1 and "planned" not in states[: n + 1])
+        await notifier.until(lambda states: sorted(states) == ["accepted", "accepted", "accepted", "failed"])
+    rows = await notifier.rows()
+    assert [(row.state, row.failure_class) for row in rows][2:] == [("failed", "budget"), ("accepted", None)]
+    assert len({row.address_hash for row in rows}) == 4  # a person stays who they are

@@ -84,3 +84,19 @@ def test_what_resembles_a_word_on_a_page_of_noise_is_no_danger(
         text="apre gaz ko ee odeur Ce RE", channel="post", ocr=OcrResult(confidence=confidence, pages=1)
     )
     assert decide_department(contact, rules, town_config).department == department
+
+
+@pytest.mark.parametrize(
+    ("text", "department"),
+    [
+        ("Inondation rue du Port. Bonjour, venez vite.", "eau-assainissement"),
+        ("Deux choses : la cave est inondée, il y a un mètre d'eau, venez vite.", "eau-assainissement"),
+        ("Venez vite, 3 rue des Lilas", POLICE),
+        ("La cave est inondée et mon père ne respire plus, venez vite", POLICE),
+    ],
+)
+def test_a_cry_for_haste_goes_where_its_danger_goes(
+    text: str, department: str, town_config: TownConfig, rules: RuleSet
+) -> None:
+    decision = decided(town_config, rules, text)
+    assert (decision.department, "danger" in decision.tags) == (department, True)

@@ -70,6 +70,10 @@ async def test_contacts_that_are_split_off_get_a_conversation_of_their_own(town:
     assert opened["out_of_reference"] == first.reference
     history = await history_of(town, opened)
     assert [contact.contact_id for contact in history.contacts] == [second.contact_id]
+    notices = [reply for reply in await town.replies() if reply["kind"] == "registration"]
+    assert [notice["reference"] for notice in notices] == [first.reference, opened["reference"]]
+    assert notices[1]["addressed_as"] == opened["out_of_conversation"]
+    assert notices[1]["personal"]["variables"]["received_on"]
 
 
 async def test_a_quoted_reference_leads_to_the_new_conversation_after_a_split(town: Town) -> None:

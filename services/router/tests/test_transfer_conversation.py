@@ -115,7 +115,7 @@ async def test_another_body_gets_its_own_due_dates_and_the_citizen_is_notified(t
     assert notice["addressed_as"] == notice["conversation_id"] == arrived.conversation_id
     assert notice["channel_of_contact"] == "email"
     assert notice["personal"]["contact_points"] == []
-    assert notice["personal"]["variables"]["body"] == "Conseil départemental de l'Exemple"
+    assert notice["personal"]["variables"]["body"] == "Conseil départemental de l’Exemple"
     assert notice["personal"]["variables"]["department"] == "Solidarités du département"
     assert "refusée" in notice["personal"]["variables"]["silence_rule"]
 
@@ -127,7 +127,7 @@ async def test_another_body_gets_its_own_due_dates_and_the_citizen_is_notified(t
     assert (back.competent_received_at, back.body) == (AN_INSTANT, None)
     assert (within.competent_received_at, within.answer_due_at) == (None, None)
     values = [reply["personal"]["variables"]["body"] for reply in await town.replies() if reply["kind"] == "transfer"]
-    assert values == ["Conseil départemental de l'Exemple", "Mairie de Val-Exemple"]
+    assert values == ["Conseil départemental de l’Exemple", "Mairie de Val-Exemple"]
 
 
 async def test_the_transfer_notice_contains_no_address(town: Town) -> None:

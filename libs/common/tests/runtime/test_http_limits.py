@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.http_protocol import MAX_HEAD_BYTES, HttpLimits
+from parvis.common.runtime.http_protocol import MAX_HEAD_BYTES, BoundedHttp, HttpLimits
 from parvis.common.runtime.rate_limits import parse_networks
 from parvis.common.runtime.service import Service, build_server
 
@@ -25,6 +26,12 @@ POST = b"POST /length HTTP/1.1\r\nhost: town.example\r\n"
 
 async def _hello(request: Request) -> Response:
     return PlainTextResponse(f"{len(request.headers)} headers")
+
+
+def _pages() -> FastAPI:
+    app = FastAPI()
+    app.add_api_route("/hello", _hello, methods=["GET"])
+    return app
 
 
 async def _length(request: Request) -> Response:
@@ -41,6 +48,7 @@ async def serving(limits: HttpLimits = PATIENT) -> AsyncGenerator[int]:
             Route("/", _hello),
             Route("/length", _length, methods=["POST"]),
             Route("/mute", _hello, methods=["POST"]),
+            Mount("/pages", _pages()),
         ]
     )
     server = build_server(Service("test", "127.0.0.1", port, Health(), app=app), limits)
@@ -130,6 +138,29 @@ async def test_heads_in_one_packet_do_not_add_up():
         assert answers.count(b" 200 OK") == 3001
 
 
+async def test_head_is_answered_as_get_without_a_body():
+    async with serving() as port:
+        rest = b" /pages/hello HTTP/1.1\r\nhost: town.example\r\nconnection: close\r\n\r\n"
+        got, head = [await exchange(port, method + rest) for method in (b"GET", b"HEAD")]
+
+        assert got.endswith(b"\r\n\r\n2 headers")
+        assert [line for line in head.splitlines() if not line.startswith(b"date")] == [
+            line for line in got.splitlines()[:-1] if not line.startswith(b"date")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "status"), [(b"gzip", b" 415 "), (b"identity", b" 200 "), (b"GZIP, br", b" 415 ")]
+)
+async def test_a_body_with_an_encoding_is_415(encoding: bytes, status: bytes):
+    async with serving() as port:
+        rest = b"content-length: 2\r\nconnection: close\r\n\r\nab"
+        answer = await exchange(port, POST + b"content-encoding: " + encoding + b"\r\n" + rest)
+
+        assert status in answer
+        assert (b"accept-encoding: identity" in answer) == (status == b" 415 ")
+
+
 async def test_a_trailer_is_no_header_of_the_request():
     async with serving() as port:
         plain = POST + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n"
@@ -179,6 +210,38 @@ async def test_a_body_that_goes_on_after_the_answer_ends_with_the_connection():
         answer = await exchange(port, b"POST /mute HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\nabc")
 
         assert b" 200 OK" in answer
+
+
+async def test_of_a_body_that_goes_on_after_the_answer_little_is_read(monkeypatch: pytest.MonkeyPatch):
+    read_bytes, receive = 0, BoundedHttp.data_received
+
+    def count(connection: BoundedHttp, data: bytes) -> None:
+        nonlocal read_bytes
+        read_bytes += len(data)
+        receive(connection, data)
+
+    monkeypatch.setattr(BoundedHttp, "data_received", count)
+    async with serving(replace(PATIENT, linger_s=0.3, linger_bytes_per_s=1)) as port:
+        head = b"POST /mute HTTP/1.1\r\nhost: a\r\ncontent-length: 99000000\r\n\r\n"
+        answer = await exchange(port, head, *[b"a" * 1_000_000] * 16)
+
+    assert answer.startswith(b"HTTP/1.1 200 ") or answer == b""  # a reset may overtake the answer
+    assert read_bytes <= 4 * 256 * 1024
+
+
+async def test_of_requests_in_one_packet_few_wait_for_each_other(monkeypatch: pytest.MonkeyPatch):
+    waiting, complete = list[int](), BoundedHttp.on_headers_complete
+
+    def count(connection: BoundedHttp) -> None:
+        complete(connection)
+        waiting.append(len(connection.pipeline))
+
+    monkeypatch.setattr(BoundedHttp, "on_headers_complete", count)
+    async with serving() as port:
+        answers = await exchange(port, b"GET / HTTP/1.1\r\n\r\n" * 1000 + GET + b"connection: close\r\n\r\n")
+
+    assert (answers.count(b" 200 OK"), len(waiting)) == (1001, 1001)
+    assert max(waiting) <= 2048 // 18 + 1
 
 
 async def test_a_body_that_ends_after_its_answer_is_followed_by_the_time_of_a_head():

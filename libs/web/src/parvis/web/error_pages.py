@@ -23,7 +23,9 @@ def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
             code = error.status_code if isinstance(error, HTTPException) else status
             if code == 503:
                 log.warning("page.not_served", path=request.url.path, reason=str(error))
-            return error_page(pages, request, code, detail=str(getattr(error, "detail", error)))
+            answered = error_page(pages, request, code, detail=str(getattr(error, "detail", error)))
+            answered.headers.update((isinstance(error, HTTPException) and error.headers) or {})
+            return answered
 
         return answer
 

@@ -8,16 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
-_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+from parvis.web.form_texts import clean_text, clean_texts, decode_texts, in_turn
+
 _READ_TIMEOUT_S = 300.0  # enough for ten megabytes over a slow line
 _MAX_TEXT_BYTES = (
     2 * 1024 * 1024
 )  # all fields together: twenty of the longest answers and the tokens of files already uploaded
 _MAX_FIELDS = 300
+_MAX_SEPARATORS = 1000
+_PIECE_BYTES = 16 * 1024
 _HEAD_OR_TAIL_BYTES = 64 * 1024
 # Files of all forms in progress in this process; /tmp of the shipped containers has 256 MB.
 _MAX_SPOOLED_BYTES = 192 * 1024 * 1024
@@ -117,7 +121,7 @@ async def read_form(
     )
     if declared.isdigit() and int(declared) > max_bytes:
         raise HTTPException(413)
-    stream = _limit_stream(request, max_bytes)
+    stream = _limit_stream(request, max_bytes, _boundary(request) if is_multipart else b"&")
     try:
         async with asyncio.timeout(_READ_TIMEOUT_S):
             if is_multipart:
@@ -125,6 +129,12 @@ async def read_form(
             return await _read_urlencoded(request, stream)
     except (TimeoutError, MultiPartException) as error:
         raise HTTPException(400) from error
+
+
+def _boundary(request: Request) -> bytes:
+    """What begins each part. Without a boundary the parser refuses the form."""
+    _, parameters = parse_options_header(request.headers["content-type"])
+    return b"\r\n--" + parameters.get(b"boundary", b"")
 
 
 async def _read_multipart(
@@ -139,13 +149,12 @@ async def _read_multipart(
     except BaseException:
         _spool.release(parser.spooled_bytes)
         raise
-    fields, typed = dict[str, list[str]](), dict[str, list[str]]()
+    texts = [(name, value) for name, value in parsed.multi_items() if not isinstance(value, UploadFile)]
+    fields, typed = await in_turn(parser.text_bytes, clean_texts, texts)
     files: dict[str, list[Upload]] = {}
     is_too_heavy = parser.taken_bytes > largest_bytes
     for name, value in parsed.multi_items():
         if not isinstance(value, UploadFile):
-            fields.setdefault(name, []).append(clean_text(value))
-            typed.setdefault(name, []).append(_normalize_line_ends(value))
             continue
         size_bytes = parser.sizes.get(id(value), 0)
         is_whole = size_bytes <= largest_file_bytes and not is_too_heavy and not parser.has_no_room
@@ -161,17 +170,23 @@ async def _read_urlencoded(request: Request, stream: AsyncGenerator[bytes]) -> S
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return SubmittedForm({})
     parser = _BoundedFormParser(request.headers, stream, max_fields=_MAX_FIELDS, max_part_size=_MAX_TEXT_BYTES)
-    fields, typed = dict[str, list[str]](), dict[str, list[str]]()
-    for name, value in (await parser.parse()).multi_items():
-        fields.setdefault(name, []).append(clean_text(str(value)))
-        typed.setdefault(name, []).append(_normalize_line_ends(str(value)))
-    return SubmittedForm(fields, typed)
+    await parser.parse()
+    return SubmittedForm(*await in_turn(parser.text_bytes, decode_texts, parser.encoded))
 
 
 class _BoundedFormParser(FormParser):
-    """Starlette's parser with a limit for all text together."""
+    """Starlette's parser with a limit for all text together, which leaves the decoding to its caller."""
 
     text_bytes = 0
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # pyright: ignore[reportArgumentType] (passed through)
+        self.encoded: list[tuple[bytes, bytes]] = []
+
+    def on_field_end(self) -> None:
+        self.encoded.append((bytes(self._field_name), bytes(self._field_value)))
+        if len(self.encoded) > self.max_fields:
+            raise HTTPException(400)
 
     def on_field_data(self, data: bytes, start: int, end: int) -> None:
         self._count(end - start)
@@ -235,19 +250,18 @@ class _BoundedMultiPartParser(MultiPartParser):
         super().on_part_data(data, start, end)
 
 
-def clean_text(text: str) -> str:
-    """The text without control characters (except line feed and tab) and lone surrogates, so that it can be stored anywhere."""
-    return _normalize_line_ends(text).translate(_CONTROLS).encode("utf-8", "replace").decode()
-
-
-def _normalize_line_ends(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-async def _limit_stream(request: Request, max_bytes: int) -> AsyncGenerator[bytes]:
+async def _limit_stream(request: Request, max_bytes: int, separator: bytes) -> AsyncGenerator[bytes]:
+    """The body in small pieces. Refuses what has more separators than any form before it is parsed: empty fields and boundaries that are
+    none cost as much time as fields, and nothing else counts them."""
     size_bytes = 0
+    separators = 0
     async for part in request.stream():
         size_bytes += len(part)
+        separators += part.count(separator)
         if size_bytes > max_bytes:
             raise HTTPException(413)
-        yield part
+        if separators > _MAX_SEPARATORS:
+            raise HTTPException(400)
+        for start in range(0, len(part), _PIECE_BYTES):
+            yield part[start : start + _PIECE_BYTES]
+            await asyncio.sleep(0)  # a form is parsed in turn with what else the loop does

@@ -72,7 +72,12 @@ class Settings(ServiceSettings):
         default=None, description="PEM file with the private key, if the certificate file does not contain it"
     )
     tls_required: bool = Field(default=False, description="refuse mail before STARTTLS")
-    readers: int = Field(default=2, ge=1, le=32, description="parser processes; each parses one mail at a time")
+    readers: int = Field(
+        default=2,
+        ge=1,
+        le=32,
+        description="parser processes; each parses one mail at a time, and one more parses mails over 512 KiB",
+    )
     reader_memory_bytes: int = Field(
         default=1024 * 1024 * 1024, ge=256 * 1024 * 1024, description="address space of one parser process, in bytes"
     )

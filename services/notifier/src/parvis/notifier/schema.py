@@ -73,7 +73,8 @@ tally = Table(
     Column("letters", Integer, nullable=False, server_default="0"),  # the same
 )
 
-# What automatic messages of the last day cost, by the hashed source of the contact that caused them, for the budget of each source.
+# What automatic messages of the last day cost, by the hashed source of the contact that caused them, for the budget of each source;
+# and the automatic mails to each mailbox, by its hash.
 source_tally = Table(
     "source_tally",
     METADATA,
@@ -81,6 +82,7 @@ source_tally = Table(
     Column("hour", DateTime(timezone=True), primary_key=True),
     Column("segments", Integer, nullable=False),
     Column("letters", Integer, nullable=False),
+    Column("mails", Integer, nullable=False, server_default="0"),
 )
 
 # One-time codes of the inbox, as keyed hashes.

@@ -114,7 +114,11 @@ class Settings(ServiceSettings):
     retry_for_s: float = Field(
         default=48 * 3600, gt=0, description="seconds during which a provider call that was not taken is retried"
     )
-    automatic_a_day: int = Field(default=5, ge=1, description="most automatic messages to one address in 24 hours")
+    automatic_a_day: int = Field(
+        default=5,
+        ge=1,
+        description="most automatic messages to one address in 24 hours, a plus in a mail address aside",
+    )
     answers_a_day: int = Field(default=30, ge=1, description="most answers of agents to one address in 24 hours")
     a_conversation_a_day: int = Field(default=40, ge=1, description="most messages of one conversation in 24 hours")
     automatic_an_hour: int = Field(

@@ -73,6 +73,13 @@ async def partition_count(brokers: Brokers, topic: str) -> int:
         return len((await admin.describe_topics([topic]))[0]["partitions"])
 
 
+async def is_group_active(brokers: Brokers, group: str) -> bool:
+    """Whether a process reads as a member of this consumer group, or did until its session ends."""
+    async with AdminClient(brokers) as admin:
+        described = await admin.describe_consumer_groups([group])
+        return any(members for answer in described for _, _, _, _, _, members, *_ in answer.groups)
+
+
 async def _wait_until_known(admin: Any, names: Sequence[str]) -> None:
     """Wait until the brokers' metadata contain new topics."""
     for _ in range(150):

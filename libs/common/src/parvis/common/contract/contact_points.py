@@ -12,6 +12,10 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.text.invisible_characters import remove_invisible_characters
 from parvis.common.text.telephone import parse_e164
 
+# Labels of letters, digits and hyphens, the last not of digits alone (RFC 1123 §2.1); some hosts have underscores.
+_ASCII_DOMAIN = re.compile(
+    r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*(?![0-9]+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
 _NAME_AND_ADDRESS = re.compile(r"[^<>]{0,200}<([^<>]+)>")
 
 
@@ -26,7 +30,7 @@ def phone_contact_point(text: str, *, region: str = "FR") -> ContactPoint:
 def email_contact_point(text: str) -> ContactPoint:
     """A mail address as a contact point: lower-cased, without display name.
 
-    Shape:  as people type and copy it: `Name <address>`, `mailto:address`, with invisible characters or the root's dot.
+    Shape:  as people type and copy it: `Name <address>`, `mailto:address?subject=…`, with a comma behind it, invisible characters or the root's dot.
     Raises: Rejected, if it lacks a local part or a domain, has a space, a control character, or dots that are not single and
             between other characters (RFC 5321 §4.1.2), or is longer than 254 characters, its local part than 64 (§4.5.3.1);
             or if a character of it could not be read (U+FFFD).
@@ -34,7 +38,9 @@ def email_contact_point(text: str) -> ContactPoint:
     typed = remove_invisible_characters(text)
     if named := _NAME_AND_ADDRESS.fullmatch(typed):
         typed = named[1].strip()
-    address = typed.removesuffix(".").lower().removeprefix("mailto:")
+    address = typed.rstrip(",;").removesuffix(".").lower()
+    if address.startswith("mailto:"):
+        address = address.removeprefix("mailto:").partition("?")[0]  # RFC 6068: the rest is a subject or a body
     local, at, domain = address.rpartition("@")
     if not (local and at and domain) or len(address) > 254 or any(c.isspace() or not c.isprintable() for c in address):
         raise Rejected("not a mail address")
@@ -54,6 +60,8 @@ def _map_domain(domain: str) -> str:
     Mail servers write `xn--…` and people the letters: both are one mailbox, with one STOP and one budget.
     """
     if domain.isascii():
+        if not _ASCII_DOMAIN.fullmatch(domain):
+            raise Rejected("not a mail address")
         return _decode_labels(domain)
     try:
         return idna.decode(idna.encode(domain, uts46=True))
@@ -69,6 +77,13 @@ def _decode_labels(domain: str) -> str:
         return idna.decode(domain)
     except idna.IDNAError:
         return domain
+
+
+def mailbox_of(point: ContactPoint) -> ContactPoint:
+    """The mailbox that receives an address: without the part behind a plus (RFC 5233). For limits only: it may be no address of its own."""
+    local, _, domain = point.value.rpartition("@")
+    name = local.partition("+")[0]
+    return ContactPoint(kind=point.kind, value=f"{name}@{domain}") if point.kind == "email" and name else point
 
 
 def postal_contact_point(text: str) -> ContactPoint:

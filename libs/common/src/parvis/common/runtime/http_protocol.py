@@ -1,21 +1,24 @@
-"""Bounds what one HTTP client can hold: bytes and seconds of a head, progress of a body, connections of an address."""
+"""Bounds what one HTTP client can hold: bytes and seconds of a head, progress of a body, connections of an address, the loop's time."""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from parvis.common.runtime import metrics
 from parvis.common.runtime.rate_limits import Network, source_network
 
 MAX_HEAD_BYTES = 64 * 1024
-_PIECE_BYTES = 16 * 1024
+_HEAD_PIECE_BYTES = 2 * 1024  # a hundred requests without a body, which wait for each other
+_BODY_PIECE_BYTES = 16 * 1024
+_READ_BYTES = 256 * 1024  # what uvloop reads at once
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class HttpLimits:
     min_bytes_per_s: int = 500
     body_s: float = 300.0
     linger_s: float = 10.0  # after an answer that did not wait for the body's end
+    linger_bytes_per_s: int = (
+        32 * 1024 * 1024
+    )  # of all such bodies together: nobody needs them, and others need the loop
 
 
 @dataclass
@@ -42,6 +48,7 @@ class OpenConnections:
 
     limits: HttpLimits
     by_source: Counter[str] = field(default_factory=Counter[str])
+    lingering: set["BoundedHttp"] = field(default_factory=set["BoundedHttp"])
 
     def source_of(self, address: str) -> str | None:
         """The source that a connection counts for; None for a proxy's."""
@@ -60,12 +67,28 @@ def bounded_protocol(limits: HttpLimits) -> type[HttpToolsProtocol]:
     return type("BoundedHttpProtocol", (BoundedHttp,), {"limits": limits, "open": shared})
 
 
+class _FlowOfPieces(FlowControl):
+    """Has the protocol parse what it holds before the transport reads more."""
+
+    def __init__(self, transport: Any, has_more: Callable[[], object], go_on: Callable[[], None]) -> None:
+        super().__init__(transport)
+        self._has_more, self._go_on = has_more, go_on
+
+    def resume_reading(self) -> None:
+        if self.read_paused or self._has_more():
+            self.read_paused = False
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+
 class BoundedHttp(HttpToolsProtocol):
     """uvicorn's protocol with limits: 431 for a head over 64 KiB, 408 for one that is slow or a body that stands still, 503 when full.
 
     uvicorn 0.54 with httptools has none of these: httptools glues the parts of one header quadratically, the keep-alive time ends with the
     first byte, and `limit_concurrency` is asked after the head alone. What comes without making a body longer (heads, chunk extensions,
     trailers) is counted before it is parsed.
+
+    One packet may hold thousands of requests, and libuv reads up to 32 times from a connection before it turns to the next: here a
+    request is parsed when those before it have begun, and what nobody waits for is read at a bounded pace.
     """
 
     limits: HttpLimits
@@ -75,6 +98,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().__init__(*args, **named)
         self._source: str | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._unparsed = b""
         self._bytes_without_body = 0
         self._body_bytes = self._body_bytes_before = 0
         self._body_began_at = 0.0
@@ -89,6 +113,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.flow = _FlowOfPieces(transport, lambda: self._unparsed, self._parse)
         self._source = self.open.source_of(self.client[0]) if self.client else None
         if self._source:
             self.open.by_source[self._source] += 1
@@ -101,6 +126,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._unparsed = b""
+        self.open.lingering.discard(self)
         if self._source:
             self.open.by_source[self._source] -= 1
             if self.open.by_source[self._source] <= 0:
@@ -109,17 +136,41 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.waits_for_head and self._timer is None:  # the first byte after a keep-alive
+        self._unparsed += data
+        self._parse()
+
+    def _parse(self) -> None:
+        """Parse what has come, up to what must wait; read more when nothing is left."""
+        view, self._unparsed = memoryview(self._unparsed), b""
+        if view and self.waits_for_head and self._timer is None:  # the first byte after a keep-alive
             self._arm(self.limits.head_s, self._head_timed_out)
-        view = memoryview(data)
-        while view and not self.transport.is_closing():
-            size = min(len(view), _PIECE_BYTES, MAX_HEAD_BYTES - self._bytes_without_body)
+        while view and not (self.flow.read_paused or self.pipeline or self.transport.is_closing()):
+            piece_bytes = _BODY_PIECE_BYTES if self._is_in_body else _HEAD_PIECE_BYTES
+            size = min(len(view), piece_bytes, MAX_HEAD_BYTES - self._bytes_without_body)
             if size <= 0:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-bytes")
                 return
             self._bytes_without_body += size
             super().data_received(bytes(view[:size]))
             view = view[size:]
+        if self.transport.is_closing():
+            return
+        self._unparsed = bytes(view)
+        if self._unparsed or self.flow.read_paused:
+            self.transport.pause_reading()
+        elif self in self.open.lingering:
+            self.transport.pause_reading()
+            self.loop.call_later(self._linger_pause_s(), self._resume)
+        else:
+            self.transport.resume_reading()
+
+    def _linger_pause_s(self) -> float:
+        """Until this connection's turn to send another block of what nobody waits for."""
+        return len(self.open.lingering) * _READ_BYTES / self.limits.linger_bytes_per_s
+
+    def _resume(self) -> None:
+        if not self.transport.is_closing() and not self.flow.read_paused:
+            self.transport.resume_reading()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._is_in_body:  # else a trailer: no header of the request, which the application has already
@@ -139,6 +190,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._bytes_without_body = 0
         self._is_in_body = False
+        self.open.lingering.discard(self)
         self._disarm()
         super().on_message_complete()
         if self.waits_for_head:  # the body ended after its answer: nothing else would end the connection
@@ -151,6 +203,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._is_in_body and not self.transport.is_closing():
             # The rest of the body is read for a moment, so that the client sees the answer instead of a reset.
             self._unset_keepalive_if_required()
+            self.open.lingering.add(self)
             self._arm(self.limits.linger_s, self.transport.close)
 
     def _arm(self, seconds: float, act: Any) -> None:

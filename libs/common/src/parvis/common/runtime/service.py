@@ -17,7 +17,7 @@ from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured, Una
 from parvis.common.runtime import health as health_pages
 from parvis.common.runtime import logs
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.http_body import LimitBody
+from parvis.common.runtime.http_body import AnswerHead, LimitBody
 from parvis.common.runtime.http_protocol import HttpLimits, bounded_protocol
 from parvis.common.runtime.interruptible_waits import first_completed, sleep_unless_stopped
 from parvis.common.runtime.rate_limits import parse_networks
@@ -149,7 +149,7 @@ def build_server(service: Service, limits: HttpLimits) -> "_Server":
     """Build the HTTP server of a service, with its limits for every connection and every body."""
     return _Server(
         uvicorn.Config(
-            LimitBody(service.app, service.largest_body_bytes),
+            AnswerHead(LimitBody(service.app, service.largest_body_bytes)),
             host=service.host,
             port=service.port,
             uds=_unix_socket(service.host),

@@ -30,7 +30,9 @@ CHANNEL_WORDS: dict[str, ReplyChannel] = {
 ANSWER_VERBS = (
     "repondez", "repondre", "reponse", "recontactez", "recontacter", "contactez", "contacter", "joindre", "joignez",
     "prevenez", "prevenir", "avertissez", "avertir", "informez", "informer", "ecrivez",
-    "reply", "answer", "respond", "response", "contact", "write", "reach",
+    "repondiez", "recontactiez", "contactiez", "preveniez", "avertissiez", "informiez",
+    *(f"etre {verb}{ending}" for verb in ("recontacte", "contacte", "prevenu", "averti", "informe", "joint") for ending in ("", "e")),
+    "reply", "answer", "respond", "response", "contact", "write", "reach", "be contacted", "be informed", "be reached",
 )  # fmt: skip
 # An imperative that names its channel: « rappelez-moi au 06 … », “text me on 06 …”.
 CHANNEL_VERBS: dict[str, ReplyChannel] = {
@@ -69,7 +71,7 @@ _ADDRESS = (
 # Every quantifier is bounded, so that the patterns take linear time on any text.
 _ANSWER_BY_CHANNEL = re.compile(
     rf"\b(?:{_any_of(ANSWER_VERBS)})"
-    rf"(?:{_ASIDE}|[ ,]{{1,2}}(?:souhaitee?|(?:pas )?par (?:mail|email|e-mail|courriel|sms|telephone|courrier) mais)){{0,4}}[ ,]{{1,2}}(?:par|via|by|on) (?:an? |un |le |mon |my )?(?P<word>{_any_of(CHANNEL_WORDS)})\b"
+    rf"(?:{_ASIDE}|[ ,]{{1,2}}(?:souhaitee?|(?:pas )?par (?:mail|email|e-mail|courriel|sms|telephone|courrier) mais)){{0,4}}[ ,]{{1,2}}(?:par|via|sur|by|on) (?:an? |un |le |mon |my )?(?P<word>{_any_of(CHANNEL_WORDS)})\b"
     rf"(?:{_BEFORE_ADDRESS}{_ADDRESS})?"
 )
 _CHANNEL_VERB_WITH_ADDRESS = re.compile(
@@ -80,7 +82,8 @@ _CHANNEL_VERB_WITH_ADDRESS = re.compile(
     rf"(?:{_ASIDE}){{0,3}}{_BEFORE_ADDRESS}{_ADDRESS}"
 )
 _ANSWER_AT_MAIL = re.compile(
-    rf"\b(?:repondez|ecrivez|recontactez|contactez|reply|write)(?:{_ASIDE}){{1,3}}{_BEFORE_ADDRESS}"
+    rf"\b(?:(?:repondez|ecrivez|recontactez|contactez|reply|write)(?:{_ASIDE}){{1,3}}|"
+    rf"(?:me|nous) (?:repondre|ecrire|recontacter|contacter)(?:{_ASIDE}){{0,3}}){_BEFORE_ADDRESS}"
     r"(?P<number>(?!))?(?P<mail>[^\s<>,;:()\[\]\"@]{1,64}@[a-z0-9.-]{1,190}\.[a-z]{2,24})"
 )
 _NEGATION = re.compile(
@@ -99,20 +102,28 @@ _REPORTS = re.compile(
     r"\b(?:ecri(?:t|vait)|dit|disait|repond(?:u|ait)|conseill(?:e|ait)|indiqu(?:e|ait)|precis(?:e|ait)|ajout(?:e|ait)|demandait|"
     r"(?:a|ont|avait|il|elle|on|vous) demande|wrote|writes|said|says|told|tells|asked|asks|answered|replied|reads|"
     r"(?:mot|message|lettre|mail|courriel|e-mail|email|sms|texto|note|annonce|letter|word|text) "
-    r"(?:de (?:mon|ma|mes|notre|nos|son|sa|la)|du (?![0-9])|from|of))\b"
+    r"(?:de (?:mon|ma|mes|notre|nos|son|sa|la|mr?|mme|mlle|monsieur|madame)|du (?![0-9])|from|of))\b"
 )
-# « J'ai reçu ce message suspect : répondez… »: what one received is another's, although it is « je » who says it.
+# « J'ai reçu ce message suspect : … », « je vous transmets ce que demande ma tante : … »: it is another's, although it is « je » who says it.
 _RECEIVED = re.compile(
-    r"\b(?:recus?|recues?|recu(?:ent|rent)|received|got|suspecte?s?|suspicious|frauduleu\w*|arnaques?|fraud\w*|scam\w*)\b"
+    r"\b(?:recus?|recues?|recu(?:ent|rent)|received|got|suspecte?s?|suspicious|frauduleu\w*|arnaques?|fraud\w*|scam\w*|"
+    r"transm(?:et|is)\w*|transfer\w*|fai(?:s|t|re|sons) suivre|relai\w*|relay\w*|forward\w*|pass(?:es|ing)? on|recopi\w*|dict\w*|tradui\w*|translat\w*|"
+    r"de la part d(?:e|u|es)|au nom d(?:e|u|es)|charge de|on behalf of|asked me to)\b"
 )
 _FIRST_PERSON = re.compile(r"\b(?:je|j'|i|we)(?:\b|(?<='))")
-_INFINITIVE = re.compile(r"(?:recontacter|contacter|repondre|joindre|prevenir|avertir|informer)\b")
+_INFINITIVE = re.compile(
+    r"(?:recontacter|contacter|repondre|joindre|prevenir|avertir|informer|"
+    r"recontactiez|contactiez|repondiez|preveniez|avertissiez|informiez)\b"
+)
 _ASKS_ME = re.compile(
     r"\b(?:me |m'|nous |merci de |priere de |veuillez |bien vouloir )$|(?:n'hesitez (?:surtout )?pas a )$"
 )
 _INVITATION = re.compile(r"n'hesitez (?:surtout )?pas\b|(?:do not|don't) hesitate\b")  # negative in form only
 _CLAUSE_END = re.compile(r"[.!?;:,\u00ab\u00bb\u201c\u201d]|\b(?:mais|but)\b")
-_SENTENCE_END = re.compile(r"[.!?;:]")
+_SENTENCE_END = re.compile(r"(?<!\bm)(?<!\bmr)(?<!\bmrs)(?<!\bdr)[.!?;:]")  # « M. Exemple » is no end
+_PASSAGE_START = re.compile(r":(?=[ «\"“]|$)\s*")  # not the colon of 10:30
+_PASSAGE_END = re.compile(r"[»”]|  ")  # an empty line is left between two spaces
+_PASSAGE_WINDOW, _MOST_COLONS = 1500, 10
 _CLAUSE_WINDOW = 100  # characters before the request, at most: « je ne souhaite pas que vous me »
 _QUOTED_LINE = re.compile(
     r"^(?:>|-{2,} ?(?:message d'origine|original message|forwarded|message transfere)|le .{5,120} a ecrit ?:|on .{5,120} wrote:)"
@@ -192,7 +203,7 @@ def _is_request(folded: str, match: re.Match[str]) -> bool:
         return False
     before = folded[max(0, start - _CLAUSE_WINDOW) : start]
     last = _CLAUSE_END.split(before)[-1]
-    if _is_reported(before[: len(before) - len(last)]):
+    if _is_reported(folded, start):
         return False
     clause = _INVITATION.sub("", last)
     is_elliptic = " mais par " in match[0]  # « ne pas me répondre par mail mais par SMS »
@@ -201,12 +212,20 @@ def _is_request(folded: str, match: re.Match[str]) -> bool:
     return not _INFINITIVE.match(match[0]) or bool(_ASKS_ME.search(before))
 
 
-def _is_reported(before: str) -> bool:
-    """Whether the text ends with a colon after words that tell what somebody else said or wrote."""
-    said, colon, rest = before.rpartition(":")
-    clause = _SENTENCE_END.split(said)[-1]
-    if not colon or rest.strip():
-        return False
+def _is_reported(folded: str, start: int) -> bool:
+    """Whether the place is in a passage that follows a colon after words that tell what somebody else said or wrote.
+
+    The passage ends with its closing quotation mark, else with its paragraph: nothing says which sentence is the writer's again.
+    """
+    before = folded[max(0, start - _PASSAGE_WINDOW) : start]
+    colons = list(_PASSAGE_START.finditer(before))[-_MOST_COLONS:]
+    return any(
+        _tells_of_others(before[: colon.start()]) and not _PASSAGE_END.search(before, colon.end()) for colon in colons
+    )
+
+
+def _tells_of_others(said: str) -> bool:
+    clause = _SENTENCE_END.split(said[-_CLAUSE_WINDOW:])[-1]
     is_told = bool(_REPORTS.search(clause)) and not _FIRST_PERSON.search(clause)
     return is_told or bool(_RECEIVED.search(clause))
 

@@ -10,10 +10,12 @@ from parvis.common.runtime.http_body import LimitBody
 from parvis.common.runtime.logs import logger
 from parvis.desk.api import get_cases, post_actions, post_work
 from parvis.desk.api.dependencies import ApiDependencies
+from parvis.desk.api.json_bodies import REFUSALS
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import bearer_token
 from parvis.web.error_pages import install_error_pages
 from parvis.web.pages import PageRenderer
+from parvis.web.strict_json import StrictJsonRoute
 
 log = logger()
 _LARGEST_BODY_BYTES = 256 * 1024
@@ -23,11 +25,12 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
     """Builds the API as an application of its own, with its OpenAPI description at /api/v1/openapi.json.
 
     Gives: 200 with the case after the change, once it is committed; 401 without the token; 404 when that department does not
-           have the case; 409 with the key of what is refused, `damaged_case` for one that cannot be read; 422 for an invalid body; 503.
+           have the case; 409 with the key of what is refused, `damaged_case` for one that cannot be read; 400 for a name twice in the body, 422 for an
+           invalid one; 503.
     """
 
     app = FastAPI(
-        title="Parvis desk", version="1", docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(HTTPBearer(auto_error=False))],
+        title="Parvis desk", version="1", docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(HTTPBearer(auto_error=False))], responses=REFUSALS,
         description="What agents do on the pages of the desk, for programs. Each has an account with rights of its own.",
     )  # fmt: skip
 
@@ -44,6 +47,7 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
             return JSONResponse({"detail": "bearer token required"}, 401, headers={"www-authenticate": "Bearer"})
         return await call_next(request)
 
+    app.router.route_class = StrictJsonRoute
     app.add_middleware(LimitBody, max_bytes=_LARGEST_BODY_BYTES)
     app.add_middleware(BaseHTTPMiddleware, dispatch=require_token)
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from parvis.desk.decide.case_version import CaseVersion
 from parvis.desk.decide.reply_recipient import find_recipient
 from parvis.desk.models.case import NO_DATE, URGENCY_RANKS, Case, CaseContact, CaseFile, State
-from parvis.web.form_parsing import clean_text
+from parvis.web.form_texts import clean_text
 
 CleanText = Annotated[str, AfterValidator(clean_text)]
 AgentName = Annotated[
@@ -30,6 +30,28 @@ IfMatch = Annotated[
 
 class ApiModel(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+class Refusal(ApiModel):
+    """Why a call was not carried out."""
+
+    detail: str = Field(description="the key of what is refused, or a sentence", examples=["no_reason"])
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refusal, "description": meaning}
+    for status, meaning in {
+        400: "The body is not JSON in UTF-8.",
+        401: "The bearer token is missing or unknown.",
+        403: "The program has no right to do this.",
+        404: "There is no such department, or no such case in it.",
+        409: "The case, or what was sent, does not allow it.",
+        412: "The case has changed since the version in If-Match.",
+        413: "The body is too large.",
+        422: "A parameter or a member of the body is invalid.",
+        503: "The desk cannot answer now; try again after `Retry-After` seconds.",
+    }.items()
+}
 
 
 class CaseSummary(ApiModel):

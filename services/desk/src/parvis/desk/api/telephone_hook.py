@@ -18,6 +18,7 @@ from parvis.desk.store.incoming_calls import IncomingCall, record_call
 from parvis.desk.verify.agent_sessions import bearer_token, is_same_token
 from parvis.web.error_pages import install_error_pages
 from parvis.web.pages import PageRenderer
+from parvis.web.strict_json import StrictJsonRoute
 
 _LARGEST_BODY_BYTES = 4096
 
@@ -51,6 +52,7 @@ def telephone_hook(
             return JSONResponse({"detail": "bearer token required"}, 401, headers={"www-authenticate": "Bearer"})
         return await call_next(request)
 
+    app.router.route_class = StrictJsonRoute
     app.add_middleware(LimitBody, max_bytes=_LARGEST_BODY_BYTES)
     app.add_middleware(BaseHTTPMiddleware, dispatch=require_token)
     install_error_pages(app, pages)

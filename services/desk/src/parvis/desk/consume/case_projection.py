@@ -1,7 +1,7 @@
 """Projects the departments' topics and the delivery topic onto cases; a batch is one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
@@ -63,6 +63,7 @@ class BatchState:
     contacts: set[str]
     deliveries: dict[str, DeliveryStatus]
     placements: dict[str, SplitPlacement]  # of contacts in the batch that a split has moved
+    late: set[str] = field(default_factory=set[str])  # cases with a contact in the batch that is not their newest
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class CaseProjection:
     Retry:  idempotent, for any part of a batch: contacts are identified by their id, transfers by their sequence number,
             deliveries by their rank.
     Order:  the highest `sequence` names the department; gaps are not waited for. A contact belongs to the case to which the
-            latest split assigned it, in whatever order the two events arrive.
+            latest split assigned it, in whatever order the two events arrive. What the queue shows of a case is that of its
+            first and its newest contact, in whatever order these arrive.
     Raises: Poison, when the row of a case in the batch cannot be read; the consumer then dead-letters the record at fault.
     """
 
@@ -101,17 +103,17 @@ class CaseProjection:
                 rows += changes.rows
                 events += changes.events
             await insert_rows(connection, rows)
-            await self._move_split_contacts(connection, items, state)
+            await self._order_contacts(connection, items, state)
             await update_cases(connection, state.cases.values())
             await index_rows(connection, rows, state.cases, self.town_config)
             await self.cases.add_to_outbox(connection, events)
 
-    async def _move_split_contacts(
+    async def _order_contacts(
         self, connection: AsyncConnection, items: Sequence[DecodedRecord], state: BatchState
     ) -> None:
-        """Move contacts to the cases that splits assigned them to, and recompute the summaries of these cases."""
+        """Move contacts to the cases that splits assigned them to; recompute the summaries of these cases and of those with a late contact."""
         moved = [contact for item in items for contact in _moved(item)]
-        changed = await move_contacts(connection, [*_contacts(items), *moved])
+        changed = await move_contacts(connection, [*_contacts(items), *moved]) | state.late
         changed |= {placement.conversation_id for placement in state.placements.values()}
         changed |= {item.event.conversation_id for item in items if isinstance(item.event, ConversationOpened)}
         state.cases |= await lock_cases(connection, changed - state.cases.keys())
@@ -150,7 +152,10 @@ class CaseProjection:
                 contact.contact_id, placement.conversation_id, placement.sequence, contact.reference, routing.decided_at, routed
             )  # fmt: skip
             return CaseChanges(rows=[row])
-        return apply_events.apply_contact(state.cases[routing.conversation_id], event, routed, self.town_config, at)
+        case = state.cases[routing.conversation_id]
+        if routing.sequence < case.department_sequence:
+            state.late.add(case.conversation_id)
+        return apply_events.apply_contact(case, event, routed, self.town_config, at)
 
     def _apply_relation(self, event: RelationEvent, state: BatchState, at: datetime) -> CaseChanges:
         case = state.cases[event.conversation_id]

@@ -125,9 +125,10 @@ def apply_department_change(
         updated = replace(updated, state="open")
     if arrived and arrived.sequence >= updated.department_sequence:
         updated = adopt_due_dates(updated, arrived)
-    return _with_case_updated(
-        case, updated, [row, TransferOutcome(case.conversation_id, wanted, "done")], town_config, at
-    )
+    rows = [row, TransferOutcome(case.conversation_id, wanted, "done")]
+    if updated == case:  # read again, or older than what is known
+        return CaseChanges(updated, rows)
+    return _with_case_updated(case, updated, rows, town_config, at)
 
 
 def apply_transfer_refusal(event: TransferRefused) -> TransferOutcome:

@@ -64,7 +64,7 @@ def apply_opening(case: Case, event: ConversationOpened, town_config: TownConfig
         update_department(case, event.department, event.sequence),
         reference=event.reference,
         received_at=event.received_at,
-        procedure=event.procedure,
+        procedure=case.procedure or event.procedure,
         receipt_due_at=event.receipt_due_at,
         competent_at=event.competent_received_at,
         answer_due_at=min(case.answer_due_at, event.answer_due_at or NO_DATE),

@@ -1,6 +1,7 @@
 """Models what an agent looks at: a view of the queue, narrowed by filters. Data only."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -45,12 +46,12 @@ class QueueRow:
 class QueuePage:
     """One page of a queue.
 
-    Gives: after, the cursor of the next page, None at the end; damaged, the references of cases that cannot be shown.
+    Gives: after, the cursor of the next page, None at the end; damaged, the references of cases that cannot be shown, by conversation.
     """
 
     rows: tuple[QueueRow, ...]
     after: QueueCursor | None
-    damaged: tuple[str, ...] = ()
+    damaged: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)

@@ -70,14 +70,21 @@ def read_grant(dependencies: DeskDependencies, form: SubmittedForm) -> RoleGrant
     return RoleGrant(role, department, kinds, expires_at=expires_at)
 
 
-def end_of_day(dependencies: DeskDependencies, day: str) -> datetime | None:
-    """The end of a day in the town, as a browser sends it: 2026-12-31. None if it is no day."""
+def begin_of_day(dependencies: DeskDependencies, day: str) -> datetime | None:
+    """The beginning of a day in the town, as a browser sends it: 2026-12-31. None if it is no day."""
     try:
-        start = datetime.combine(
-            datetime.fromisoformat(day).date(), time(), ZoneInfo(dependencies.town_config.town.time_zone)
-        )
-        return start + timedelta(days=1)
+        zone = ZoneInfo(dependencies.town_config.town.time_zone)
+        return datetime.combine(datetime.fromisoformat(day).date(), time(), zone)
     except (ValueError, OverflowError):
+        return None
+
+
+def end_of_day(dependencies: DeskDependencies, day: str) -> datetime | None:
+    """The end of a day in the town. None if it is no day."""
+    begin = begin_of_day(dependencies, day)
+    try:
+        return begin + timedelta(days=1) if begin else None
+    except OverflowError:
         return None
 
 

@@ -1,10 +1,12 @@
-"""Shows the audit trail to auditors, with a filter."""
+"""Shows the audit trail to auditors, with a filter by day, account, action and subject."""
 
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from parvis.desk.pages.accounts_page import begin_of_day, end_of_day
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.store.audit_trail import AuditFilter, read_audit
 
@@ -25,17 +27,21 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
             action=asked["action"],
             subject=_uuid(asked["subject"]),
             before=int(before) if before.isascii() and before.isdigit() and len(before) < 18 else None,
+            since=begin_of_day(dependencies, asked["since"]),
+            until=end_of_day(dependencies, asked["until"]),
         )
         async with dependencies.access.database.transaction() as connection:
             entries = await read_audit(connection, wanted, _PAGE_SIZE)
-        older = entries[-1].number if len(entries) == _PAGE_SIZE else None
-        return dependencies.render_page(request, "audit.html", session, entries=entries, asked=asked, older=older)
+        older = asked | {"before": str(entries[-1].number)} if len(entries) == _PAGE_SIZE else None
+        return dependencies.render_page(
+            request, "audit.html", session, entries=entries, asked=asked, older=urlencode(older) if older else None
+        )
 
     _ = show
     return router
 
 
-_FIELDS = ("account", "action", "subject", "before")
+_FIELDS = ("since", "until", "account", "action", "subject", "before")
 
 
 def _uuid(text: str) -> str:

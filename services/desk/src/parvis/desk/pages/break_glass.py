@@ -5,7 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parvis.common.contract.references import find_references
 from parvis.desk.decide.access_rights import may
 from parvis.desk.models.accounts import CaseScope
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
@@ -18,12 +20,26 @@ _SHORTEST_REASON, _LONGEST_REASON = 10, 400
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
-    """The form with the reason, and the supervisors' list.
+    """The search by reference, the form with the reason, and the supervisors' list.
 
     Gives: 303 to the case, which the account may read for four hours, and no more than read; 422 without a reason.
     """
     router = APIRouter()
     allow = dependencies.access.allow
+
+    @router.get("/break-glass/find", dependencies=[allow("break-glass.open")])
+    async def find(request: Request) -> Response:
+        typed = request.query_params.get("reference", "")[:80]
+        async with dependencies.access.database.transaction() as connection:
+            for reference in find_references(typed):
+                if case := await account_store.find_case_by_reference(connection, reference):
+                    return redirect(
+                        f"/cases/{case}" if await _is_open(connection, request, case) else f"/break-glass/{case}"
+                    )
+        session = dependencies.require_session(request)
+        return dependencies.render_page(
+            request, "break_glass_find.html", session, typed=typed, status=404 if typed else 200
+        )
 
     @router.get("/break-glass/{conversation}", dependencies=[allow("break-glass.open")])
     async def ask(request: Request, conversation: UUID) -> Response:
@@ -53,7 +69,12 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         await dependencies.read_own_form(request, session)
         return await _review(dependencies, session, str(opened))
 
-    _ = ask, open_case, list_opened, review
+    async def _is_open(connection: AsyncConnection, request: Request, case: str) -> bool:
+        """Whether the account may read the case already."""
+        scope = await dependencies.access.scope_of_case(connection, case)
+        return may(dependencies.require_session(request).user, "case.read", scope)
+
+    _ = find, ask, open_case, list_opened, review
     return router
 
 

@@ -89,10 +89,18 @@
     a: () => focus("f-note") || open("i"),
     h: () => focus("f-snooze-until"),
   };
+  // The button that follows a field in its own panel: what the field is typed for.
+  const confirm = (field) => {
+    const buttons = field.closest("details.panel")?.querySelectorAll("button[formaction]") ?? [];
+    const own = [...buttons].find((button) => field.compareDocumentPosition(button) & Node.DOCUMENT_POSITION_FOLLOWING);
+    own?.click();
+    return Boolean(own);
+  };
   document.addEventListener("keydown", (event) => {
     if (isOff() || event.altKey || event.metaKey || event.repeat || event.isComposing) return;
     if (event.ctrlKey) {
-      if (event.key === "Enter" && event.target.matches("#f-text") && open("Ctrl Enter")) event.preventDefault();
+      if (event.key !== "Enter") return;
+      if (event.target.matches("#f-text") ? open("Ctrl Enter") : confirm(event.target)) event.preventDefault();
       return;
     }
     if (event.target.closest("input:not([type=checkbox], [type=radio]), textarea, select")) return;

@@ -40,15 +40,15 @@
   }
   const list = document.querySelector('.list[data-events]');
   if (list) {
-    const news = document.getElementById('news'), shown = new Set([...list.querySelectorAll('tr[id]')].map((row) => row.id.slice(2)));
+    const news = document.getElementById('news'), shown = new Set([...list.querySelectorAll('[id^="c-"]')].map((row) => row.id.slice(2)));
     follow(list.dataset.events, ({ rows: now }) => {
       const added = Object.keys(now).filter((id) => !shown.has(id)).length;
       news.hidden = added === 0;
       news.textContent = (added === 1 ? news.dataset.one : news.dataset.other).replace('#', added);
       for (const id of shown) {
-        const row = document.getElementById(`c-${id}`);
+        const row = document.getElementById(`c-${id}`), looking = row.querySelector('.looking');
         row.classList.toggle('gone', !(id in now));
-        row.querySelector('.looking').textContent = now[id] || '';
+        if (looking) looking.textContent = now[id] || '';
       }
     });
   }

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.desk.models.accounts import AccountKind, DeskAccount, RoleGrant
 from parvis.desk.schema.account_tables import account, break_glass, role_grant
-from parvis.desk.schema.case_tables import case_file
+from parvis.desk.schema.case_tables import case_file, contact
 from parvis.desk.store.sessions import decode_grant
 
 
@@ -134,6 +134,13 @@ async def read_case_facts(connection: AsyncConnection, conversation: str) -> tup
     query = select(case_file.c.department, case_file.c.procedure, case_file.c.tags)
     row = (await connection.execute(query.where(case_file.c.conversation_id == conversation))).one_or_none()
     return (row[0], row[1], row[2] or []) if row else None
+
+
+async def find_case_by_reference(connection: AsyncConnection, reference: str) -> str | None:
+    """The conversation with this reference, whichever department has it. None if there is none."""
+    own = select(case_file.c.conversation_id).where(case_file.c.reference == reference)
+    later = select(contact.c.conversation_id).where(contact.c.reference == reference)
+    return await connection.scalar(own.union(later).limit(1))
 
 
 async def open_with_reason(connection: AsyncConnection, values: dict[str, Any]) -> None:

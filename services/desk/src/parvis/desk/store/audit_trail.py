@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.desk.models.accounts import AuditEntry, AuditRecord
@@ -18,12 +18,14 @@ _GIVEN_BY_TRIGGER: dict[str, object] = {"number": 0, "previous_hash": b"", "hash
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which entries are wanted. Empty fields mean all; `before` is the number that the page begins below."""
+    """Which entries are wanted. Empty fields mean all; `before` is the number that the page begins below; `until` is not in it."""
 
     account_id: str = ""
     action: str = ""
     subject: str = ""
     before: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 async def append_audit(connection: AsyncConnection, record: AuditRecord) -> None:
@@ -38,9 +40,11 @@ async def append_audit(connection: AsyncConnection, record: AuditRecord) -> None
 
 
 async def read_audit(connection: AsyncConnection, wanted: AuditFilter, limit: int) -> list[AuditEntry]:
-    """Entries, newest first."""
+    """Entries, newest first: by their number, or by their instant where a time is wanted, whose index then finds them."""
     table = audit_entry.c
-    query = select(audit_entry).order_by(table.number.desc()).limit(limit)
+    is_timed = wanted.since or wanted.until
+    order = (table.at, table.number) if is_timed else (table.number,)
+    query = select(audit_entry).order_by(*(column.desc() for column in order)).limit(limit)
     for column, value in (
         (table.account_id, wanted.account_id),
         (table.action, wanted.action),
@@ -48,8 +52,13 @@ async def read_audit(connection: AsyncConnection, wanted: AuditFilter, limit: in
     ):
         if value:
             query = query.where(column == value)
+    if wanted.since:
+        query = query.where(table.at >= wanted.since)
+    if wanted.until:
+        query = query.where(table.at < wanted.until)
     if wanted.before:
-        query = query.where(table.number < wanted.before)
+        shown = await connection.scalar(select(table.at).where(table.number == wanted.before)) if is_timed else None
+        query = query.where(tuple_(*order) < ((shown, wanted.before) if shown else (wanted.before,)))
     return [AuditEntry(**row) for row in (await connection.execute(query)).mappings()]
 
 

@@ -111,10 +111,13 @@ async def insert_rows(connection: AsyncConnection, rows: Sequence[CaseRow]) -> i
     """Insert rows, and count those that are new. A delivery status replaces the earlier one."""
     added = 0
     for kind, table in TABLE_OF.items():
-        values = {primary_key(row): _values(row) for row in rows if type(row) is kind}
-        if not values:
+        kept: dict[tuple[object, ...], CaseRow] = {}
+        for row in rows:
+            if type(row) is kind and _says_more(row, kept.get(primary_key(row))):
+                kept[primary_key(row)] = row
+        if not kept:
             continue
-        statement = insert(table).values(list(values.values()))
+        statement = insert(table).values([_values(row) for row in kept.values()])
         if kind is DeliveryStatus:
             updated = {c.name: statement.excluded[c.name] for c in delivery.columns if not c.primary_key}
             statement = statement.on_conflict_do_update(index_elements=["delivery_id"], set_=updated)
@@ -135,6 +138,17 @@ async def insert_rows(connection: AsyncConnection, rows: Sequence[CaseRow]) -> i
         if isinstance(row, TransferOutcome):
             await _update_transfers(connection, row)
     return added
+
+
+def _says_more(row: CaseRow, earlier: CaseRow | None) -> bool:
+    """Whether a row replaces an earlier one with its key in the same INSERT, as it would in the table."""
+    match row, earlier:
+        case DepartmentMove(), DepartmentMove():
+            return row.history is not None
+        case SplitPlacement(), SplitPlacement():
+            return earlier.at <= row.at
+        case _:
+            return True
 
 
 async def are_stored_alike(connection: AsyncConnection, rows: Sequence[CaseRow]) -> bool:

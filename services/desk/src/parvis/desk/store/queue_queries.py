@@ -85,7 +85,7 @@ class QueueReader:
         rows = (await connection.execute(query.limit(limit + 1))).mappings().all()
         sound, damaged = _decode(rows[:limit])
         following = cursor_of(rows[limit - 1], wanted) if len(rows) > limit else None
-        return QueuePage(tuple(sound), following, tuple(damaged))
+        return QueuePage(tuple(sound), following, damaged)
 
     async def count(self, connection: AsyncConnection, filters: Iterable[QueueFilter]) -> list[int]:
         """The number of cases in each view; one more than MAX_COUNT stands for any larger number."""
@@ -134,15 +134,15 @@ def cursor_of(row: RowMapping, wanted: QueueFilter) -> QueueCursor:
     return (row["urgency"], row["answer_due_at"], row["received_at"], row["conversation_id"])
 
 
-def _decode(rows: Sequence[RowMapping]) -> tuple[list[QueueRow], list[str]]:
-    """The rows, and the references of those that cannot be read."""
+def _decode(rows: Sequence[RowMapping]) -> tuple[list[QueueRow], dict[str, str]]:
+    """The rows, and the references of those that cannot be read, by conversation."""
     sound: list[QueueRow] = []
-    damaged: list[str] = []
+    damaged: dict[str, str] = {}
     for row in rows:
         try:
             case = decode_case({name: value for name, value in row.items() if name != "is_leaving"})
             sound.append(QueueRow(case, row["is_leaving"]))
         except Poison as error:
             log.error("case.unreadable", conversation_id=row["conversation_id"], reason=str(error))  # noqa: TRY400 (the reason says it all)
-            damaged.append(row["reference"])
+            damaged[row["conversation_id"]] = row["reference"]
     return sound, damaged

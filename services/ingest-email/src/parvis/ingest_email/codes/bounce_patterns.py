@@ -210,6 +210,7 @@ NO_PROOF = (
     "recipient preferences", "temporarily", "archived", "archivée", "archivee", "sleeping", "dormant", "en sommeil",
     "inactive", "disabled", "suspended", "désactivé", "suspendu", "deaktiviert", "gesperrt", "suspendida", "sospesa", "sospeso", "verify recipient",
     "recipient verif", "verification failed", "your domain", "your ip", "sender's", "sender domain", "sending domain", "reverse dns", "helo",
+    "spamhaus", "spamcop", "blocklist", "block list", "blacklist", "black list", "blocked using", "reputation",
 )  # fmt: skip
 
 # Signs that a server refused the recipient, and that it refused the mail after it had taken the recipient.

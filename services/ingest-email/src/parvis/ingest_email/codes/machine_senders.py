@@ -43,6 +43,7 @@ AUTOMATIC_HEADERS = (
     "x-autoresponse",
     "x-auto-response",
     "x-cron-env",
+    "x-fc-machinegenerated",
 )
 
 # Headers that people's mail has too, with a value that only automatic answers have; lower case, a beginning.
@@ -53,6 +54,8 @@ AUTOMATIC_VALUES = (
     ("user-agent", "vacation"),
     ("x-precedence", "bulk"),
     ("x-precedence", "auto_reply"),
+    ("preference", "auto_reply"),
+    ("x-post-messageclass", "9; autoresponder"),
     ("delivered-to", "autoresponder"),
 )
 

@@ -101,7 +101,7 @@ def _is_postmaster(address: str) -> bool:
 def parse_head(content: bytes, *, trouble: str | None = None) -> ParsedMail:
     """Parse the header alone, which is safe outside the sandbox: for a mail whose body crashed the parser process."""
     headers = parse_headers(content)
-    sender, sender_name = headers.address("from")
+    sender, sender_name = headers.sole_address("from")
     return ParsedMail(
         sender=sender,
         sender_name=sender_name,

@@ -21,12 +21,12 @@ from parvis.ingest_email.decide.recipients import TownRecipient
 from parvis.ingest_email.parse.bounce.delivery_outcome import build_delivery_report, find_reported_reply
 from parvis.ingest_email.parse.mail_to_contact import MailDelivery, TownMailIdentity, build_contact
 from parvis.ingest_email.parse.message_identity import MessageIdentity, identify_message
-from parvis.ingest_email.sandbox.mail_parser_pool import MailParserPool, ParsedFiles
+from parvis.ingest_email.sandbox.mail_parser_pool import LARGE_BYTES, MailParserPool, ParsedFiles
 from parvis.ingest_email.verify.authentication_results import verify_sender
 
 log = logger()
 DEADLINE_S = 8.0
-_LARGE_BYTES = 512 * 1024  # hashing more in the event loop would delay the other connections
+_SHORT_CHARACTERS = 128 * 1024  # searching more for addresses and references would delay them too
 _BYTES_PER_S = 4 * 1024 * 1024  # large mails may take longer on a slow disk or scanner
 TEMPORARY_FAILURE = "451 4.3.0 Temporary failure, try again later"
 
@@ -76,7 +76,7 @@ class MailAcceptance:
         Retry:  a mail that is sent again gives the same contact ids.
         """
         received_at = self.clock()
-        if len(content) <= _LARGE_BYTES:
+        if len(content) <= LARGE_BYTES:  # hashing more in the event loop would delay the other connections
             mail = _IncomingMail(
                 self,
                 content,
@@ -172,7 +172,11 @@ class MailAcceptance:
             ),
             client=mail.client,
         )
-        contact = await self._store_overflow(build_contact(reading.mail, arrival, self.keys), reading.mail.text)
+        if len(reading.mail.text) + len(reading.mail.quoted) <= _SHORT_CHARACTERS:
+            built = build_contact(reading.mail, arrival, self.keys)
+        else:
+            built = await asyncio.to_thread(build_contact, reading.mail, arrival, self.keys)
+        contact = await self._store_overflow(built, reading.mail.text)
         return mail.incomplete.mark_contact(contact) if mail.incomplete else contact
 
     async def _send_contact(self, contact: ContactReceived) -> None:

@@ -23,6 +23,7 @@ log = logger()
 _LINE_END = b"\r\n"
 _DOT_LINE = b".\r\n"
 _END = b"\r\n.\r\n"
+_STUFFED = b"\r\n."
 _TOO_LARGE = "552 5.3.4 Message exceeds the size limit"
 _CLOSING = "421 4.3.2 Service shutting down, try again later"
 _BUSY = "421 4.7.0 Too many connections, try again later"
@@ -194,24 +195,23 @@ class SmtpServer(SmtpExtensions):
         Bare line ends never end the data: they are content (CVE-2024-27305).
         """
         limit = self.data_size_limit or 0
-        content, refused = bytearray(), ""
+        content, refused, is_whole = _UnstuffedMail(), "", False
         reader: Any = self._reader
         reader._buffer[:0] = _LINE_END  # that of the command: the mail may be a lone dot
-        while not content.endswith(_END):
-            content += await self._read_block()
+        while not is_whole:
+            block = await self._read_block()
             self._reset_timeout()
-            size_bytes = len(content) - len(_LINE_END)
-            if not refused and size_bytes > max(share.size_bytes, SMALL_BYTES):
-                if size_bytes > limit + len(_DOT_LINE):
-                    refused = _TOO_LARGE
-                elif not await share.grow_to(limit, wait_s=_WAIT_FOR_ROOM_S):
-                    refused = _NO_ROOM
+            is_whole = block.endswith(_END)
             if refused:
-                del content[: -len(_END)]
-        if refused or len(content) > limit + len(_END):
-            return refused or _TOO_LARGE
-        del content[-len(_DOT_LINE) :]
-        return bytes(content.replace(b"\r\n.", _LINE_END)[len(_LINE_END) :])
+                continue
+            content.add(block[: -len(_DOT_LINE)] if is_whole else block)
+            if content.size_bytes > limit:
+                refused = _TOO_LARGE
+            elif content.size_bytes > max(share.size_bytes, SMALL_BYTES):
+                refused = "" if await share.grow_to(limit, wait_s=_WAIT_FOR_ROOM_S) else _NO_ROOM
+            if refused:
+                content = _UnstuffedMail()
+        return refused or content.whole()
 
     async def _read_block(self) -> bytes:
         """Read up to the end of data, or one block of `line_length_limit` without it; what may begin an end stays with the reader."""
@@ -219,6 +219,29 @@ class SmtpServer(SmtpExtensions):
             return await self._reader.readuntil(_END)
         except asyncio.LimitOverrunError as error:
             return await self._reader.readexactly(error.consumed)
+
+
+class _UnstuffedMail:
+    """A mail that grows block by block, without its stuffed dots: they do not count for its size (RFC 1870 §3)."""
+
+    def __init__(self) -> None:
+        self._content, self._may_begin_stuffing = bytearray(), b""
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self._content) + len(self._may_begin_stuffing) - len(_LINE_END)
+
+    def add(self, block: bytes) -> None:
+        block = self._may_begin_stuffing + block
+        kept = next(size for size in (2, 1, 0) if block.endswith(_STUFFED[:size]))
+        self._may_begin_stuffing = block[len(block) - kept :]
+        self._content += block[: len(block) - kept].replace(_STUFFED, _LINE_END)
+
+    def whole(self) -> bytes:
+        """The mail, without the line end before it."""
+        self._content += self._may_begin_stuffing
+        del self._content[: len(_LINE_END)]
+        return bytes(self._content)
 
 
 def _say_and_close(transport: Any, answer: str) -> None:

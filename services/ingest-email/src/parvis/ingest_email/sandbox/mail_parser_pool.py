@@ -1,5 +1,6 @@
 """Parses mails in a pool of sandboxed processes, and falls back to the header when one of them dies."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from parvis.ingest_email.parse.mime.stand_ins import add_troubles
 
 __all__ = ["MailParserPool", "ParsedFiles", "ResourceLimits"]
 _MAIL, _SCREENING = b"m", b"s"
+LARGE_BYTES = 512 * 1024
+_SHORT_BYTES = 256 * 1024
 _TROUBLES = TypeAdapter(list[str | None])
 
 
@@ -26,7 +29,7 @@ class ParsedFiles:
 
 
 class MailParserPool:
-    """As many processes as are set, one mail at a time each.
+    """As many processes as are set, one mail at a time each, and one more for large mails: small ones never wait for these.
 
     Gives:  a Reading, whatever the bytes: a worker that crashes, is killed or takes too long leaves what it had said, at least what the
             head says, and `trouble`.
@@ -34,25 +37,33 @@ class MailParserPool:
     """
 
     def __init__(self, count: int, limits: ResourceLimits) -> None:
-        self._workers = SandboxPool(
-            "parvis.ingest_email.sandbox.mail_parser_worker",
-            task="mail parsing",
-            count=count,
-            limits=limits,
-            max_answers=MAX_ATTACHMENTS + 2,
+        self._workers, self._large_mail_worker = (
+            SandboxPool(
+                "parvis.ingest_email.sandbox.mail_parser_worker",
+                task="mail parsing",
+                count=workers,
+                limits=limits,
+                max_answers=MAX_ATTACHMENTS + 2,
+            )
+            for workers in (count, 1)
         )
 
     @property
     def pids(self) -> set[int]:
+        """Of the processes for small mails."""
         return self._workers.pids
 
     async def parse(self, content: bytes) -> ParsedFiles:
-        return build_result(content, await self._workers.run_job((_MAIL, content)))
+        workers = self._workers if len(content) <= LARGE_BYTES else self._large_mail_worker
+        answer = await workers.run_job((_MAIL, content))
+        if answer.frames and len(answer.frames[0][1]) <= _SHORT_BYTES:
+            return build_result(content, answer)
+        return await asyncio.to_thread(build_result, content, answer)  # megabytes of JSON, or a head of any kind
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Keep the workers while the block lasts; leave it when nobody asks any more."""
-        async with self._workers.running():
+        async with self._workers.running(), self._large_mail_worker.running():
             yield
 
 

@@ -4,6 +4,7 @@ import unicodedata
 from pathlib import PurePosixPath
 
 _UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".filepart", ".writing", ".lock")
+_SCANS = (".pdf", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
 _JUNK = ("thumbs.db", "desktop.ini", "ehthumbs.db")
 _LONGEST_STEM_BYTES = 120  # a name may have 255; the digest, a number and .reason.txt follow
 _PRINTED = ("L", "M", "N", "P", "S", "Zs")  # no control characters, direction marks or surrogates
@@ -13,6 +14,14 @@ def is_unfinished(name: str) -> bool:
     """Whether the name marks an unfinished, hidden or system file."""
     name = name.lower()
     return name.startswith((".", "~")) or name.endswith(_UNFINISHED) or name in _JUNK
+
+
+def is_scan_in_progress(name: str) -> bool:
+    """Whether the name marks a scan as unfinished or hidden: `.scan.pdf`, `scan.pdf.part`. Not the lock files and shadows of programs."""
+    name = name.lower()
+    whole = next((name.removesuffix(ending) for ending in _UNFINISHED if name.endswith(ending)), name)
+    is_companion = name.startswith(("._", ".~", "~$")) or name.endswith(".lock")
+    return is_unfinished(name) and whole.endswith(_SCANS) and not is_companion
 
 
 def is_note(name: str) -> bool:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 
+from parvis.ingest_postal.parse.clean_file_names import is_scan_in_progress
 from parvis.ingest_postal.ports.drop_box import FileFingerprint, WaitingScan
 
 _TRIED_AGAIN_S = 30.0
@@ -41,6 +43,8 @@ class SettledFiles:
                 sighting = _Sighting(file.fingerprint, min(at, file.put_at or at), clock_s)
             elif sighting.fingerprint != file.fingerprint:
                 sighting = _Sighting(file.fingerprint, sighting.first_at, clock_s)
+            if is_scan_in_progress(PurePosixPath(file.name).name):  # never opened; quarantined when nothing changes it
+                sighting.fault = "its name marks it as unfinished or hidden"
             self._seen[file.name] = sighting
 
     def settled(self, files: list[WaitingScan], *, clock_s: float) -> list[WaitingScan]:

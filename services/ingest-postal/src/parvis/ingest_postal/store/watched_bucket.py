@@ -11,7 +11,13 @@ import obstore
 from obstore.store import from_url
 
 from parvis.common.contract.errors import Misconfigured
-from parvis.ingest_postal.parse.clean_file_names import is_note, is_unfinished, note_names, safe_name
+from parvis.ingest_postal.parse.clean_file_names import (
+    is_note,
+    is_scan_in_progress,
+    is_unfinished,
+    note_names,
+    safe_name,
+)
 from parvis.ingest_postal.ports.drop_box import FileFingerprint, LockedScan, WaitingScan
 
 _READY, _PROCESSED, _QUARANTINE = "ready/", "processed/", "quarantine/"
@@ -91,7 +97,10 @@ class WatchedBucket:
         for page in obstore.list(self._store, prefix=_READY):
             for meta in page:
                 name = meta["path"].removeprefix(_READY)
-                if name and not name.endswith("/") and not any(is_unfinished(part) for part in name.split("/")):
+                *folders, last = name.split("/")
+                if any(map(is_unfinished, folders)) or (is_unfinished(last) and not is_scan_in_progress(last)):
+                    continue
+                if last:
                     yield name, meta
 
     def _find_note(self, file: WaitingScan) -> str | None:

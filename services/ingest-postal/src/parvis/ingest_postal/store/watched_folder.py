@@ -12,7 +12,13 @@ from pathlib import Path
 
 from parvis.common.contract.errors import Poison
 from parvis.common.storage.fsync import fsync_path
-from parvis.ingest_postal.parse.clean_file_names import is_note, is_unfinished, note_names, safe_name
+from parvis.ingest_postal.parse.clean_file_names import (
+    is_note,
+    is_scan_in_progress,
+    is_unfinished,
+    note_names,
+    safe_name,
+)
 from parvis.ingest_postal.ports.drop_box import FileFingerprint, LockedScan, WaitingScan
 
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF)
@@ -55,7 +61,7 @@ class WatchedFolder:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
     def list_waiting(self) -> list[WaitingScan]:
-        """List the scans in ready/ and its sub-folders, oldest first, without unfinished and hidden files."""
+        """List the scans in ready/ and its sub-folders, oldest first, without hidden and unfinished files that are no scans."""
         scans = self._scan_folder(self.ready_dir, "", _MAX_DEPTH)
         return heapq.nsmallest(_MAX_FILES, scans, key=lambda file: (file.fingerprint.modified_ns, file.name))
 
@@ -109,7 +115,7 @@ class WatchedFolder:
 
     def _scan_folder(self, folder: Path, above: str, depth: int) -> Iterator[WaitingScan]:
         with os.scandir(folder) as entries:
-            present = [entry for entry in entries if not is_unfinished(entry.name)]
+            present = [entry for entry in entries if _may_wait(entry)]
         with_scan = {note for entry in present if not is_note(entry.name) for note in note_names(entry.name)}
         for entry in present:
             if entry.name in with_scan:
@@ -181,6 +187,12 @@ class _LockedFile:
 def _fingerprint(status: os.stat_result) -> FileFingerprint:
     identity = f"{status.st_dev}:{status.st_ino}"
     return FileFingerprint(status.st_size, status.st_mtime_ns, identity, is_plain_file=stat.S_ISREG(status.st_mode))
+
+
+def _may_wait(entry: os.DirEntry[str]) -> bool:
+    return not is_unfinished(entry.name) or (
+        is_scan_in_progress(entry.name) and not entry.is_dir(follow_symlinks=False)
+    )
 
 
 def _is_plain(path: Path) -> bool:

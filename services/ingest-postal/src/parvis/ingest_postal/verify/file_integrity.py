@@ -8,6 +8,7 @@ from parvis.ingest_postal.models.scan import MediaType
 
 _TAIL_BYTES = 1024  # ISO 32000 annex H.3.4.4: readers look for the end of a PDF in its last 1,024 bytes
 _PADDING = b"\0\r\n\t\f "  # white space of ISO 32000, 7.2.3
+_PDF_SYNTAX = (b" 0 obj", b"endobj", b"endstream", b"startxref")
 _MOST_DIRECTORIES = 2000
 _OFFSETS, _COUNTS = (273, 324), (279, 325)  # TIFF 6.0: StripOffsets, TileOffsets; StripByteCounts, TileByteCounts
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -42,8 +43,11 @@ def check_file_integrity(content: bytes, *, size_limit_bytes: int) -> FileVerdic
 
 
 def _fault_of_pdf(content: bytes) -> str | None:
-    end = len(content.rstrip(_PADDING))  # some programs pad the file, by any length
-    if b"%%EOF" not in content[max(0, end - _TAIL_BYTES) : end]:
+    end = content.rfind(b"%%EOF")
+    behind = content[end:].rstrip(_PADDING)  # programs and portals add blanks, pages, signatures of any length
+    if end < 0 or (
+        len(behind) > _TAIL_BYTES and any(word in behind for word in _PDF_SYNTAX)
+    ):  # objects: an update that is not whole
         return "the end of the PDF is missing"
     head = content[: 2 * _TAIL_BYTES]
     if b"/Linearized" in head:  # such a file has a %%EOF near its beginning too, but states its length

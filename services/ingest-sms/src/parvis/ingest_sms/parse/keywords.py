@@ -22,6 +22,7 @@ from parvis.ingest_sms.parse.webhook_form import InboundMessage
 
 _MAX_WORDS, _MAX_CHARACTERS = 8, 64  # a longer message is never a keyword
 _SHORT_NUMBER = re.compile(r"[3-8][0-9]{4}")  # the carriers' numbers of five digits
+_DIGIT_GAP = re.compile(r"(?<=[0-9]) (?=[0-9])")  # « STOP au 36 180 »
 _INDIVISIBLE_LETTERS = str.maketrans({"ı": "i", "ł": "l", "đ": "d", "ـ": ""})  # NFKD does not decompose these
 _SOURCES = {"stop": SMS_STOP, "start": SMS_START, "help": SMS_HELP}
 
@@ -92,7 +93,7 @@ def _look_up(words: str, languages: Sequence[str]) -> OptOutKeyword | None:
 def _match_keyword(text: str, languages: Sequence[str]) -> OptOutKeyword | None:
     if len(text) > _MAX_CHARACTERS:
         return None
-    words = normalize(text).split()
+    words = _DIGIT_GAP.sub("", normalize(text)).split()
     if not words or len(words) > _MAX_WORDS:
         return None
     once = list(dict.fromkeys(words))

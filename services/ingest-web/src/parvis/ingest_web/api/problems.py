@@ -20,6 +20,12 @@ from parvis.web.pages import PageRenderer
 
 log = logger()
 _MAX_BODIES_IN_MEMORY = 4
+_KINDS = {
+    404: "nothing",
+    405: "method",
+    413: "too-large",
+    415: "encoding",
+}  # of errors that are raised before our routes
 
 
 class ApiProblem(Exception):
@@ -58,7 +64,7 @@ def install_problem_handlers(app: FastAPI, context: ApiContext) -> None:
         if isinstance(error, Rejected):
             return _problem_response(context, request, ApiProblem(413, "too-large"))
         if isinstance(error, AnyHTTPException):
-            kind = "method" if error.status_code == 405 else "nothing" if error.status_code == 404 else "body"
+            kind = _KINDS.get(error.status_code, "body")
             answer = _problem_response(context, request, ApiProblem(error.status_code, kind))
             answer.headers.update(error.headers or {})
             return answer

@@ -18,8 +18,9 @@ from parvis.common.town.models import Procedure
 from parvis.ingest_web.api.problems import ApiContext, ApiProblem, town_today
 from parvis.ingest_web.models.form import NAME, REPLY, FilledForm, FormFile, reply_address_input
 from parvis.ingest_web.render import form_html, json_schema
-from parvis.web.form_parsing import clean_text
+from parvis.web.form_texts import clean_text
 from parvis.web.language_negotiation import negotiate_language
+from parvis.web.strict_json import load_strict_json
 
 _READ_S = 60.0
 # More than the longest form can hold even if its answers were all commas; lists of millions cost gigabytes and block the event loop for seconds.
@@ -57,7 +58,7 @@ def parse_body(context: ApiContext, request: Request, body: bytes) -> tuple[dict
     if body.count(b",") > _MAX_COMMAS:
         raise ApiProblem(400, "body")
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once_each)
+        document = load_strict_json(body)
         json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate is not text
     except (ValueError, RecursionError) as error:
         raise ApiProblem(400, "body") from error
@@ -121,18 +122,6 @@ def _content(document: Mapping[str, str]) -> tuple[FormFile, bytes]:
     name = safe_file_name(document.get("name", "")) or "document"
     digest = hashlib.sha256(content).hexdigest()
     return FormFile(name, len(content), media_type_of(content, name=name), digest), content
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
-
-
-def _once_each(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are unique (RFC 8259 §4): of two values, one would be lost."""
-    found = dict(members)
-    if len(found) != len(members):
-        raise ValueError("a name twice")
-    return found
 
 
 def form_problems(context: ApiContext, request: Request, filled: FilledForm) -> ApiProblem:

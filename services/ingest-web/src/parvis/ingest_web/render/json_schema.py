@@ -25,7 +25,12 @@ Schema = dict[str, Any]
 PHONE = r"^\+(33[1-9][0-9]{8}|(262|590|594|596)[1-9][0-9]{8}|32[1-9][0-9]{7}|41[2-9][0-9]{8}|34[6-9][0-9]{8})$"
 MOBILE = r"^\+(33[67][0-9]{8}|262(692|693)[0-9]{6}|(590690|594694|596696)[0-9]{6}|324[6-9][0-9]{7}|417[5-9][0-9]{7}|346[0-9]{8})$"
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"  # RFC 5322 §3.2.3; dots stand between two of them
-MAIL = rf"^{_ATOM}{{1,40}}(\.{_ATOM}{{1,20}}){{0,3}}@([A-Za-z0-9][A-Za-z0-9-]{{0,40}}\.){{1,3}}[A-Za-z][A-Za-z0-9-]{{1,20}}$"
+# At most 64 characters before the @, in one to four parts (RFC 5321 §4.5.3.1).
+_LOCAL = "|".join(
+    rf"{_ATOM}{{1,{size}}}(\.{_ATOM}{{1,{size}}}){{{parts - 1}}}"
+    for parts, size in ((1, 64), (2, 31), (3, 20), (4, 15))
+)
+MAIL = rf"^({_LOCAL})@([A-Za-z0-9]([A-Za-z0-9-]{{0,39}}[A-Za-z0-9])?\.){{1,3}}[A-Za-z][A-Za-z0-9-]{{0,19}}[A-Za-z0-9]$"
 NOT_BLANK = r"[^\s\u001c-\u001f\u0085]"
 
 # Base64 prefixes of the accepted media types; the rest may be any base64.

@@ -11,7 +11,7 @@ PROBLEMS = {
     401: "the integrator's key is missing or unknown",
     409: "a request with the same Idempotency-Key is still in progress",
     413: "the body is too large",
-    415: "the body is not application/json",
+    415: "the body is not application/json, or is compressed",
     422: "the contact is incomplete, or the Idempotency-Key was used for another one",
     429: "too many requests; wait as long as Retry-After says",
     503: "temporarily unavailable; send the same request again with the same key",

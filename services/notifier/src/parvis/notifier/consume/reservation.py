@@ -1,5 +1,6 @@
 """Reserves due deliveries in one transaction, after checking channel, quiet hours and budgets again."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from parvis.notifier.store.deliveries import deliveries_of_replies, hold_deliver
 from parvis.notifier.store.delivery_ledger import DeliveryLedger
 from parvis.notifier.store.due_deliveries import DueDelivery, mark_reserved, pick_due
 from parvis.notifier.store.effective_preferences import load_effective_preferences
+from parvis.notifier.store.mailbox_counts import count_mails, mails_of_day
 
 log = logger()
 _TOWN_WAITS = timedelta(minutes=2)  # until the hourly budget of automatic messages is checked again
@@ -131,16 +133,20 @@ class DeliveryReservation:
         if not due:
             return [], DaySpending()
         hashes = {candidate.delivery.address_hash for candidate in due}
-        await send_counts.lock_addresses(connection, hashes)
+        mailboxes = {self.chooser.mailbox_hash(candidate.delivery) for candidate in due} - {""}
+        await send_counts.lock_addresses(connection, hashes | mailboxes)
         ids = {candidate.delivery.delivery_id for candidate in due}
         conversations = {candidate.delivery.conversation_id for candidate in due}
         by_address = await send_counts.count_by_address(connection, hashes, at, but=ids)
         by_conversation = await send_counts.count_by_conversation(connection, conversations, at)
+        by_mailbox, new_mails = await mails_of_day(connection, mailboxes, at), Counter[str]()
         admission = await self.costs.open_admission(connection, due, at)
         allowed: list[DueDelivery] = []
         for candidate in due:
             delivery = candidate.delivery
             counts = _counts_of(delivery, by_address, by_conversation)
+            mailbox = self.chooser.mailbox_hash(delivery)
+            counts = replace(counts, automatic=max(counts.automatic, by_mailbox[mailbox] + new_mails[mailbox]))
             if refused := refuse_over_budget(delivery, counts, self.limits):
                 await self.ledger.transition(connection, delivery, refused, at)
                 _report_suspected_loop(delivery, counts.automatic, self.limits)
@@ -152,7 +158,9 @@ class DeliveryReservation:
                 counts.answers + (not delivery.is_automatic),
             )
             by_conversation.of_today[delivery.conversation_id] += 1
+            new_mails.update([mailbox] if mailbox else [])
             allowed.append(candidate)
+        await count_mails(connection, new_mails, at)
         return allowed, admission.added
 
     async def _within_hourly_budget(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from parvis.common.contract.channels import channel as channel_row
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
-from parvis.common.contract.contact_points import hash_contact_point, parse_contact_point
+from parvis.common.contract.contact_points import hash_contact_point, mailbox_of, parse_contact_point
 from parvis.common.contract.delivery import FailureClass, make_delivery_id
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.find_addressee import Addressee, ReplyCandidate, reply_candidates
@@ -135,6 +135,12 @@ class ChannelChooser:
         """The contact point that a delivery is sent to; None if its channel has no addresses."""
         kind = contact_point_kind_of(delivery.channel)
         return ContactPoint.model_validate({"kind": kind, "value": delivery.address}) if kind else None
+
+    def mailbox_hash(self, delivery: Delivery) -> str:
+        """The pseudonym of the mailbox for which an automatic mail counts, once however often it is tried; else empty."""
+        point = self.contact_point_at(delivery)
+        counts = delivery.is_automatic and delivery.first_reserved_at is None and point and point.kind == "email"
+        return self.hash_of(mailbox_of(point)) if point and counts else ""
 
 
 def fall_back_to_inbox(choice: ChannelChoice, delivery: Delivery) -> ChannelChoice:

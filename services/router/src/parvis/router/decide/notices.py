@@ -94,16 +94,47 @@ def transfer_notice(
         "answer_due_on": format_day(event.answer_due_at, town, spoken) if event.answer_due_at else "",
         "silence_rule": _silence_rule(event, town_config, spoken),
     }
+    return _notice_to_earlier_recipient("transfer", event, department, cause, channel, addressed_as, spoken, variables)
+
+
+def split_notice(
+    event: ConversationOpened, town_config: TownConfig, *, cause: str, channel: str, addressed_as: ConversationId | None
+) -> ReplyRequested | None:
+    """The registration notice of a conversation that was split off: its citizen learns its reference.
+
+    Needs, Retry: as of a transfer notice, which it replaces while the public body stays.
+    """
+    if event.competent_received_at is not None or addressed_as is None:
+        return None
+    town = town_config.town
+    spoken = town.supported_language(event.language)
+    standard = standard_variables(town_config, department=event.department, language=spoken, reference=event.reference)
+    variables = standard | {"received_on": format_day(event.received_at, town, spoken)}
+    return _notice_to_earlier_recipient(
+        "registration", event, event.department, cause, channel, addressed_as, spoken, variables
+    )
+
+
+def _notice_to_earlier_recipient(
+    kind: ReplyKind,
+    event: ConversationArrived | ConversationOpened,
+    department: str,
+    cause: str,
+    channel: str,
+    addressed_as: ConversationId,
+    language: str,
+    variables: dict[str, str],
+) -> ReplyRequested:
     return contract_structs.ReplyRequested(
-        reply_id=make_reply_id("transfer", cause),
+        reply_id=make_reply_id(kind, cause),
         conversation_id=event.conversation_id,
         reference=event.reference,
-        kind="transfer",
+        kind=kind,
         department=department,
         channel_of_contact=channel,
         addressed_as=addressed_as,
-        template="transfer",
-        language=spoken,
+        template=kind,
+        language=language,
         legal=True,
         send_at=event.at,
         requested_at=event.at,

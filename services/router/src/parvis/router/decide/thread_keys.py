@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from parvis.common.contract.channels import channel
@@ -59,8 +60,8 @@ def thread_keys_of(contact: ContactReceived, key: bytes) -> ThreadKeys:
     if not channel(contact.channel).has_thread_headers:
         return _NONE
     thread = contact.thread
-    answers = tuple(_hash("id", message_id.strip(), key) for message_id in thread.in_reply_to[:_MOST_IDS])
-    own_ids = (_hash("id", thread.message_id.strip(), key),) if thread.message_id else ()
+    answers = tuple(_hash("id", message_id, key) for message_id in _named(thread.in_reply_to[:_MOST_IDS]))
+    own_ids = tuple(_hash("id", message_id, key) for message_id in _named((thread.message_id or "",)))
     about = normalize_subject(contact.personal.subject)
     # Automatic mails use one subject for every recipient and matter.
     is_distinctive = about and contact.contact_point_hash and contact.machine is None
@@ -68,6 +69,11 @@ def thread_keys_of(contact: ContactReceived, key: bytes) -> ThreadKeys:
     sender, token = contact.contact_point_hash, thread.conversation_id
     claimed = _hash("recipient", f"{token}\x1f{sender}", key) if token and sender else None
     return ThreadKeys(tuple(dict.fromkeys((*own_ids, *answers))), answers, subject, _recipients(contact, key), claimed)
+
+
+def _named(message_ids: Iterable[str]) -> list[str]:
+    """The message ids that name a mail: an empty one is the same in mails that have nothing to do with each other."""
+    return [message_id.strip() for message_id in message_ids if message_id.strip("<> \t\r\n")]
 
 
 def _recipients(contact: ContactReceived, key: bytes) -> tuple[bytes, ...]:

@@ -116,8 +116,15 @@ def _decode_guessed(content: bytes) -> str:
 def clean_line(text: str, length: int) -> str:
     """A header's value as people may see it: one line, without control or direction characters."""
     kept = _UNSEEN_FORMAT.sub("", text)
-    visible = (c if c in _JOINERS else " " if unicodedata.category(c)[0] in "CZ" else c for c in kept if c not in _BIDI)
+    visible = (_shown(c) for c in kept)
     return " ".join("".join(visible).split())[:length]
+
+
+def _shown(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cf" and character not in _JOINERS:  # a blank in its place would divide a word
+        return ""
+    return " " if category[0] in "CZ" and character not in _JOINERS else character
 
 
 def clean_text(text: str) -> str:

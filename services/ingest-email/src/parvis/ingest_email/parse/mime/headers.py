@@ -11,6 +11,7 @@ _FIELD = re.compile(rb"^([!-9;-~]{1,80})[ \t]*:(.*)$", re.DOTALL)
 # Within Q, programs write `?` as it is, and all others show it.
 _WORD = re.compile(r"=\?([^?\s]{1,80})\?(?:([bB])\?([^?\r\n]*)|([qQ])\?((?:[^?\r\n]|\?(?!=(?:[\s)\"]|$)))*))\?=")
 _ID = re.compile(r"<[^<>\s\x00-\x1f\x7f-\x9f]{1,250}>")
+_BARE_IDS = re.compile(r"(?:^|(?<=[\s,;]))[^<>\s,;\"()\x00-\x1f\x7f-\x9f@]{1,200}@[A-Za-z0-9.-]{1,100}(?=[\s,;]|$)")
 _IN_ANGLES = re.compile(r"<[^<>]{1,400}>")
 _TOKEN = re.compile(
     r'"(?P<quoted>(?:[^"\\]|\\.)*)"|<(?P<angle>[^<>]*)>?|(?P<comment>\((?:[^()\\]|\\.)*\))|(?P<end>[,;])|(?P<word>[^"<(,;]+|["(])'
@@ -52,7 +53,15 @@ class Headers:
     def ids(self, name: str) -> list[str]:
         """The message ids in a field; long ones come back as encoded words, or folded in their middle."""
         written = decode_words(self.raw(name)[: 8 * _READ_CHARACTERS])
-        return _ID.findall(_IN_ANGLES.sub(lambda match: "".join(match[0].split()), written))
+        found = _ID.findall(_IN_ANGLES.sub(lambda match: "".join(match[0].split()), written))
+        # Some programs write an id without its angle brackets.
+        return found or [f"<{bare}>" for bare in _BARE_IDS.findall(written)]
+
+    def sole_address(self, name: str) -> tuple[str, str]:
+        """The address of a field that may stand once (RFC 5322 §3.6); of two that differ, all, which is no address: each reader sees another."""
+        found = dict(first_address(raw[:_READ_CHARACTERS]) for raw in self.all_raw(name)[:10])
+        found = {address: shown for address, shown in found.items() if address}
+        return next(iter(found.items()), ("", "")) if len(found) < 2 else (", ".join(found)[:320], "")
 
     def address(self, name: str) -> tuple[str, str]:
         """The first address in a field and the name before it; empty texts when there is none."""

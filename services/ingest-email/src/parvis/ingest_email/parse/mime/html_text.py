@@ -11,40 +11,22 @@ import nh3
 from parvis.ingest_email.parse.mime.css_visibility import SHOWN, Visibility, apply_style
 
 _BLOCKS = frozenset(
-    ["p", "div", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "dl", "dt", "dd", "table", "pre", "section", "article", "header", "footer", "hr", "center", "figure", "address"]
+    ["p", "div", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "dl", "dt", "dd", "table", "pre", "section", "article", "header", "footer", "hr", "center", "figure", "address",
+     "main", "nav", "aside", "form", "fieldset", "legend", "caption", "details", "summary", "figcaption", "dialog", "menu", "dir", "marquee",
+     "textarea", "option", "text"]
 )  # fmt: skip
 _PARAGRAPHS = frozenset(
     ["p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "dl", "table", "pre", "hr", "figure"]
 )
 _INLINE = frozenset(
-    [
-        "span",
-        "font",
-        "b",
-        "i",
-        "u",
-        "s",
-        "em",
-        "strong",
-        "small",
-        "big",
-        "a",
-        "img",
-        "br",
-        "td",
-        "th",
-        "label",
-        "sup",
-        "sub",
-        "code",
-        "tt",
-        "q",
-        "del",
-        "ins",
-    ]
-)
-_DROPPED = {"script", "style", "title", "noscript", "template", "object", "applet", "svg", "math", "select", "textarea"}
-_VOID = frozenset({"br", "hr", "img"})
+    ["span", "font", "b", "i", "u", "s", "em", "strong", "small", "big", "a", "img", "br", "td", "th", "label", "sup", "sub", "code", "tt", "q", "del", "ins",
+     "input", "select", "svg", "math", "mi", "mo", "mn", "ms", "mtext"]
+)  # fmt: skip
+# What no browser shows; `desc`, `defs` and `metadata` are SVG's.
+_DROPPED = {"script", "style", "title", "template", "applet", "desc", "defs", "metadata"}
+_PREFORMATTED = ("pre", "textarea")
+_UNSHOWN_INPUTS = ("hidden", "password", "file", "image", "color", "range")
+_VOID = frozenset({"br", "hr", "img", "input"})
 _LONGEST_CHARACTERS = 2 * 1024 * 1024
 _MOST_TAGS, _DEEPEST = 100_000, 2000
 _NESTED = re.compile(
@@ -52,6 +34,10 @@ _NESTED = re.compile(
 )
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _PICTURE = re.compile(r"data:image/[a-z+]{2,20};base64,[A-Za-z0-9+/=\s%]{200,}", re.IGNORECASE)
+# Programs that run no scripts show what is inside; nh3 reads it as one that does.
+_NOSCRIPT = re.compile(r"</?noscript\b[^<>]{0,200}>", re.IGNORECASE)
+# In place of `&` while nh3 parses: html5ever takes quadratic time for many, 5 s for 250,000.
+_AMPERSAND, _MOST_AMPERSANDS = "\x0e", 10_000
 _CONTROLS = dict.fromkeys(range(1, 9))
 # Marks in what is read, taken out of what is shown: a cell begins, a quote begins, one ends; a new line, a new paragraph.
 _CELL, _OPEN, _CLOSE, _LINE, _PARAGRAPH = "\x01", "\x02", "\x03", "\x04", "\x05"
@@ -83,15 +69,24 @@ def parse_html(html: str) -> HtmlText:
     is_cut, html = len(html) > _LONGEST_CHARACTERS, html[:_LONGEST_CHARACTERS]
     if html.count("<") > _MOST_TAGS or _nesting_depth(html) > _DEEPEST:
         return HtmlText(unescape(_TAG.sub(" ", html)), is_cut=is_cut)
+    html = _NOSCRIPT.sub("", html)
+    is_flood = html.count("&") > _MOST_AMPERSANDS
     clean = nh3.clean(
-        html,
+        html.replace("&", _AMPERSAND) if is_flood else html,
         tags={*_BLOCKS, *_INLINE},
         clean_content_tags=_DROPPED,
-        attributes={"*": {"style", "hidden"}, "a": {"href"}, "img": {"alt", "src"}},
+        attributes={
+            "*": {"style", "hidden"},
+            "a": {"href"},
+            "img": {"alt", "src"},
+            "input": {"type", "value", "checked"},
+            "option": {"selected"},
+        },
         url_schemes={"http", "https", "mailto", "tel", "cid", "data"},
         strip_comments=True,
         link_rel=None,
     )
+    clean = clean.replace(_AMPERSAND, "&") if is_flood else clean
     reader = _read(clean)
     if not reader.has_words:  # hidden words are better than none
         reader = _read(clean, shows_hidden=True)
@@ -129,7 +124,8 @@ class _HtmlReader(HTMLParser):
         attributes = {name: value or "" for name, value in attrs}
         if tag == "img" and attributes.get("src", "").startswith(("http:", "https:", "//")):
             self.remote_images += 1
-        visibility = apply_style(self._visibility, attributes.get("style", ""), is_hidden="hidden" in attributes)
+        is_hidden = "hidden" in attributes or (tag == "option" and "selected" not in attributes)
+        visibility = apply_style(self._visibility, attributes.get("style", ""), is_hidden=is_hidden)
         if tag not in _VOID:
             self._styles.append(visibility)
         if not (visibility.takes_space or self._shows_hidden):
@@ -148,9 +144,11 @@ class _HtmlReader(HTMLParser):
             self._words.append(_OPEN)
         elif tag == "img" and attributes.get("alt", "").strip() and self._is_shown(visibility):
             self._words.append(f"[{attributes['alt'].strip()}]")
+        elif tag == "input" and self._is_shown(visibility):
+            self.handle_data(f" {_field_text(attributes)} ")
         elif tag == "a":
             self._link = attributes.get("href", "").strip(), len(self._words)
-        self._in_pre += tag == "pre"
+        self._in_pre += tag in _PREFORMATTED
 
     @property
     def _visibility(self) -> Visibility:
@@ -178,7 +176,7 @@ class _HtmlReader(HTMLParser):
         elif tag in ("ul", "ol") and self._lists:
             self._lists.pop()
         self._words.append(_break_mark(tag))
-        self._in_pre -= tag == "pre"
+        self._in_pre -= tag in _PREFORMATTED
 
     def _close_link(self) -> None:
         """Append the target of a link unless its text already contains it."""
@@ -218,6 +216,14 @@ class _HtmlReader(HTMLParser):
             line = " | ".join(cell for cell in cells if cell)
             yield f"{'>' * min(depth, 20)} {line}".rstrip() if depth else line
             depth = max(0, depth - written.count(_CLOSE))
+
+
+def _field_text(attributes: dict[str, str]) -> str:
+    """What a form field shows."""
+    kind = attributes.get("type", "").lower()
+    if kind in ("checkbox", "radio"):
+        return "[x]" if "checked" in attributes else "[ ]"
+    return "" if kind in _UNSHOWN_INPUTS else attributes.get("value", "")
 
 
 def _break_mark(tag: str) -> str:

@@ -1,5 +1,5 @@
 // Runs a real OpenID Connect provider as strict as ProConnect: client secret in the body, ES256, signed userinfo, acr.
-// The person is the login_hint of the request; `refuse` cancels.
+// The person is the login_hint of the request, or else who the browser names in a form; `refuse` cancels.
 import { Provider } from "oidc-provider";
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
@@ -38,7 +38,11 @@ const answer = provider.callback();
 createServer(async (request, response) => {
   if (!request.url.startsWith("/interaction/")) return answer(request, response);
   const { params } = await provider.interactionDetails(request, response);
-  const who = params.login_hint;
+  const who = params.login_hint ?? new URL(request.url, issuer).searchParams.get("who");
+  if (!who) {
+    response.setHeader("content-type", "text/html");
+    return response.end('<title>Identity</title><form><label>Who are you? <input name="who"></label><button>Log in</button></form>');
+  }
   const result = who === "refuse" ? { error: "access_denied" } : { login: { accountId: who, acr: "eidas2", amr: ["mfa"] } };
   return provider.interactionFinished(request, response, result);
 }).listen(port, "127.0.0.1", () => console.log("ready"));
