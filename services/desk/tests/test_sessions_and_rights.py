@@ -49,7 +49,11 @@ async def log_in(browser: httpx.AsyncClient, name: str, **who: str) -> str:
 
 
 async def post(browser: httpx.AsyncClient, page: str, path: str, **fields: str) -> httpx.Response:
-    return await browser.post(path, data=fields | {"_csrf": await token_of(browser, page)})
+    """Send a form of the page, with the token and the version of the case that the page has."""
+    shown = (await browser.get(page)).text
+    hidden = dict(re.findall(r'name="(_csrf|version)" value="([^"]+)"', shown))
+    assert "_csrf" in hidden
+    return await browser.post(path, data=hidden | fields)
 
 
 async def entries(database: Database, subject: str) -> list[tuple[str, str, str]]:

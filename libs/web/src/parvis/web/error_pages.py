@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.runtime.logs import logger
@@ -25,6 +26,8 @@ def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
                 log.warning("page.not_served", path=request.url.path, reason=str(error))
             answered = error_page(pages, request, code, detail=str(getattr(error, "detail", error)))
             answered.headers.update((isinstance(error, HTTPException) and error.headers) or {})
+            if code == 405:
+                answered.headers["allow"] = ", ".join(_allowed_methods(request))
             return answered
 
         return answer
@@ -41,6 +44,13 @@ def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
     app.add_exception_handler(Rejected, page_handler(400))
     app.add_exception_handler(Unavailable, page_handler(503))
     app.add_exception_handler(Exception, page_handler(500))
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """The methods of all routes of this path; Starlette names those of the first alone."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    matching = (route.methods or () for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted(set().union(*matching))
 
 
 def error_page(pages: PageRenderer, request: Request, code: int, *, detail: str = "") -> Response:

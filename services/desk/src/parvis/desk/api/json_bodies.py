@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Header, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
 from parvis.desk.decide.case_version import CaseVersion
 from parvis.desk.decide.reply_recipient import find_recipient
@@ -182,7 +182,7 @@ class ReplyBody(ActionBody):
         default="", max_length=1000, description="with `channel`: number, mail address or postal lines"
     )
     then: State = Field(default="waiting", description="state of the case afterwards")
-    withdrawable: bool = Field(
+    withdrawable: StrictBool = Field(
         default=False,
         description="it leaves a few seconds later (PARVIS_DESK_WITHDRAWAL_S) and can be withdrawn until then",
     )

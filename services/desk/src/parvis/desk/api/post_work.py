@@ -132,7 +132,7 @@ def _drafts(app: FastAPI, access: ApiDependencies) -> None:
             return DraftDetail(saved_at=None)
         return DraftDetail.model_validate({**kept.fields, "saved_at": kept.saved_at})
 
-    @app.put(f"{_CASE}/draft", dependencies=[access.allow("case.reply")])
+    @app.put(f"{_CASE}/draft", status_code=204, dependencies=[access.allow("case.reply")])
     async def put_draft(request: Request, conversation_id: UUID, body: DraftBody) -> Response:
         """Keep the draft of an answer for its agent, who finds it on the case's page; an empty text deletes it."""
         await _own_case(access, conversation_id, body.department)
