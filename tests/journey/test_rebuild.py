@@ -1,7 +1,7 @@
 """Tests that the cases rebuilt from the topics equal those that were there, after contacts on every channel and all that agents do."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,13 @@ TABLES = {
     "reply": "reply_id",
     "transfer": "transfer_id",
 }
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
+    """A town of its own: in one that others use, contacts are under way while the desk is down."""
+    with Stack.start(tmp_path_factory.mktemp("town"), outside=True) as stack:
+        yield stack
 
 
 @pytest.fixture
@@ -79,7 +86,7 @@ async def _until_contacts(agents: DemoAgents, conversation: str, department: str
 
 
 async def _until_every_channel(town: Stack) -> None:
-    """Wait for the contacts that are under way: a town that other tests used has as many cases before they come."""
+    """Wait for the contacts that are under way."""
     async with asyncio.timeout(PATIENCE_S):
         while not {case["channel"] for case in (await dump(town))["case_file"]} >= CHANNELS:
             await asyncio.sleep(0.5)
