@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Request
 
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.town.models import Town
@@ -56,6 +56,18 @@ def an_app(folder: Path) -> FastAPI:
             "language": negotiate_language(request, TOWN),
         }
 
+    pages_of_a_part = APIRouter()
+
+    @pages_of_a_part.get("/note")
+    async def read_note() -> None:
+        pass
+
+    @pages_of_a_part.put("/note")
+    async def write_note() -> None:
+        pass
+
+    app.include_router(pages_of_a_part)
+
     @app.get("/away")
     async def away() -> None:
         raise Unavailable("PostgreSQL does not answer")
@@ -68,7 +80,7 @@ def an_app(folder: Path) -> FastAPI:
     async def closed() -> None:
         raise HTTPException(401, "who are you?", headers={"www-authenticate": "Bearer"})
 
-    _ = form, away, wrong, closed
+    _ = form, read_note, write_note, away, wrong, closed
     return app
 
 
@@ -86,6 +98,7 @@ async def browser(tmp_path: Path) -> AsyncGenerator[httpx.AsyncClient]:
 async def test_an_error_keeps_the_headers_that_its_status_needs(browser: httpx.AsyncClient) -> None:
     """RFC 9110: 405 says which methods there are, 401 how to say who one is."""
     assert (await browser.get("/form")).headers["allow"] == "POST"
+    assert (await browser.post("/note")).headers["allow"] == "GET, PUT"
     assert (await browser.get("/api/closed")).headers["www-authenticate"] == "Bearer"
 
 

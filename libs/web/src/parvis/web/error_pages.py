@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.runtime.logs import logger
@@ -14,6 +14,7 @@ from parvis.web.language_negotiation import negotiate_language
 from parvis.web.pages import PageRenderer
 
 log = logger()
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
 def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
@@ -47,10 +48,13 @@ def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """The methods of all routes of this path; Starlette names those of the first alone."""
-    routes = (route for route in request.app.routes if isinstance(route, Route))
-    matching = (route.methods or () for route in routes if route.matches(request.scope)[0] is not Match.NONE)
-    return sorted(set().union(*matching))
+    """The methods of all routes of this path, of included routers too; Starlette names those of the first route alone."""
+
+    def is_answered(method: str) -> bool:
+        asked = {**request.scope, "method": method}
+        return any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in _METHODS if is_answered(method)]
 
 
 def error_page(pages: PageRenderer, request: Request, code: int, *, detail: str = "") -> Response:
