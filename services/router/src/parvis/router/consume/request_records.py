@@ -19,7 +19,7 @@ from parvis.common.contract.routing.split_and_link import (
 from parvis.common.contract.routing.transfer import ConversationArrived, TransferRefused, TransferRequested
 from parvis.router.consume.record_factory import RecordFactory
 from parvis.router.decide.conversation_history import decode_last_source
-from parvis.router.decide.notices import split_notice, transfer_notice
+from parvis.router.decide.notices import notice_of_move
 from parvis.router.decide.request_rows import DepartmentRequest, decision_id, second_decision_id
 from parvis.router.decide.transfer_conversation import left_event
 from parvis.router.models.stored_rows import DecisionRow
@@ -96,11 +96,9 @@ def _notice_records(
     cause_id: str,
 ) -> list[Record]:
     channel, addressed_as = decode_last_source(row.source)
-    notice = transfer_notice(
+    notice = notice_of_move(
         event, department, factory.town_config, cause=cause_id, channel=channel, addressed_as=addressed_as
     )
-    if notice is None and isinstance(event, ConversationOpened):
-        notice = split_notice(event, factory.town_config, cause=cause_id, channel=channel, addressed_as=addressed_as)
     if notice is None:
         return []
     key, event_id = event.conversation_id, notice.reply_id

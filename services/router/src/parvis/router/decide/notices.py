@@ -65,7 +65,7 @@ def receipt_notice(
     return _notice("receipt", contact, routing, language=spoken, variables=variables, send_at=send_at)
 
 
-def transfer_notice(
+def notice_of_move(
     event: ConversationArrived | ConversationOpened,
     department: str,
     town_config: TownConfig,
@@ -74,57 +74,24 @@ def transfer_notice(
     channel: str,
     addressed_as: ConversationId | None,
 ) -> ReplyRequested | None:
-    """The notice that another public body is now competent (CRPA L114-2), with all the content of a receipt.
+    """The notice that another public body is now competent (CRPA L114-2), with all the content of a receipt; within one body,
+    the registration notice of a conversation that was split off: its citizen learns its reference.
 
     Needs: `addressed_as`, the conversation in which the citizen was written to before. The router stores no address; the notifier
            knows it, and never wrote to a machine or a forged sender.
-    Gives: None if the body is the same as before.
+    Gives: None if the conversation only came from another department of the same body.
     Retry: the same cause gives the same reply id.
     """
-    if event.competent_received_at is None or event.received_at is None or addressed_as is None:
+    is_same_body = event.competent_received_at is None
+    if addressed_as is None or event.received_at is None or (is_same_body and isinstance(event, ConversationArrived)):
         return None
     town = town_config.town
-    spoken, body = town.supported_language(event.language), town_config.body(event.body) or town
-    variables = standard_variables(town_config, department=department, language=spoken, reference=event.reference) | {
-        "received_on": format_day(event.received_at, town, spoken),
-        "moved_on": format_day(event.competent_received_at, town, spoken),
-        "body": localized(body.name, spoken),
-        "body_phone": format_phone(body.phone),
-        "body_address": ", ".join(body.address),
-        "answer_due_on": format_day(event.answer_due_at, town, spoken) if event.answer_due_at else "",
-        "silence_rule": _silence_rule(event, town_config, spoken),
-    }
-    return _notice_to_earlier_recipient("transfer", event, department, cause, channel, addressed_as, spoken, variables)
-
-
-def split_notice(
-    event: ConversationOpened, town_config: TownConfig, *, cause: str, channel: str, addressed_as: ConversationId | None
-) -> ReplyRequested | None:
-    """The registration notice of a conversation that was split off: its citizen learns its reference.
-
-    Needs, Retry: as of a transfer notice, which it replaces while the public body stays.
-    """
-    if event.competent_received_at is not None or addressed_as is None:
-        return None
-    town = town_config.town
-    spoken = town.supported_language(event.language)
-    standard = standard_variables(town_config, department=event.department, language=spoken, reference=event.reference)
-    variables = standard | {"received_on": format_day(event.received_at, town, spoken)}
-    return _notice_to_earlier_recipient(
-        "registration", event, event.department, cause, channel, addressed_as, spoken, variables
-    )
-
-
-def _notice_to_earlier_recipient(
-    kind: ReplyKind,
-    event: ConversationArrived | ConversationOpened,
-    department: str,
-    cause: str,
-    channel: str,
-    addressed_as: ConversationId,
-    language: str,
-    variables: dict[str, str],
-) -> ReplyRequested:
+    spoken, kind = town.supported_language(event.language), "registration" if is_same_body else "transfer"
+    variables = standard_variables(town_config, department=department, language=spoken, reference=event.reference)
+    variables |= {"received_on": format_day(event.received_at, town, spoken)}
+    if event.competent_received_at is not None:
+        variables |= {"moved_on": format_day(event.competent_received_at, town, spoken)}
+        variables |= _variables_of_body(event, town_config, spoken)
     return contract_structs.ReplyRequested(
         reply_id=make_reply_id(kind, cause),
         conversation_id=event.conversation_id,
@@ -134,13 +101,27 @@ def _notice_to_earlier_recipient(
         channel_of_contact=channel,
         addressed_as=addressed_as,
         template=kind,
-        language=language,
+        language=spoken,
         legal=True,
         send_at=event.at,
         requested_at=event.at,
         requested_by="router",
         personal=contract_structs.PersonalReply(variables=variables),
     )
+
+
+def _variables_of_body(
+    event: ConversationArrived | ConversationOpened, town_config: TownConfig, spoken: str
+) -> dict[str, str]:
+    town = town_config.town
+    body = town_config.body(event.body) or town
+    return {
+        "body": localized(body.name, spoken),
+        "body_phone": format_phone(body.phone),
+        "body_address": ", ".join(body.address),
+        "answer_due_on": format_day(event.answer_due_at, town, spoken) if event.answer_due_at else "",
+        "silence_rule": _silence_rule(event, town_config, spoken),
+    }
 
 
 def _is_notifiable(contact: ContactReceived) -> bool:
