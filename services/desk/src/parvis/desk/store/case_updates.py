@@ -1,7 +1,7 @@
 """Writes cases and their records; inserts are idempotent, and cases are locked in the order of their ids."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from sqlalchemy import Table, bindparam, func, select, update
@@ -90,13 +90,12 @@ async def lock_cases(connection: AsyncConnection, conversations: Iterable[str]) 
     return {row["conversation_id"]: decode_case(row) for row in rows.mappings()}
 
 
-async def update_cases(connection: AsyncConnection, cases: Iterable[Case]) -> None:
+async def update_cases(connection: AsyncConnection, cases: Collection[Case]) -> None:
     """Update cases that this transaction has locked."""
     rows = [{f"new_{name}": value for name, value in asdict(case).items()} for case in cases]
     if not rows:
         return
-    changed = [row["new_conversation_id"] for row in rows]
-    await notify_departments(connection, changed)  # before the update and after it: a transfer concerns two
+    await notify_departments(connection, cases)
     columns = [column.name for column in case_file.columns if not column.primary_key]
     statement = (
         update(case_file)
@@ -104,7 +103,6 @@ async def update_cases(connection: AsyncConnection, cases: Iterable[Case]) -> No
         .values({name: bindparam(f"new_{name}") for name in columns})
     )
     await connection.execute(statement, rows)
-    await notify_departments(connection, changed)
 
 
 async def insert_rows(connection: AsyncConnection, rows: Sequence[CaseRow]) -> int:

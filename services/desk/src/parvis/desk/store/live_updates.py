@@ -3,18 +3,20 @@
 import asyncio
 import json
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Text, func, select, text, union
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.interruptible_waits import first_completed, sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
+from parvis.desk.models.case import Case
 from parvis.desk.schema.case_tables import case_file
 
 log = logger()
@@ -24,14 +26,17 @@ _VIEWER_LASTS_S = 25.0
 _RETRY_S = 2.0
 
 
-async def notify_departments(connection: AsyncConnection, conversations: Iterable[str]) -> None:
-    """Announce, at the commit, that cases of their present departments change; once a department and transaction."""
-    wanted = sorted(set(conversations))
-    if wanted:
-        departments = (
-            select(case_file.c.department).where(case_file.c.conversation_id.in_(wanted)).distinct().subquery()
-        )
-        await connection.execute(select(func.pg_notify(QUEUE_CHANNEL, departments.c.department)))
+async def notify_departments(connection: AsyncConnection, cases: Collection[Case]) -> None:
+    """Announce, at the commit, to each department that cases become these: to the one that has a case still, and to the one that gets it.
+
+    Order: before the cases are updated.
+    """
+    stored = select(case_file.c.department).where(
+        case_file.c.conversation_id.in_([case.conversation_id for case in cases])
+    )
+    coming = select(func.unnest(array({case.department for case in cases}, type_=Text)))
+    departments = union(stored, coming).subquery()
+    await connection.execute(select(func.pg_notify(QUEUE_CHANNEL, departments.c[0])))
 
 
 async def notify_viewer(connection: AsyncConnection, conversation: str, agent: str) -> None:
