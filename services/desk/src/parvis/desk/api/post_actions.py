@@ -1,5 +1,6 @@
 """Serves the actions on a case, and the registration of a visit or a call, to programs."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -24,10 +25,11 @@ from parvis.desk.api.json_bodies import (
 )
 from parvis.desk.decide import agent_actions, request_split_and_link
 from parvis.desk.decide.access_rights import may
-from parvis.desk.decide.agent_actions import AgentText, ReplyInput
+from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
 from parvis.desk.decide.counter_contact import CounterForm
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.accounts import CaseScope
+from parvis.desk.models.case import Case, CaseChanges
 
 
 def routes(app: FastAPI, access: ApiDependencies) -> None:
@@ -42,51 +44,37 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
 def _states(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/take", dependencies=[access.allow("case.change")])
     async def take(request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None) -> CaseDetail:
-        return await act_on_case(
-            access,
-            request,
-            conversation_id,
-            body,
-            lambda case, context, _: agent_actions.take_case(case, context),
-            seen=seen_version(if_match),
-        )
+        return await _change_state(access, request, conversation_id, body, if_match, agent_actions.take_case)
 
     @app.post("/cases/{conversation_id}/release", dependencies=[access.allow("case.change")])
     async def release(
         request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None
     ) -> CaseDetail:
-        return await act_on_case(
-            access,
-            request,
-            conversation_id,
-            body,
-            lambda case, context, _: agent_actions.release_case(case, context),
-            seen=seen_version(if_match),
-        )
+        return await _change_state(access, request, conversation_id, body, if_match, agent_actions.release_case)
 
     @app.post("/cases/{conversation_id}/close", dependencies=[access.allow("case.change")])
     async def close(request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None) -> CaseDetail:
-        return await act_on_case(
-            access,
-            request,
-            conversation_id,
-            body,
-            lambda case, context, _: agent_actions.close_case(case, context),
-            seen=seen_version(if_match),
-        )
+        return await _change_state(access, request, conversation_id, body, if_match, agent_actions.close_case)
 
     @app.post("/cases/{conversation_id}/reopen", dependencies=[access.allow("case.change")])
     async def reopen(request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None) -> CaseDetail:
-        return await act_on_case(
-            access,
-            request,
-            conversation_id,
-            body,
-            lambda case, context, _: agent_actions.reopen_case(case, context),
-            seen=seen_version(if_match),
-        )
+        return await _change_state(access, request, conversation_id, body, if_match, agent_actions.reopen_case)
 
     _ = take, release, close, reopen
+
+
+async def _change_state(
+    access: ApiDependencies,
+    request: Request,
+    conversation_id: UUID,
+    body: ActionBody,
+    if_match: str | None,
+    change: Callable[[Case, ActionContext], CaseChanges],
+) -> CaseDetail:
+    return await act_on_case(
+        access, request, conversation_id, body, lambda case, context, _: change(case, context),
+        seen=seen_version(if_match),
+    )  # fmt: skip
 
 
 def _words(app: FastAPI, access: ApiDependencies) -> None:

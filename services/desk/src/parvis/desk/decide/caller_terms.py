@@ -8,6 +8,7 @@ from parvis.common.contract.contact_points import email_contact_point, phone_con
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import find_references
 from parvis.common.text.folding import fold, fold_words
+from parvis.desk.decide.search_terms import quote_term
 
 MAX_TYPED_LENGTH = 200
 _LEAST_LETTERS, _LEAST_DIGITS, _LEAST_OF_REFERENCE = 2, 4, 4
@@ -54,16 +55,16 @@ def read_caller(text: str) -> TypedCaller:
     """Read what was typed so far. Never fails: what can be nobody's has an empty query."""
     typed = " ".join(text.replace("\x00", " ").split())[:MAX_TYPED_LENGTH]
     if references := find_references(typed):  # also in the address that a receipt's code holds
-        return TypedCaller(typed, reference=references[0], query=_quote(f"r:{_plain(references[0])}"))
+        return TypedCaller(typed, reference=references[0], query=quote_term(f"r:{_plain(references[0])}"))
     if _NUMBER.fullmatch(typed):
         return _read_number(typed)
     if "@" in typed:
         return _read_mail(typed)
     words = [word for word in fold_words(typed).split() if len(word) >= _LEAST_LETTERS][:_MOST_WORDS]
-    names = " & ".join(f"{_quote(f'n:{word}')}:*" for word in words)
+    names = " & ".join(f"{quote_term(f'n:{word}')}:*" for word in words)
     part = _plain(typed)
     is_part = len(part) >= _LEAST_OF_REFERENCE and part.isalnum() and part.isascii()
-    either = [f"({names})" if names else "", f"{_quote(f'r:{part}')}:*" if is_part else ""]
+    either = [f"({names})" if names else "", f"{quote_term(f'r:{part}')}:*" if is_part else ""]
     is_name = not any(character.isdigit() for character in typed)
     return TypedCaller(typed, name=typed if is_name else "", query=" | ".join(filter(None, either)))
 
@@ -78,10 +79,10 @@ def _read_number(typed: str) -> TypedCaller:
     if len(digits) < _LEAST_DIGITS:
         return TypedCaller(typed)
     if number:
-        return TypedCaller(typed, phone=number, query=_quote(f"p:{digits}"))
+        return TypedCaller(typed, phone=number, query=quote_term(f"p:{digits}"))
     dialled = digits[2:] if digits.startswith("00") else f"33{digits[1:]}" if digits.startswith("0") else digits
-    beginning, end = f"{_quote(f'p:{dialled}')}:*", f"{_quote(f'q:{digits[::-1]}')}:*"
-    return TypedCaller(typed, query=f"{beginning} | {end} | {_quote(f'r:{digits}')}:*")
+    beginning, end = f"{quote_term(f'p:{dialled}')}:*", f"{quote_term(f'q:{digits[::-1]}')}:*"
+    return TypedCaller(typed, query=f"{beginning} | {end} | {quote_term(f'r:{digits}')}:*")
 
 
 def _read_mail(typed: str) -> TypedCaller:
@@ -89,7 +90,7 @@ def _read_mail(typed: str) -> TypedCaller:
         address = email_contact_point(typed).value
     except Rejected:
         address = ""
-    return TypedCaller(typed, email=address, query=f"{_quote(f'm:{fold(address or typed)}')}:*")
+    return TypedCaller(typed, email=address, query=f"{quote_term(f'm:{fold(address or typed)}')}:*")
 
 
 def _plain(reference: str) -> str:
@@ -97,12 +98,6 @@ def _plain(reference: str) -> str:
     return re.sub(r"[\s-]", "", re.sub(r"^P-", "", reference.upper()))
 
 
-def _quote(term: str) -> str:
-    """A term as PostgreSQL's tsquery and tsvector have it in quotes."""
-    escaped = term.replace("\\", "\\\\").replace("'", "''")
-    return f"'{escaped}'"
-
-
 def quote_terms(terms: list[str]) -> str:
     """Terms as the text of a tsvector."""
-    return " ".join(map(_quote, terms))
+    return " ".join(map(quote_term, terms))

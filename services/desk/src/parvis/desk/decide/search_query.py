@@ -12,6 +12,7 @@ from parvis.desk.decide.search_terms import (
     find_numbers,
     fold_word,
     number_term,
+    quote_term,
     reference_terms,
     split_words,
 )
@@ -84,13 +85,13 @@ def _reference_part(text: str) -> str:
 
 def build_reference_query(part: str, departments: Sequence[str]) -> str:
     """A query of the messages whose reference may have this part."""
-    return " & ".join([_within(departments), *map(_quote, sorted(reference_terms(part)))])
+    return " & ".join([_within(departments), *map(quote_term, sorted(reference_terms(part)))])
 
 
 def build_word_query(parsed: ParsedSearch, stems: Mapping[str, Stems], departments: Sequence[str]) -> str:
     """A query of the messages that have all words, each as a word, the beginning of a name or part of an address. Empty if nothing can be searched."""
     rare = [word for word in parsed.words if not stems[word].is_common] or parsed.words
-    words = [_any([*map(_quote, stems[word].found), *_person_terms(word)]) for word in rare]
+    words = [_any([*map(quote_term, stems[word].found), *_person_terms(word)]) for word in rare]
     return _all([*words, *_number_terms(parsed, stems), *_mail_terms(parsed)], departments)
 
 
@@ -128,12 +129,12 @@ def _any(terms: Iterable[str]) -> str:
 
 
 def _within(departments: Sequence[str]) -> str:
-    return _any(_quote(f"d:{department}") for department in departments)
+    return _any(quote_term(f"d:{department}") for department in departments)
 
 
 def _person_terms(word: str) -> list[str]:
     folded = split_words(fold(word)) or [word]
-    return [_quote(f"n:{folded[0]}") + (":*" if len(folded[0]) >= _SHORTEST_PREFIX else "")]
+    return [quote_term(f"n:{folded[0]}") + (":*" if len(folded[0]) >= _SHORTEST_PREFIX else "")]
 
 
 def _number_terms(parsed: ParsedSearch, stems: Mapping[str, Stems]) -> list[str]:
@@ -141,20 +142,14 @@ def _number_terms(parsed: ParsedSearch, stems: Mapping[str, Stems]) -> list[str]
     found: list[str] = []
     for as_typed, digits in parsed.numbers:
         words = [word for word in split_words(as_typed) if word in stems]
-        found.append(_any([_number(digits), f"({' & '.join(map(_quote, words))})"]) if words else _number(digits))
+        found.append(_any([_number(digits), f"({' & '.join(map(quote_term, words))})"]) if words else _number(digits))
     return found
 
 
 def _number(digits: str) -> str:
     """A telephone number, or its last digits; without the trunk prefix, which E.164 does not have."""
-    return f"{_quote(number_term(digits.lstrip('0')))}:*"
+    return f"{quote_term(number_term(digits.lstrip('0')))}:*"
 
 
 def _mail_terms(parsed: ParsedSearch) -> list[str]:
-    return [f"{_quote(f'm:{mail}')}:*" for mail in parsed.mails]
-
-
-def _quote(term: str) -> str:
-    """A term as PostgreSQL's tsquery has it in quotes."""
-    escaped = term.replace("\\", "\\\\").replace("'", "''")
-    return f"'{escaped}'"
+    return [f"{quote_term(f'm:{mail}')}:*" for mail in parsed.mails]

@@ -118,6 +118,12 @@ def reference_terms(reference: str) -> set[str]:
     return {f"r:{plain[start : start + 4]}" for start in range(len(plain) - 3)}
 
 
+def quote_term(term: str) -> str:
+    """A term as PostgreSQL's tsquery and tsvector have it in quotes."""
+    escaped = term.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
 def time_term(name: str, number: int) -> str:
     return f"{name}:{number}"
 

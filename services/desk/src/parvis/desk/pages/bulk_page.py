@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Request
@@ -213,14 +214,9 @@ async def _undo(dependencies: DeskDependencies, session: AgentSession, bulk_id: 
         outcomes = await read_bulk_outcomes(connection, bulk_id, session.agent)
     context = dependencies.action_context(session)
     for done in outcomes:
-        if done.outcome != "done" or done.undone:
-            continue
-
-        def allow(case: Case, _: Sequence[CaseContact], kind: str = done.kind) -> CaseChanges:
-            _check_right(dependencies, session, kind, case)
-            return CaseChanges()
-
-        await undo_in_case(dependencies.cases, bulk_id, done, context, allow)
+        if done.outcome == "done" and not done.undone:
+            check = partial(_check_right, dependencies, session, done.kind)
+            await undo_in_case(dependencies.cases, bulk_id, done, context, check)
 
 
 def _undo_ends(dependencies: DeskDependencies, outcomes: Sequence[BulkOutcome]) -> datetime | None:

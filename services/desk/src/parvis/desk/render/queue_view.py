@@ -96,8 +96,3 @@ def initials(name: str) -> str:
     """The first letters of the first and last name: « ME » for Maxime Exemple."""
     names = [part for part in name.split() if part[0].isalnum()]
     return "".join(part[0].upper() for part in dict.fromkeys([*names[:1], *names[-1:]]))
-
-
-def format_count(count: int, most: int, too_many: str) -> str:
-    """A count for people: in French with a narrow space at thousands; `too_many` beyond `most`."""
-    return too_many if count > most else str(count)

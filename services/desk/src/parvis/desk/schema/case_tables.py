@@ -1,6 +1,6 @@
 """Declares the desk's SQL tables, as `migrations/` creates them."""
 
-from sqlalchemy import Boolean, Column, DateTime, Double, Integer, LargeBinary, Table, Text
+from sqlalchemy import Boolean, Column, DateTime, Double, Integer, LargeBinary, Table, Text, literal_column
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR, UUID
 
 from parvis.common.storage.outbox import outbox_table
@@ -90,6 +90,8 @@ draft_file = Table(
     "draft_file", METADATA, _id("file_id", is_key=True), _id("conversation_id"), *_texts("department", "agent"),
     Column("file", JSONB), _instant("added_at"),
 )  # fmt: skip
+# In the words of the partial indexes of `case_file`, not as a parameter: a prepared plan could not use them.
+IS_NOT_CLOSED = case_file.c.state != literal_column("'closed'")
 search_entry = Table(
     "search_entry", METADATA, _id("entry_id", is_key=True), _id("conversation_id"),
     *_texts("kind", "department", "sender"), _instant("at"), Column("terms", TSVECTOR),

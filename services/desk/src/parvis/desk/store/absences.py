@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import delete, literal_column, select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,7 +17,7 @@ from parvis.desk.decide.absences import return_case
 from parvis.desk.decide.agent_actions import ActionContext
 from parvis.desk.models.absence import Absence
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact
-from parvis.desk.schema.case_tables import absence, act, case_file
+from parvis.desk.schema.case_tables import IS_NOT_CLOSED, absence, act, case_file
 from parvis.desk.store.case_transactions import CaseStore
 
 log = logger()
@@ -93,8 +93,7 @@ async def _cases_to_return(connection: AsyncConnection, one: Absence) -> list[st
         )
         .exists()
     )
-    is_not_closed = c.state != literal_column("'closed'")  # in the words of the partial index
     query = select(c.conversation_id).where(
-        c.department == one.department, c.taken_by == one.agent, is_not_closed, c.state == "open", ~nevertheless
+        c.department == one.department, c.taken_by == one.agent, IS_NOT_CLOSED, c.state == "open", ~nevertheless
     )
     return list(await connection.scalars(query.limit(_MOST_AT_ONCE)))

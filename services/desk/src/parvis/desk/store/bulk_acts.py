@@ -1,6 +1,6 @@
 """Applies an act on several cases to each in a transaction of its own, undoes it, and keeps what happened to each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -75,16 +75,16 @@ async def apply_to_case(
 
 
 async def undo_in_case(
-    store: CaseStore, bulk_id: str, done: BulkOutcome, context: ActionContext, work_if_allowed: CaseWork
+    store: CaseStore, bulk_id: str, done: BulkOutcome, context: ActionContext, check: Callable[[Case], None]
 ) -> None:
     """Give one case back what the act changed, if nothing has changed it since; withdraw an answer that has not left.
 
-    Shape:  work_if_allowed, refuses when the agent may not act on the case any more.
+    Shape:  check, raises Rejected when the agent may not act on the case any more.
     Retry:  idempotent.
     """
 
-    def work(case: Case, contacts: tuple[CaseContact, ...]) -> CaseChanges:
-        work_if_allowed(case, contacts)
+    def work(case: Case, _: Sequence[CaseContact]) -> CaseChanges:
+        check(case)
         return undo_act(case, context, bulk_id, done.kind, dict(done.before or {}))
 
     conversation = done.conversation_id
@@ -100,7 +100,7 @@ async def undo_in_case(
                 if version != (done.before or {}).get("version"):
                     raise CaseChanged("case_changed")
                 await _mark_undone(connection, bulk_id, conversation, "done")
-                await store.change_within(connection, conversation, context.agent, work)  # pyright: ignore[reportArgumentType]
+                await store.change_within(connection, conversation, context.agent, work)
             return
         undone = "done"
     except DamagedCase:

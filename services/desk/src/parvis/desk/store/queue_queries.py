@@ -8,22 +8,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, Select, func, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contract.errors import Poison
-from parvis.common.runtime.logs import logger
 from parvis.desk.models.accounts import HiddenCases
 from parvis.desk.models.case import QUEUE_PAGE_SIZE, URGENCY_RANKS, Agent
 from parvis.desk.models.queue import MAX_COUNT, VIEWS, VIEWS_BY_CHANGE, QueueCursor, QueueFilter, QueuePage, QueueRow
-from parvis.desk.schema.case_tables import case_file, transfer
+from parvis.desk.schema.case_tables import IS_NOT_CLOSED, case_file, transfer
 from parvis.desk.store.hidden_cases import NOTHING_HIDDEN, is_shown
-from parvis.desk.store.row_decoding import decode_case
+from parvis.desk.store.row_decoding import decode_readable_case
 from parvis.desk.store.same_place import is_same_place
 
-log = logger()
 _TABLE = case_file.c
-_DUE_ORDER = (_TABLE.urgency, _TABLE.answer_due_at, _TABLE.received_at, _TABLE.conversation_id)
+DUE_ORDER = (_TABLE.urgency, _TABLE.answer_due_at, _TABLE.received_at, _TABLE.conversation_id)
 _CHANGE_ORDER = (_TABLE.changed_at, _TABLE.conversation_id)
-# In the words of the partial indexes, not as a parameter: a prepared plan could not use them.
-_IS_NOT_CLOSED = _TABLE.state != literal_column("'closed'")
 _IS_AWAKE = or_(_TABLE.snoozed_until.is_(None), _TABLE.snoozed_until <= func.now())
 
 
@@ -55,10 +50,10 @@ class QueueReader:
         is_due = [_TABLE.urgency.in_(URGENCY_RANKS.values()), _TABLE.answer_due_at < self.until]
         conditions: dict[str, list[ColumnElement[bool]]] = {
             "open": [is_open, _IS_AWAKE],
-            "mine": [_IS_NOT_CLOSED, _TABLE.taken_by == self.agent.name, _IS_AWAKE],
-            "unassigned": [_IS_NOT_CLOSED, _TABLE.taken_by.is_(None), is_open, _IS_AWAKE],
+            "mine": [IS_NOT_CLOSED, _TABLE.taken_by == self.agent.name, _IS_AWAKE],
+            "unassigned": [IS_NOT_CLOSED, _TABLE.taken_by.is_(None), is_open, _IS_AWAKE],
             "snoozed": [is_open, _TABLE.snoozed_until > func.now()],
-            "undelivered": [_IS_NOT_CLOSED, _TABLE.undelivered],
+            "undelivered": [IS_NOT_CLOSED, _TABLE.undelivered],
             "today": [is_open, *is_due],
         }
         return conditions.get(view, [_TABLE.state == view])
@@ -118,14 +113,14 @@ class QueueReader:
 
 
 def _order_of(wanted: QueueFilter) -> Sequence[ColumnElement[Any]]:
-    return [column.desc() for column in _CHANGE_ORDER] if wanted.view in VIEWS_BY_CHANGE else _DUE_ORDER
+    return [column.desc() for column in _CHANGE_ORDER] if wanted.view in VIEWS_BY_CHANGE else DUE_ORDER
 
 
 def is_beyond(wanted: QueueFilter, cursor: QueueCursor) -> ColumnElement[bool] | None:
     """Whether a case stands after a cursor. None if the cursor is one of another order."""
     if wanted.view in VIEWS_BY_CHANGE:
         return tuple_(*_CHANGE_ORDER) < cursor if len(cursor) == len(_CHANGE_ORDER) else None
-    return tuple_(*_DUE_ORDER) > cursor if len(cursor) == len(_DUE_ORDER) else None
+    return tuple_(*DUE_ORDER) > cursor if len(cursor) == len(DUE_ORDER) else None
 
 
 def cursor_of(row: RowMapping, wanted: QueueFilter) -> QueueCursor:
@@ -139,10 +134,9 @@ def _decode(rows: Sequence[RowMapping]) -> tuple[list[QueueRow], dict[str, str]]
     sound: list[QueueRow] = []
     damaged: dict[str, str] = {}
     for row in rows:
-        try:
-            case = decode_case({name: value for name, value in row.items() if name != "is_leaving"})
+        case = decode_readable_case({name: value for name, value in row.items() if name != "is_leaving"})
+        if case:
             sound.append(QueueRow(case, row["is_leaving"]))
-        except Poison as error:
-            log.error("case.unreadable", conversation_id=row["conversation_id"], reason=str(error))  # noqa: TRY400 (the reason says it all)
+        else:
             damaged[row["conversation_id"]] = row["reference"]
     return sound, damaged

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Poison, Rejected
@@ -17,10 +17,10 @@ from parvis.desk.models.accounts import CaseScope, ConfidentialCases, DeskUser
 from parvis.desk.models.case import Agent
 from parvis.desk.models.queue import QueueFilter
 from parvis.desk.schema.account_tables import account, session
-from parvis.desk.schema.case_tables import act, case_file
+from parvis.desk.schema.case_tables import IS_NOT_CLOSED, act, case_file
 from parvis.desk.store.absences import read_absences
 from parvis.desk.store.case_transactions import CaseStore
-from parvis.desk.store.queue_queries import QueueReader
+from parvis.desk.store.queue_queries import DUE_ORDER, QueueReader
 from parvis.desk.store.sessions import read_grants
 
 log = logger()
@@ -106,7 +106,7 @@ async def _new_cases(
             *QueueReader(desk, at).conditions(QueueFilter("unassigned")),
             ~select(act.c.act_id).where(gave_back).exists(),
         )
-        .order_by(_c.urgency, _c.answer_due_at, _c.received_at, _c.conversation_id)
+        .order_by(*DUE_ORDER)
         .limit(_MOST_AT_ONCE)
     )
     rows = (await connection.execute(query)).mappings()
@@ -116,10 +116,9 @@ async def _new_cases(
 
 
 async def _open_cases(connection: AsyncConnection, department: str, names: list[str]) -> dict[str, int]:
-    is_not_closed = _c.state != literal_column("'closed'")  # in the words of the partial index
     query = (
         select(_c.taken_by, func.count())
-        .where(_c.department == department, _c.taken_by.in_(names), is_not_closed, _c.state == "open")
+        .where(_c.department == department, _c.taken_by.in_(names), IS_NOT_CLOSED, _c.state == "open")
         .group_by(_c.taken_by)
     )
     return {row[0]: row[1] for row in await connection.execute(query)}

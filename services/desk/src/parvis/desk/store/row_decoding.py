@@ -75,6 +75,15 @@ def decode_case(row: Row) -> Case:
         raise DamagedCase(str(error), row) from error
 
 
+def decode_readable_case(row: Row) -> Case | None:
+    """The case of a row. None, and a log line, if it cannot be read."""
+    try:
+        return decode_case(row)
+    except DamagedCase as error:
+        log.error("case.unreadable", conversation_id=error.conversation_id, reason=str(error))  # noqa: TRY400 (the reason says it all)
+        return None
+
+
 def decode_all(decode: Callable[[Row], Model], rows: Iterable[Row]) -> tuple[tuple[Model, ...], int]:
     """The decoded rows, and the number of damaged ones; each of these is logged."""
     sound: list[Model] = []

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, and_, func, literal_column, or_, select
+from sqlalchemy import Column, ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.desk.models.accounts import HiddenCases
-from parvis.desk.schema.case_tables import case_file
+from parvis.desk.schema.case_tables import IS_NOT_CLOSED, case_file
 from parvis.desk.store.hidden_cases import is_shown
 
 _NEAR_IN_TIME = timedelta(days=30)
@@ -48,7 +48,7 @@ def _alike(of_this: Callable[[Column[Any]], ColumnElement[Any]]) -> list[ColumnE
     received_at = of_this(_this.c.received_at)
     return [
         or_(_c.place == of_this(_this.c.place), _is_near(of_this(_this.c.latitude), of_this(_this.c.longitude))),
-        _c.state != literal_column("'closed'"),  # in the words of the partial indexes
+        IS_NOT_CLOSED,
         _c.received_at.between(received_at - _NEAR_IN_TIME, received_at + _NEAR_IN_TIME),
     ]
 

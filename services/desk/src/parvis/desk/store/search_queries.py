@@ -17,10 +17,10 @@ from parvis.desk.decide.search_query import (
 )
 from parvis.desk.decide.search_terms import DAYS_OF_PERIOD, fold_word, number_of_period, split_words, time_term
 from parvis.desk.models.accounts import HiddenCases
+from parvis.desk.models.queue import MAX_COUNT
 from parvis.desk.schema.case_tables import case_file, contact, search_entry
 from parvis.desk.store.hidden_cases import NOTHING_HIDDEN, is_shown
 
-MAX_COUNT = 1000  # more are counted as « 1 000+ »
 MESSAGES_PER_PAGE = 25
 MAX_PEOPLE = 5
 _MAX_REFERENCES = 20

@@ -6,15 +6,11 @@ from dataclasses import dataclass, field
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contract.errors import Poison
-from parvis.common.runtime.logs import logger
 from parvis.desk.models.case import AgentReply, Case, CaseAction, CaseContact
 from parvis.desk.schema.case_tables import act, case_file, reply
 from parvis.desk.store.case_updates import read_whole_contacts
-from parvis.desk.store.row_decoding import decode_all, decode_case, decoder
+from parvis.desk.store.row_decoding import decode_all, decode_readable_case, decoder
 from parvis.desk.store.search_queries import SearchResult
-
-log = logger()
 
 
 @dataclass(frozen=True)
@@ -49,13 +45,9 @@ async def read_found_records(connection: AsyncConnection, result: SearchResult) 
 
 async def read_cases(connection: AsyncConnection, conversations: Iterable[str]) -> dict[str, Case]:
     """These cases by conversation; damaged ones are logged and left out."""
-    cases: dict[str, Case] = {}
-    for row in await _rows(connection, select(case_file).where(case_file.c.conversation_id.in_(list(conversations)))):
-        try:
-            cases[row["conversation_id"]] = decode_case(row)
-        except Poison as error:
-            log.error("case.unreadable", conversation_id=row["conversation_id"], reason=str(error))  # noqa: TRY400 (the reason says it all)
-    return cases
+    query = select(case_file).where(case_file.c.conversation_id.in_(list(conversations)))
+    decoded = map(decode_readable_case, await _rows(connection, query))
+    return {case.conversation_id: case for case in decoded if case}
 
 
 async def _rows(connection: AsyncConnection, query: Select[*tuple[object, ...]]):
