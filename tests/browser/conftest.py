@@ -56,6 +56,7 @@ def door(
 
 @pytest.fixture(scope="module")
 def browser(door: str) -> Generator[Any]:
+    """A browser. It starts after the door, because its event loop holds this thread."""
     from playwright.sync_api import sync_playwright
 
     with ExitStack() as open_now:
@@ -63,6 +64,14 @@ def browser(door: str) -> Generator[Any]:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
         open_now.callback(chromium.close)
         yield chromium
+
+
+@pytest.fixture
+def agent(browser: Any, door: str) -> Generator[Any]:
+    """The desk as an agent of the roads department sees it after the login."""
+    page = log_in(browser, door)
+    yield page
+    page.context.close()
 
 
 @pytest.fixture(scope="module")

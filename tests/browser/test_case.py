@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Generator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import TownsOnSharedBrokers
-from tests.browser.conftest import CHROMIUM, QUIET, RULES, missing
+from tests.browser.conftest import RULES, missing
 from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.stack]
@@ -42,20 +41,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers) 
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Generator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with ExitStack() as open_now:
-        playwright = open_now.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        open_now.callback(browser.close)
-        yield browser
+def door(desk: Stack) -> str:
+    return desk.url("desk")
 
 
 @pytest.fixture
-def page(desk: Stack, chromium: Any) -> Generator[Any]:
+def page(browser: Any, door: str) -> Generator[Any]:
     """The first case of an agent who has logged in; no script fails on it."""
-    context = chromium.new_context(locale="fr-FR", viewport={"width": 1280, "height": 800})
+    context = browser.new_context(locale="fr-FR", viewport={"width": 1280, "height": 800})
     page = context.new_page()
     errors: list[str] = []
 
@@ -63,7 +56,7 @@ def page(desk: Stack, chromium: Any) -> Generator[Any]:
         errors.append(str(error))
 
     page.on("pageerror", note_error)
-    page.goto(f"{desk.url('desk')}/login")
+    page.goto(f"{door}/login")
     page.fill("input[name=name]", "Dominique Exemple")
     page.select_option("select[name=department]", "etat-civil")
     page.press("input[name=name]", "Enter")

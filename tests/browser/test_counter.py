@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Generator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import TownsOnSharedBrokers
-from tests.browser.conftest import CHROMIUM, QUIET, RULES, missing
+from tests.browser.conftest import RULES, log_in, missing
 from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.stack]
@@ -41,31 +40,17 @@ def desk(tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers) 
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Generator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with ExitStack() as open_now:
-        playwright = open_now.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        open_now.callback(browser.close)
-        yield browser
+def door(desk: Stack) -> str:
+    return desk.url("desk")
 
 
 @pytest.fixture(params=[True, False], ids=["script", "no script"])
-def agent(request: pytest.FixtureRequest, desk: Stack, chromium: Any) -> Generator[Any]:
+def agent(request: pytest.FixtureRequest, browser: Any, door: str) -> Generator[Any]:
     """The counter page of an agent who has logged in, in a browser with and without scripts."""
-    context = chromium.new_context(
-        java_script_enabled=request.param, locale="fr-FR", viewport={"width": 1280, "height": 800}
-    )
-    page = context.new_page()
-    page.goto(f"{desk.url('desk')}/login")
-    page.fill("input[name=name]", "Dominique Exemple")
-    page.select_option("select[name=department]", "etat-civil")
-    page.press("input[name=name]", "Enter")
-    page.wait_for_url("**/queue*")
-    page.goto(f"{desk.url('desk')}/counter")
+    page = log_in(browser, door, scripts=request.param, department="etat-civil")
+    page.goto(f"{door}/counter")
     yield page
-    context.close()
+    page.context.close()
 
 
 def press(page: Any, *keys: str) -> int:

@@ -1,7 +1,7 @@
 """Tests the desk's days in a real browser: an agent by keyboard alone and without a script, an administrator, an auditor; counts keys."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,13 +33,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, towns: TownsOnSharedBrokers)
 @pytest.fixture(scope="module")
 def door(stack: Stack) -> str:
     return stack.url("desk")
-
-
-@pytest.fixture
-def agent(browser: Any, door: str) -> Iterator[Any]:
-    page = log_in(browser, door)
-    yield page
-    page.context.close()
 
 
 class Keys:

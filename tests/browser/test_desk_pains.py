@@ -37,13 +37,6 @@ def door(stack: Stack) -> str:
 
 
 @pytest.fixture
-def agent(browser: Any, door: str) -> Iterator[Any]:
-    page = log_in(browser, door)
-    yield page
-    page.context.close()
-
-
-@pytest.fixture
 def colleague(browser: Any, door: str) -> Iterator[Any]:
     page = log_in(browser, door, "Lou Exemple")
     yield page
