@@ -2,12 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from libs.common.tests.tables import create_outbox_table_sql
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
 
 from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.cloudevents import Record
@@ -38,6 +39,11 @@ class Bench:
         async with self.database.transaction() as connection:
             await self.outbox.add(connection, *(self.record(number) for number in numbers))
         self.outbox.wake()
+
+    async def unsent(self) -> Sequence[Row[Any]]:
+        table = self.outbox.table
+        async with self.database.transaction() as connection:
+            return (await connection.execute(select(table).where(table.c.sent_at.is_(None)))).all()
 
     async def arrived(self, count: int) -> list[str]:
         async with asyncio.timeout(20):
@@ -157,11 +163,7 @@ async def test_a_topic_that_does_not_exist_holds_its_own_rows_alone(bench: Bench
     assert await bench.arrived(2) == ["1", "2"]
     stopping.set()
     await relay
-    async with bench.database.transaction() as connection:
-        unsent = (
-            await connection.execute(select(bench.outbox.table).where(bench.outbox.table.c.sent_at.is_(None)))
-        ).all()
-    assert [(row.topic, row.parked_at) for row in unsent] == [("outbox.absent", None)]
+    assert [(row.topic, row.parked_at) for row in await bench.unsent()] == [("outbox.absent", None)]
 
 
 async def test_more_rows_of_a_missing_topic_than_one_batch_hold_no_other_and_arrive_after_it_exists(
@@ -183,8 +185,9 @@ async def test_more_rows_of_a_missing_topic_than_one_batch_hold_no_other_and_arr
 
     await apply_topics(bench.kafka, [absent], prefix="outbox", replication=1)
     async with asyncio.timeout(PATIENCE_S):
-        while "outbox-topics" in bench.outbox.health.notes:
+        while await bench.unsent():
             await asyncio.sleep(0.05)
+    assert "outbox-topics" not in bench.outbox.health.notes
     stopping.set()
     await relay
     found = [received.event_id async for received in read_all_records(bench.kafka, [name])]
