@@ -24,10 +24,11 @@ from parvis.common.testing import a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.desk.store.search_index import rebuild_index
 from parvis.local.stack import Stack
-from tests.bench.measure import Bench, Measure, percentile
+from tests.bench.measure import Bench, Incomplete, Measure, percentile
 
 CASES = int(os.environ.get("PARVIS_BENCH_CASES", "100000"))  # noqa: TID251 (settings of the benchmark)
 REQUESTS = int(os.environ.get("PARVIS_BENCH_REQUESTS", "200"))  # noqa: TID251
+AGENTS, CHANGES = 200, 10  # whose queues are open, and what one of them does meanwhile
 MESSAGES_OF_CASE = 10  # six of the citizen, four of the department
 DEPARTMENTS = ("voirie", "etat-civil", "police", "ccas", "triage")
 NAMES = [
@@ -139,13 +140,11 @@ async def fill(stack: Stack, cases: int) -> float:
     return seconds
 
 
-async def log_in(http: httpx.AsyncClient) -> None:
-    page = (await http.get("/login")).text
-    hidden = {
-        name: unescape(value)
-        for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
-    }
-    await http.post("/login", data=hidden | {"name": "Dominique Exemple", "department": "voirie"})
+async def log_in(http: httpx.AsyncClient, name: str = "Dominique Exemple") -> None:
+    shown = re.search(r'name="_csrf" value="([^"]+)"', (await http.get("/login")).text)
+    form = {"_csrf": unescape(shown[1]) if shown else "", "name": name, "department": "voirie"}
+    if (answer := await http.post("/login", data=form)).status_code != 303:
+        raise Incomplete([], [f"the desk did not let {name} in: {answer.status_code}"])
 
 
 async def run(folder: Path) -> Sequence[Measure]:
@@ -159,6 +158,7 @@ async def run(folder: Path) -> Sequence[Measure]:
             await log_in(http)
             for name, paths in _requests().items():
                 measures += await _measure(http, name, paths)
+            measures += await _measure_streams(stack, http)
         scans = await _table_scans(stack) - before
     return [*measures, Measure("desk", "sequential scans of large tables", "", scans)]
 
@@ -190,6 +190,48 @@ async def _measure(http: httpx.AsyncClient, name: str, paths: Sequence[str]) -> 
     return iter(
         [Measure("desk", f"{name}, {share_name}", "ms", percentile(waits, share)) for share_name, share in shares]
     )
+
+
+async def _measure_streams(stack: Stack, http: httpx.AsyncClient) -> list[Measure]:
+    """How long after an agent's click the queue of each of the other agents of the department shows it."""
+    clients = [httpx.AsyncClient(base_url=stack.url("desk"), timeout=60) for _ in range(AGENTS)]
+    for number, client in enumerate(clients):
+        await log_in(client, f"Agent {number}")
+    seen: asyncio.Queue[float] = asyncio.Queue()
+    address = re.search(r'data-events="([^"]+)"', (await http.get("/queue")).text)
+    streams = [
+        asyncio.create_task(_follow(client, unescape(address[1]) if address else "", seen)) for client in clients
+    ]
+    for _ in streams:  # what stands on the page now
+        await seen.get()
+    waits: list[float] = []
+    for _ in range(CHANGES):
+        page = (await http.get("/queue")).text
+        case = re.findall(r'href="/cases/([0-9a-f-]{36})', page)[0]
+        shown = (await http.get(f"/cases/{case}")).text
+        hidden = dict(re.findall(r'name="(_csrf|version)" value="([^"]+)"', shown))
+        await asyncio.sleep(1)
+        began = time.perf_counter()
+        if (answer := await http.post(f"/cases/{case}/close", data=hidden)).status_code != 303:
+            raise Incomplete([], [f"the desk did not close {case}: {answer.status_code}"])
+        waits += [await seen.get() - began for _ in streams]
+    for stream in streams:
+        stream.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
+    for client in clients:
+        await client.aclose()
+    shares = (("p50", 0.5), ("p95", 0.95), ("max", 1.0))
+    return [
+        Measure("desk", f"change seen by {AGENTS} agents, {name}", "s", percentile(waits, share))
+        for name, share in shares
+    ]
+
+
+async def _follow(http: httpx.AsyncClient, address: str, seen: asyncio.Queue[float]) -> None:
+    async with http.stream("GET", address) as answer:
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                seen.put_nowait(time.perf_counter())
 
 
 async def _table_scans(stack: Stack) -> int:

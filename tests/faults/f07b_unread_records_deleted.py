@@ -4,9 +4,9 @@ from parvis.common.bus.cloudevents import ReceivedRecord
 from tests.faults.contact_load import ContactLoad
 from tests.faults.kafka_admin import commit_offsets, delete_records
 from tests.faults.oracle import Verdict, read_state
-from tests.faults.router_processes import MISCONFIGURED
 from tests.faults.router_testbed import RouterTestbed
 from tests.faults.scenario import RouterScenario
+from tests.faults.service_processes import MISCONFIGURED
 from tests.patience import PATIENCE_S
 
 

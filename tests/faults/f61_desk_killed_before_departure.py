@@ -11,23 +11,17 @@ from urllib.parse import urlsplit
 import httpx
 from sqlalchemy import text
 
-from parvis.common.bus.cloudevents import build_record
-from parvis.common.bus.producer import Producer
-from parvis.common.contract import topics
-from parvis.common.contract.contact import ContactPoint, PersonalContact
-from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
-from parvis.common.runtime.clock import now
 from parvis.common.storage.postgres import Database
-from parvis.common.testing import a_contact
 from parvis.local.stack import Stack
 from parvis.simulators.app import Simulators
+from tests.faults.desk_load import DEPARTMENT, open_cases
 from tests.faults.oracle import Verdict
 from tests.faults.reply_load import reply_id_of, wait_until
 from tests.faults.scenario import OwnTownScenario, Workspace, start_town
 from tests.faults.twilio_simulator import start_twilio_simulator
 from tests.patience import PATIENCE_S
 
-DEPARTMENT, WITHDRAWAL_S, CASES_A_ROUND = "voirie", 1, 3
+WITHDRAWAL_S, CASES_A_ROUND = 1, 3
 
 
 @dataclass
@@ -67,24 +61,9 @@ def _log_in(stack: Stack) -> httpx.AsyncClient:
 
 
 async def _open_cases(stack: Stack, agent: httpx.AsyncClient, number: int) -> dict[str, str]:
-    """Open cases with a citizen each. Gives their pages and the citizens' numbers."""
-    cases: dict[str, str] = {}
-    producer = Producer(stack.kafka, service="test")
-    for n in range(number * CASES_A_ROUND, (number + 1) * CASES_A_ROUND):
-        phone = f"+336399{80000 + n}"
-        personal = PersonalContact.model_validate({"from": ContactPoint(kind="phone", value=phone), "text": "Un trou."})
-        contact = a_contact(key=f"withdrawal-{n}", personal=personal)
-        conversation = make_conversation_id(contact.contact_id, contact.received_at)
-        routing = Routing(
-            conversation_id=conversation, sequence=1, department=DEPARTMENT, reference=contact.reference, rule="pothole",
-            rules_version="v", confidence=1, reason={"fr": "Voirie.", "en": "Roads."}, received_at=contact.received_at, decided_at=now(),
-        )  # fmt: skip
-        topic = topics.department_topic(DEPARTMENT).full_name(stack.plan.topic_prefix)
-        event = ContactRouted(routing=routing, contact=contact)
-        record = build_record(event, topic=topic, key=conversation, event_id=contact.contact_id, source="test")
-        await producer.send(record)
-        cases[f"/cases/{conversation}"] = phone
-    await producer.stop()
+    """Open the cases of a round. Gives their pages and the citizens' numbers."""
+    opened = await open_cases(stack, range(number * CASES_A_ROUND, (number + 1) * CASES_A_ROUND))
+    cases = {f"/cases/{conversation}": phone for conversation, phone in opened.items()}
     async with asyncio.timeout(PATIENCE_S):
         for case in cases:
             while (await agent.get(case)).status_code != 200:

@@ -13,7 +13,7 @@ from tests.faults.contact_load import ContactLoad, TransferLoad
 from tests.faults.kafka_proxy import KafkaProxy
 from tests.faults.oracle import SystemState, Verdict, check_invariants, count_troubled, read_lag, read_state
 from tests.faults.postgres_proxy import PostgresProxy
-from tests.faults.router_processes import RouterProcesses
+from tests.faults.service_processes import ServiceProcesses
 from tests.faults.small_disk import SmallDisk, mount_small_disk
 from tests.faults.sms_load import ClientLog
 from tests.patience import PATIENCE_S
@@ -30,7 +30,7 @@ class RouterTestbed:
 
     stack: Stack
     log: ClientLog
-    routers: RouterProcesses
+    routers: ServiceProcesses
     kafka_proxy: KafkaProxy
     postgres_proxy: PostgresProxy
     disk: SmallDisk | None
@@ -175,6 +175,6 @@ async def start_router_testbed(var: Path, *, routers: int = 3, **environment: st
         kafka_proxy = await cleanup.enter_async_context(KafkaProxy(host, int(port)).running())
         postgres_proxy = await cleanup.enter_async_context(PostgresProxy(stack.database_url).running())
         disturbed = {"PARVIS_KAFKA_BOOTSTRAP": kafka_proxy.bootstrap, "PARVIS_DATABASE_URL": postgres_proxy.url}
-        router_processes = RouterProcesses(dict(stack.env) | disturbed, var / "log")
+        router_processes = ServiceProcesses(dict(stack.env) | disturbed, var / "log")
         await cleanup.enter_async_context(router_processes.running(routers))
         yield RouterTestbed(stack, log, router_processes, kafka_proxy, postgres_proxy, disk)

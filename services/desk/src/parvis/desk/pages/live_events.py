@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from parvis.common.contract.errors import Unavailable
+from parvis.desk.models.accounts import Action
 from parvis.desk.models.queue import QueueCursor, QueueFilter
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.pages.queue_page import others_looking, read_filter, reader_of
@@ -55,15 +57,16 @@ async def _queue_events(
     page: tuple[QueueCursor | None, QueueCursor | None],
 ) -> AsyncGenerator[str]:
     """The cases on a page of the queue, by the page's own predicate: at once, then whenever that may have changed."""
-    live, sent = dependencies.live_updates, ""
+    live, sent, checked_s = dependencies.live_updates, "", float("-inf")
     with live.subscribe(session.agent.department) as woken:
         while not live.is_closed:
             woken.clear()
             try:
-                async with dependencies.cases.database.transaction() as connection:
-                    if not await dependencies.access.may_still(connection, request, session, "queue.read"):
+                if time.monotonic() - checked_s >= VIEWER_BEAT_S:
+                    checked_s = time.monotonic()
+                    if not await _may_still(dependencies, request, session, "queue.read"):
                         return
-                    rows = await reader_of(dependencies, session).read_page_ids(connection, wanted, *page)
+                rows = await live.queue_pages.read(reader_of(dependencies, session), wanted, *page)
             except Unavailable:
                 return  # the browser asks again
             message = json.dumps({"rows": {row: others_looking(dependencies, session, row) for row in rows}})
@@ -85,12 +88,17 @@ async def _case_events(
                 async with dependencies.cases.database.transaction() as connection:
                     if not await dependencies.access.may_still(connection, request, session, "case.read"):
                         return
-                    await notify_viewer(connection, conversation, name)
+                    await notify_viewer(connection, conversation, session.agent)
             except Unavailable:
                 return
             others = [viewer for viewer in live.viewers(conversation) if viewer != name]
             yield f"data: {json.dumps({'others': others})}\n\n"
             await _wait(woken)
+
+
+async def _may_still(dependencies: DeskDependencies, request: Request, session: AgentSession, action: Action) -> bool:
+    async with dependencies.cases.database.transaction() as connection:
+        return await dependencies.access.may_still(connection, request, session, action)
 
 
 async def _wait(woken: asyncio.Event) -> None:

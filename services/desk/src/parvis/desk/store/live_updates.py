@@ -16,8 +16,9 @@ from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.interruptible_waits import first_completed, sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
-from parvis.desk.models.case import Case
+from parvis.desk.models.case import Agent, Case
 from parvis.desk.schema.case_tables import case_file
+from parvis.desk.store.open_queue_pages import OpenQueuePages
 
 log = logger()
 QUEUE_CHANNEL, VIEWER_CHANNEL = "desk_queue", "desk_viewer"
@@ -39,9 +40,9 @@ async def notify_departments(connection: AsyncConnection, cases: Collection[Case
     await connection.execute(select(func.pg_notify(QUEUE_CHANNEL, departments.c[0])))
 
 
-async def notify_viewer(connection: AsyncConnection, conversation: str, agent: str) -> None:
+async def notify_viewer(connection: AsyncConnection, conversation: str, agent: Agent) -> None:
     """Announce that an agent has a case open; it is forgotten where it is not repeated."""
-    told = json.dumps({"conversation": conversation, "agent": agent})
+    told = json.dumps({"conversation": conversation, "agent": agent.name, "department": agent.department})
     await connection.execute(text("select pg_notify(:channel, :told)"), {"channel": VIEWER_CHANNEL, "told": told})
 
 
@@ -49,14 +50,19 @@ async def notify_viewer(connection: AsyncConnection, conversation: str, agent: s
 class LiveUpdates:
     """One connection of this process that listens, and wakes those who wait for a department or a case.
 
+    Order: what was read of a department's queue is forgotten before those who wait for it wake.
     Shape: `is_closed` once the service stops: who waits ends its stream.
     Retry: after a lost connection everybody is woken, because notifications were missed.
     """
 
     database: Database
     is_closed: bool = False
+    queue_pages: OpenQueuePages = field(init=False)
     _waiting: dict[str, set[asyncio.Event]] = field(default_factory=dict[str, set[asyncio.Event]])
     _viewers: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+
+    def __post_init__(self) -> None:
+        self.queue_pages = OpenQueuePages(self.database)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Listen until the service stops."""
@@ -93,6 +99,7 @@ class LiveUpdates:
             connection.add_termination_listener(lambda *_: lost.set())  # pyright: ignore[reportUnknownLambdaType] (asyncpg has no types)
             await connection.add_listener(QUEUE_CHANNEL, self._queue_changed)
             await connection.add_listener(VIEWER_CHANNEL, self._viewer_changed)
+            self.queue_pages.forget_all()
             self._wake(self._waiting)
             await first_completed(stopping.wait(), lost.wait())
             if not lost.is_set():
@@ -102,19 +109,20 @@ class LiveUpdates:
                 raise Unavailable("PostgreSQL closed the connection that listens")
 
     def _queue_changed(self, *told: Any) -> None:
+        self.queue_pages.forget(told[3])
         self._wake([told[3]])
 
     def _viewer_changed(self, *told: Any) -> None:
         try:
             viewer: Mapping[str, Any] = json.loads(told[3])
-            conversation, agent = viewer["conversation"], viewer["agent"]
+            conversation, agent, department = viewer["conversation"], viewer["agent"], viewer["department"]
         except (ValueError, LookupError, TypeError):
             return
         is_new = agent not in self.viewers(conversation)
         self._viewers.setdefault(conversation, {})[agent] = time.monotonic()
         if is_new:
             self._forget_viewers()
-            self._wake([conversation])
+            self._wake([conversation, department])
 
     def _forget_viewers(self) -> None:
         since = time.monotonic() - _VIEWER_LASTS_S

@@ -1,4 +1,4 @@
-"""Tests the supervision of routers, with commands that stand for a router."""
+"""Tests the supervision of a service’s processes, with commands that stand for the service."""
 
 import asyncio
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults.router_processes import RouterProcesses
+from tests.faults.service_processes import ServiceProcesses
 from tests.patience import PATIENCE_S
 
 EXITS = (sys.executable, "-c", "raise SystemExit(1)")
@@ -14,7 +14,7 @@ STAYS = (sys.executable, "-c", "import time; time.sleep(600)")
 
 
 async def test_a_router_that_was_launched_while_its_restart_was_due_runs_once(tmp_path: Path):
-    routers = RouterProcesses({}, tmp_path, command=EXITS)
+    routers = ServiceProcesses({}, tmp_path, command=EXITS)
     async with routers.running(0):
         routers.launch(1)
         async with asyncio.timeout(PATIENCE_S):

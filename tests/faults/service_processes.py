@@ -1,4 +1,4 @@
-"""Runs numbered router processes beside a stack: starts, kills, pauses and stops them, and restarts those that exit."""
+"""Runs numbered processes of a service beside a stack: starts, kills, pauses and stops them, and restarts those that exit."""
 
 import asyncio
 import os
@@ -21,8 +21,8 @@ MISCONFIGURED = 78
 
 
 @dataclass
-class RouterProcess:
-    """One router. `unexpected_exits` counts the exits that the scenario did not cause."""
+class ServiceProcess:
+    """One process. `unexpected_exits` counts the exits that the scenario did not cause."""
 
     port: int
     process: subprocess.Popen[bytes]
@@ -32,31 +32,32 @@ class RouterProcess:
 
 
 @dataclass
-class RouterProcesses:
-    """Supervises routers on this machine as Kubernetes supervises a Deployment."""
+class ServiceProcesses:
+    """Supervises a service's processes on this machine as Kubernetes supervises a Deployment."""
 
     environment: Mapping[str, str]
     folder: Path
-    command: tuple[str, ...] = (sys.executable, "-m", "parvis.router")
+    service: str = "router"
+    command: tuple[str, ...] = ()  # by default the service's own
     _ports: FreePorts = field(default_factory=FreePorts)
-    _processes: dict[int, RouterProcess] = field(default_factory=dict[int, RouterProcess])
+    _processes: dict[int, ServiceProcess] = field(default_factory=dict[int, ServiceProcess])
 
     @asynccontextmanager
-    async def running(self, count: int) -> AsyncGenerator["RouterProcesses"]:
+    async def running(self, count: int) -> AsyncGenerator["ServiceProcesses"]:
         supervisor = asyncio.create_task(self._restart_exited())
         try:
             await self.start(*range(1, count + 1))
             yield self
         finally:
             supervisor.cancel()
-            for router in self._processes.values():
-                _kill(router.process)
+            for one in self._processes.values():
+                _kill(one.process)
             self._ports.release()
 
     @property
     def numbers(self) -> list[int]:
-        """The numbers of the routers that should be running."""
-        return [number for number, router in self._processes.items() if router.should_run]
+        """The numbers of the processes that should be running."""
+        return [number for number, one in self._processes.items() if one.should_run]
 
     @property
     def ports(self) -> list[int]:
@@ -64,26 +65,26 @@ class RouterProcesses:
 
     @property
     def unexpected_exits(self) -> int:
-        return sum(router.unexpected_exits for router in self._processes.values())
+        return sum(one.unexpected_exits for one in self._processes.values())
 
     async def start(self, *numbers: int) -> None:
-        """Start these routers and wait until they are ready."""
+        """Start these processes and wait until they are ready."""
         for number in numbers:
             self.launch(number)
         await self.wait_ready(*numbers)
 
     def launch(self, number: int, **environment: str) -> None:
-        """Start one router without waiting until it is ready."""
+        """Start one process without waiting until it is ready."""
         known = self._processes.get(number)
         port = known.port if known else self._ports.take()
         process = self._spawn(number, port, environment)
         if known:
             known.process, known.should_run, known.last_exit = process, True, None
         else:
-            self._processes[number] = RouterProcess(port, process)
+            self._processes[number] = ServiceProcess(port, process)
 
     async def wait_ready(self, *numbers: int, seconds: float = PATIENCE_S) -> None:
-        """Wait until these routers, by default all that should run, are ready.
+        """Wait until these processes, by default all that should run, are ready.
 
         Raises: AssertionError with the /ready answers of those that are not.
         """
@@ -96,9 +97,11 @@ class RouterProcesses:
             raise AssertionError("; ".join(self.not_ready())) from None
 
     def not_ready(self) -> list[str]:
-        """The /ready answers of the routers that should run and are not ready."""
+        """The /ready answers of the processes that should run and are not ready."""
         count_log_lines = {number: ready_answer(self._processes[number].port) for number in self.numbers}
-        return [f"router {number}: {words}" for number, (status, words) in count_log_lines.items() if status != 200]
+        return [
+            f"{self.service} {number}: {words}" for number, (status, words) in count_log_lines.items() if status != 200
+        ]
 
     def kill(self, number: int) -> None:
         """kill -9; the supervisor restarts it."""
@@ -116,12 +119,12 @@ class RouterProcesses:
 
     async def stop(self, number: int) -> float:
         """Send SIGTERM and wait, without a restart. Gives the seconds that it took."""
-        router, began = self._processes[number], asyncio.get_running_loop().time()
-        router.should_run = False
-        router.process.terminate()
+        one, began = self._processes[number], asyncio.get_running_loop().time()
+        one.should_run = False
+        one.process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            await asyncio.to_thread(router.process.wait, PATIENCE_S)
-        _kill(router.process)
+            await asyncio.to_thread(one.process.wait, PATIENCE_S)
+        _kill(one.process)
         return asyncio.get_running_loop().time() - began
 
     def pause(self, number: int) -> None:
@@ -132,7 +135,7 @@ class RouterProcesses:
         self._processes[number].process.send_signal(signal.SIGCONT)
 
     async def exit_code(self, number: int, *, seconds: float) -> int | None:
-        """The exit code of a router that exits by itself; None if it still runs after this time."""
+        """The exit code of a process that exits by itself; None if it still runs after this time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._processes[number].last_exit is None:
@@ -144,39 +147,40 @@ class RouterProcesses:
         return self._log(number).read_text(encoding="utf-8", errors="replace").count(word)
 
     def find_by_port(self, port: int) -> int | None:
-        """The router that has a connection from this local port; None if none has."""
-        for number, router in self._processes.items():
+        """The process that has a connection from this local port; None if none has."""
+        for number, one in self._processes.items():
             with suppress(psutil.Error):
-                if any(c.laddr and c.laddr.port == port for c in psutil.Process(router.process.pid).net_connections()):
+                if any(c.laddr and c.laddr.port == port for c in psutil.Process(one.process.pid).net_connections()):
                     return number
         return None
 
     def _spawn(self, number: int, port: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        own = {"PARVIS_ROUTER_PORT": str(port)}
+        own = {f"PARVIS_{self.service.upper()}_PORT": str(port)}
+        command = self.command or (sys.executable, "-m", f"parvis.{self.service}")
         with self._log(number).open("ab") as log:
             return subprocess.Popen(
-                self.command, env=dict(self.environment) | own | dict(environment), stdout=log, stderr=subprocess.STDOUT,
+                command, env=dict(self.environment) | own | dict(environment), stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
 
     def _log(self, number: int) -> Path:
-        return self.folder / f"router-{number}.log"
+        return self.folder / f"{self.service}-{number}.log"
 
     async def _restart_exited(self) -> None:
-        """Restart routers that exited, except with code 78 (misconfigured), which needs a person."""
+        """Restart processes that exited, except with code 78 (misconfigured), which needs a person."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            for number, router in list(self._processes.items()):
-                exited = router.process
-                if not router.should_run or exited.poll() is None:
+            for number, one in list(self._processes.items()):
+                exited = one.process
+                if not one.should_run or exited.poll() is None:
                     continue
-                router.unexpected_exits, router.last_exit = router.unexpected_exits + 1, exited.returncode
-                if router.last_exit == MISCONFIGURED:
-                    router.should_run = False
+                one.unexpected_exits, one.last_exit = one.unexpected_exits + 1, exited.returncode
+                if one.last_exit == MISCONFIGURED:
+                    one.should_run = False
                     continue
                 await asyncio.sleep(_AGAIN_AFTER_S)
-                if router.should_run and router.process is exited:  # the scenario may have launched it meanwhile
-                    router.process = self._spawn(number, router.port, {})
+                if one.should_run and one.process is exited:  # the scenario may have launched it meanwhile
+                    one.process = self._spawn(number, one.port, {})
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
