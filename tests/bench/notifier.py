@@ -17,7 +17,7 @@ from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id
 from parvis.common.contract.references import make_reference
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.contract.reply import ReplyPersonalData, ReplyRequested, make_reply_id
 from parvis.common.contract.topics import REPLY_REQUESTED, Topic
 from parvis.common.runtime.clock import now
 from parvis.local.free_ports import FreePorts
@@ -49,7 +49,7 @@ class BenchTown:
         return ReplyRequested(
             reply_id=make_reply_id("bench", str(self._made)), conversation_id=ConversationId(made), reference=make_reference(made),
             kind="answer", department="etat-civil", channel_of_contact="sms", template="answer", legal=False, send_at=at,
-            requested_at=at, requested_by="bench", personal=PersonalReply(contact_points=(point,), text=text),
+            requested_at=at, requested_by="bench", personal=ReplyPersonalData(contact_points=(point,), text=text),
         )  # fmt: skip
 
     async def publish(self, count: int, *, topic: str = OURS) -> list[int]:

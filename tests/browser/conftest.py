@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.patience import PATIENCE_S
 
 CHROMIUM = Path("/usr/bin/chromium")

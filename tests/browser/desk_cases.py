@@ -11,8 +11,8 @@ import httpx
 
 from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import ContactPoint, PersonalContact
-from parvis.common.contract.contact_points import hash_contact_point
+from parvis.common.contract.contact import ContactPersonalData, ContactPoint
+from parvis.common.contract.normalize_contact_points import hash_contact_point
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.common.runtime.health import Health
 from parvis.common.testing import A_KEY, a_contact
@@ -50,7 +50,7 @@ async def _open_cases(stack: Stack, number: int) -> None:
         words = f"Un nid-de-poule devant le {nth} rue Haute."
         contact = a_contact(
             key=f"case {nth}", received_at=at, recorded_at=at, contact_point_hash=hash_contact_point(point, A_KEY),
-            personal=PersonalContact.model_validate({"from": point, "text": words}),
+            personal=ContactPersonalData.model_validate({"from": point, "text": words}),
         )  # fmt: skip
         key = contact.contact_id
         await producer.send(build_record(contact, topic=topic, key=key, event_id=key, source="a-test"))

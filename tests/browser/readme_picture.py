@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from parvis.local.stack_environment import current_environment, var_folder
+from parvis.local.host_environment import current_environment, var_folder
 from tests.browser.conftest import CHROMIUM, QUIET
 
 _PICTURE = Path(__file__).parents[2] / "docs" / "images" / "desk.png"

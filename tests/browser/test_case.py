@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.browser.conftest import RULES, missing
 from tests.patience import PATIENCE_S
 

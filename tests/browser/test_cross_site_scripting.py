@@ -14,25 +14,25 @@ from parvis.common.contract import topics
 from parvis.common.contract.channels import channels
 from parvis.common.contract.contact import (
     Attachment,
+    ContactPersonalData,
     ContactPoint,
     ContactReceived,
+    ConversationIdentifiers,
     MachineSent,
-    OcrResult,
-    PersonalContact,
+    OcrQuality,
     ReplyAddress,
-    ThreadIdentifiers,
     Verification,
     make_contact_id,
 )
 from parvis.common.contract.delivery import DeliveryUpdated
-from parvis.common.contract.event import Event
+from parvis.common.contract.event_base import Event
 from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.runtime.clock import now
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import a_contact
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.browser.conftest import missing
 from tests.patience import PATIENCE_S
 
@@ -115,7 +115,7 @@ async def _contact(town: Stack, channel: str, number: int, payload: str) -> Cont
     page = f"<html><script>executed('file')</script>{payload}".encode()
     claim = await BlobStore(town.env["PARVIS_BLOBS_URL"]).put(made, page, "text/html")
     short = payload[:200]
-    personal = PersonalContact.model_validate(
+    personal = ContactPersonalData.model_validate(
         {
             "from": ContactPoint(kind="post", value=f"{payload}\n00100 Val-Exemple"), "display_name": payload, "subject": payload,
             "text": payload, "quoted": payload, "signature": payload, "answers": {"place": payload, short[:60]: payload},
@@ -126,8 +126,8 @@ async def _contact(town: Stack, channel: str, number: int, payload: str) -> Cont
         key=f"xss-{number}", channel=channel, contact_id=made, original=claim, personal=personal, to=short, language="fr",
         attachments=(Attachment.from_claim_check(claim, trouble=short), Attachment.from_claim_check(claim, inline=True)),
         sender=Verification(level="none", evidence=short, spf=short[:20], dkim=short[:20], dmarc=short[:20]),
-        machine=MachineSent(reason=short[:80]) if number == 0 else None, thread=ThreadIdentifiers(message_id=short),
-        unreadable=short if number % 2 else None, ocr=OcrResult(confidence=0.4, pages=1) if channel == "post" else None,
+        machine=MachineSent(reason=short[:80]) if number == 0 else None, thread=ConversationIdentifiers(message_id=short),
+        unreadable=short if number % 2 else None, ocr=OcrQuality(confidence=0.4, pages=1) if channel == "post" else None,
     )  # fmt: skip
 
 

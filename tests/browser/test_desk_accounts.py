@@ -7,7 +7,7 @@ import pytest
 
 from parvis.local.free_ports import FreePorts
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.browser.conftest import missing
 
 Look = Callable[[Any], list[str]]

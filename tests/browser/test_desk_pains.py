@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.browser.conftest import log_in, missing
 from tests.browser.desk_cases import execute
 from tests.patience import PATIENCE_S

@@ -15,11 +15,11 @@ from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id
 from parvis.common.contract.delivery import make_delivery_id
 from parvis.common.contract.references import make_reference
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.contract.reply import ReplyPersonalData, ReplyRequested, make_reply_id
 from parvis.common.contract.topics import REPLY_REQUESTED
 from parvis.common.runtime.health import Health
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from parvis.notifier.render.signed_links import SignedLinks
 from tests.browser.conftest import missing
 from tests.patience import PATIENCE_S
@@ -32,7 +32,7 @@ REPLY = ReplyRequested(
     reply_id=make_reply_id("status", "pages"), conversation_id=ConversationId(CONTACT), reference=make_reference(CONTACT), kind="status",
     department="voirie", channel_of_contact="sms", template="answer", language="fr", legal=False, send_at=AT, requested_at=AT,
     requested_by="a test",
-    personal=PersonalReply(contact_points=(ContactPoint(kind="phone", value=PHONE),), text="La rue est réparée."),
+    personal=ReplyPersonalData(contact_points=(ContactPoint(kind="phone", value=PHONE),), text="La rue est réparée."),
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from parvis.local.free_ports import FreePorts
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.browser.conftest import missing
 from tests.oidc_provider.run_provider import desk_settings, run_provider
 

@@ -16,12 +16,12 @@ from parvis.common.contract.routing.decisions import ContactRouted, Routing, mak
 from parvis.common.runtime.clock import now
 from parvis.common.testing import a_contact
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.patience import PATIENCE_S
 
 TOKEN = "a token for tests only"
 DEPARTMENT = "voirie"
-CALLS_AN_OPERATION = 8
+CALLS_AN_OPERATION = 5
 # Most calls name a case and a department that exist, so that they reach what stands behind the checks.
 KNOWN = """
 [auth.openapi.HTTPBearer]

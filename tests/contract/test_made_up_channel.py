@@ -15,16 +15,16 @@ import parvis.notifier
 import parvis.router
 from parvis.common.bus.cloudevents import DecodedRecord, ReceivedRecord, Record, build_record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.channels import Channel, temporary_channel
+from parvis.common.contract.channels import ChannelProperties, temporary_channel
 from parvis.common.contract.contact import (
+    ContactPersonalData,
     ContactPoint,
     ContactReceived,
-    PersonalContact,
     ReplyAddress,
     kafka_key,
 )
 from parvis.common.contract.delivery import DeliveryUpdated
-from parvis.common.contract.event import Event
+from parvis.common.contract.event_base import Event
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import ContactRouted
 from parvis.common.contract.topics import DELIVERY_UPDATED, REPLY_REQUESTED, department_topic
@@ -50,9 +50,9 @@ from parvis.notifier.send import SenderSetup
 from parvis.notifier.settings import Settings as NotifierSettings
 from parvis.notifier.store.letters import StoredLetterRegister
 from parvis.router.app import RouterParts
-from parvis.router.decide.assignment_context import AssignmentContext
+from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.conversation_working_set import ConversationWindows
 from parvis.router.decide.deadlines import TownCalendar
-from parvis.router.decide.known_conversations import ConversationWindows
 from parvis.router.fetch.rules_files import load_rules
 from tests.patience import PATIENCE_S
 
@@ -61,7 +61,7 @@ EXAMPLE = Path(__file__).parents[2] / "config" / "example-town"
 TOWN_CONFIG = load_town_config(EXAMPLE)
 TEMPLATES = load_templates(EXAMPLE, TOWN_CONFIG)
 PREFIX = "parvis"
-PIGEON = Channel(
+PIGEON = ChannelProperties(
     name="pigeon",
     contact_point_kind="phone",
     reply_channel="pigeon",
@@ -93,7 +93,7 @@ def create_sender(_: SenderSetup) -> PigeonSender:
 
 
 @pytest.fixture
-def pigeon(monkeypatch: pytest.MonkeyPatch) -> Generator[Channel]:
+def pigeon(monkeypatch: pytest.MonkeyPatch) -> Generator[ChannelProperties]:
     """Adds the row of the channel and the module of its sender."""
     module = ModuleType("parvis.notifier.send.pigeon")
     module.__dict__["create_sender"] = create_sender
@@ -130,7 +130,9 @@ async def route(database: Database, blobs: BlobStore, contact: ContactReceived) 
         database=database,
         producer=cast(Any, producer),
         rules=lambda: rules,
-        context=AssignmentContext(TOWN_CONFIG, TownCalendar(TOWN_CONFIG.town), ConversationWindows(), TEMPLATES, A_KEY),
+        context=AssignmentConstants(
+            TOWN_CONFIG, TownCalendar(TOWN_CONFIG.town), ConversationWindows(), TEMPLATES, A_KEY
+        ),
         prefix=PREFIX,
         blobs=blobs,
         now=lambda: AN_INSTANT,
@@ -193,11 +195,11 @@ def _updates(producer: FakeProducer, reply: ReplyRequested) -> list[DeliveryUpda
 
 
 async def test_a_contact_of_a_made_up_channel_is_routed_shown_and_answered_on_it(
-    pigeon: Channel, database: Database, tmp_path: Path
+    pigeon: ChannelProperties, database: Database, tmp_path: Path
 ) -> None:
     blobs = BlobStore(f"file://{tmp_path / 'blobs'}")
     stated = (ReplyAddress(channel=pigeon.name, address="+33639980001"),)
-    personal = PersonalContact.model_validate(
+    personal = ContactPersonalData.model_validate(
         {"from": ContactPoint(kind="phone", value="+33639980001"), "text": "un nid de poule", "reply_channels": stated}
     )
     contact = a_contact(key="a made-up channel", channel=pigeon.name, personal=personal)

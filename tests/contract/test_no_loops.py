@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.contact import ClaimCheck, ContactReceived, ConversationId, Verification, make_contact_id
+from parvis.common.contract.mail_tokens import make_message_id
 from parvis.common.contract.reply import ReplyId, make_reply_id
-from parvis.common.contract.reply_tokens import make_message_id
 from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.town.loading import load_town_config

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from typing import Any
 
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.mail_tokens import make_bounce_address
 from parvis.common.contract.reply import make_reply_id
-from parvis.common.contract.reply_tokens import make_bounce_address
 from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, REPLY_REQUESTED
 from parvis.ingest_email.models.parsed_mail import ParsedMail
 from parvis.ingest_email.parse.machine_sent import find_machine_reason

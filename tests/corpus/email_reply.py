@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parvis.common.contract.contact import PersonalContact
+from parvis.common.contract.contact import ContactPersonalData
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 from tests.corpus.mail_door import contacts, deliver
@@ -109,7 +109,7 @@ def _marked(content: bytes, name: str) -> bytes:
     return f"X-Case: {name}\n".encode() + content
 
 
-def _visible(personal: PersonalContact) -> str:
+def _visible(personal: ContactPersonalData) -> str:
     """Talon removes quotes but keeps signatures: join text and signature."""
     return f"{personal.text}\n\n{personal.signature}".strip()
 
@@ -119,7 +119,7 @@ def _squeezed(text: str) -> str:
     return _SPACE.sub("", _MARK.sub("", text).replace("&#160;", " ").replace("&lt;", "<").replace("&gt;", ">"))
 
 
-def _is_lost(case: _Case, personal: PersonalContact) -> bool:
+def _is_lost(case: _Case, personal: ContactPersonalData) -> bool:
     visible = _squeezed(_visible(personal))
     if case.is_page:  # the expected text of HTML has gaps
         return any(_squeezed(piece) not in visible for piece in (case.reply or "").split(_GAP))
@@ -134,18 +134,18 @@ def _is_lost(case: _Case, personal: PersonalContact) -> bool:
     )
 
 
-def _is_exact(case: _Case, personal: PersonalContact) -> bool:
+def _is_exact(case: _Case, personal: ContactPersonalData) -> bool:
     expected, actual = (case.reply or "").strip(), personal.text.strip()
     if case.is_page:
         return _squeezed(expected) in (_squeezed(actual), _squeezed(_visible(personal)))
     return expected in (actual, _visible(personal))
 
 
-def _is_quoting(case: _Case, personal: PersonalContact) -> bool:
+def _is_quoting(case: _Case, personal: ContactPersonalData) -> bool:
     return bool(_REPLY_LINE.search(personal.text)) and not _REPLY_LINE.search(case.reply or "")
 
 
-def _has_too_much(case: _Case, personal: PersonalContact) -> bool:
+def _has_too_much(case: _Case, personal: ContactPersonalData) -> bool:
     return any(text in personal.text for text in case.contains_not)
 
 

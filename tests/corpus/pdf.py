@@ -13,8 +13,8 @@ import psutil
 import pypdfium2
 
 from parvis.ingest_postal.models.scan import ReadingLimits, ScanReading
-from parvis.ingest_postal.parse.contact import join_text
-from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
+from parvis.ingest_postal.parse.letter_to_contact import join_text
+from parvis.ingest_postal.sandbox.scan_reader_pool import ScanReaderPool
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 

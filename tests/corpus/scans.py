@@ -14,9 +14,9 @@ import tesserocr
 from PIL import Image, ImageFilter
 
 from parvis.ingest_postal.models.scan import ReadingLimits, ScanReading
-from parvis.ingest_postal.parse.contact import join_text
+from parvis.ingest_postal.parse.letter_to_contact import join_text
 from parvis.ingest_postal.sandbox.ocr.tesseract import TESSDATA
-from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
+from parvis.ingest_postal.sandbox.scan_reader_pool import ScanReaderPool
 from parvis.ingest_postal.verify.file_integrity import check_file_integrity
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
 from parvis.local.stack import Stack

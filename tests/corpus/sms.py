@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parvis.common.contract.contact_points import phone_contact_point
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.normalize_contact_points import phone_contact_point
 from parvis.common.text.sms_encoding import count_segments
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score

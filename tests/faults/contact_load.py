@@ -12,9 +12,9 @@ from sqlalchemy import text
 from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract import topics
-from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact
-from parvis.common.contract.contact_points import hash_contact_point
+from parvis.common.contract.contact import ContactPersonalData, ContactPoint, ContactReceived
 from parvis.common.contract.errors import ParvisError
+from parvis.common.contract.normalize_contact_points import hash_contact_point
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.runtime.clock import now
 from parvis.common.storage.postgres import Database
@@ -69,7 +69,7 @@ class ContactLoad:
     def build_contact(self, number: int, **changes: Any) -> ContactReceived:
         phone = f"+336399{80_000 + self.first_sender + number % self.senders:05d}"
         point = ContactPoint(kind="phone", value=phone)
-        words = PersonalContact.model_validate({"from": point, "text": TEXTS[number % len(TEXTS)]})
+        words = ContactPersonalData.model_validate({"from": point, "text": TEXTS[number % len(TEXTS)]})
         at = now()
         values: dict[str, Any] = {
             "received_at": at, "recorded_at": at, "contact_point_hash": hash_contact_point(point, self._key),

@@ -10,7 +10,7 @@ import httpx
 from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract import topics
-from parvis.common.contract.contact import ContactPoint, PersonalContact
+from parvis.common.contract.contact import ContactPersonalData, ContactPoint
 from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
 from parvis.common.runtime.clock import now
 from parvis.common.testing import a_contact
@@ -28,7 +28,9 @@ async def open_cases(stack: Stack, numbers: range) -> dict[str, str]:
     topic = topics.department_topic(DEPARTMENT).full_name(stack.plan.topic_prefix)
     for n in numbers:
         phone = f"+336399{80000 + n}"
-        personal = PersonalContact.model_validate({"from": ContactPoint(kind="phone", value=phone), "text": "Un trou."})
+        personal = ContactPersonalData.model_validate(
+            {"from": ContactPoint(kind="phone", value=phone), "text": "Un trou."}
+        )
         contact = a_contact(key=f"withdrawal-{n}", personal=personal)
         conversation = make_conversation_id(contact.contact_id, contact.received_at)
         routing = Routing(

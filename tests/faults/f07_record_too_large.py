@@ -8,7 +8,7 @@ import json
 
 from parvis.common.bus.admin import apply_topics
 from parvis.common.contract import topics
-from parvis.common.contract.contact import ContactReceived, PersonalContact
+from parvis.common.contract.contact import ContactPersonalData, ContactReceived
 from tests.faults.contact_load import ContactLoad
 from tests.faults.kafka_admin import delete_records, set_max_record_bytes
 from tests.faults.oracle import Verdict, read_state
@@ -49,7 +49,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
 def _build_large_contact(contacts: ContactLoad, number: int) -> ContactReceived:
     """Build a contact of one of two citizens who send nothing else, so that their order can be checked."""
     plain = contacts.build_contact(1_000_000 + number)
-    words = PersonalContact.model_validate({"from": plain.personal.from_, "text": _LETTER * 800})
+    words = ContactPersonalData.model_validate({"from": plain.personal.from_, "text": _LETTER * 800})
     return contacts.build_contact(1_000_000 + number, personal=words, contact_point_hash=f"{number % 2:064x}")
 
 

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
-from parvis.local import stack_environment
+from parvis.local import host_environment
 from parvis.local.readiness import is_ready
 from parvis.local.stack import Stack
 from tests.faults.oracle import Verdict
@@ -16,7 +16,7 @@ KILLED, OTHERS = "desk", ("ingest-web", "router")
 
 async def run(workspace: Workspace, full: bool) -> Verdict:
     verdict, config = Verdict(), workspace.folder / "config"
-    shutil.copytree(stack_environment.config_dir(), config)
+    shutil.copytree(host_environment.config_dir(), config)
     with start_town(workspace, [KILLED, *OTHERS], PARVIS_CONFIG_DIR=str(config)) as (stack, _log):
         town = config / "town.yaml"
         sound, pids = town.read_bytes(), {name: stack.pid(name) for name in OTHERS}

@@ -13,7 +13,7 @@ from parvis.common.bus.producer import Producer
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id
 from parvis.common.contract.references import make_reference
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.contract.reply import ReplyPersonalData, ReplyRequested, make_reply_id
 from parvis.common.contract.topics import DELIVERY_UPDATED, REPLY_REQUESTED
 from parvis.common.runtime.clock import now
 from parvis.local.stack import Stack
@@ -53,7 +53,7 @@ class ReplyLoad:
             "reply_id": make_reply_id("fault", str(number)), "conversation_id": ConversationId(contact_id),
             "reference": make_reference(contact_id), "kind": "answer", "department": "etat-civil", "channel_of_contact": "sms",
             "template": "answer", "legal": False, "send_at": at, "requested_at": at, "requested_by": "test",
-            "personal": PersonalReply(contact_points=(point,), text=f"Message no{number:04d}."),
+            "personal": ReplyPersonalData(contact_points=(point,), text=f"Message no{number:04d}."),
         }  # fmt: skip
         return ReplyRequested.model_validate(values | changes)
 

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.faults.oracle import SystemState, Verdict, check_invariants, read_state
 from tests.faults.router_testbed import RouterTestbed, start_router_testbed
 from tests.faults.sms_load import ClientLog

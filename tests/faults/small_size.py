@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.faults.door_testbed import DoorScenario, DoorTestbed, start_door_testbed
 from tests.faults.matrix import SCENARIOS
 from tests.faults.oracle import Verdict

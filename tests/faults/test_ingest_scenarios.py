@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.faults.scenario import OwnTownScenario
 from tests.faults.small_size import MARKS, check_own_town_scenario, own_town_scenarios
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.faults.matrix import SCENARIOS
 from tests.faults.outsider_town import OutsiderScenario, OutsiderTown, start_outsider_town
 from tests.faults.scenario import Workspace

@@ -23,7 +23,7 @@ from parvis.common.town.loading import load_town_config
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.clamav import A_VIRUS, PROGRAM, ClamavDaemon, clamd
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.faults.smtp_client import send_mail
 from tests.patience import PATIENCE_S
 

@@ -19,14 +19,14 @@ from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.topics import all_topics, department_topic
 from parvis.common.town.loading import load_town_config
-from parvis.local import stack_environment
+from parvis.local import host_environment
+from parvis.local.fakes_for_tests import kafka_with_logins
 from parvis.local.free_ports import FreePorts
 from parvis.local.stack import Stack
-from parvis.local.testing import kafka_with_logins
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.stack
-DEPARTMENTS = list(load_town_config(stack_environment.config_dir()).departments)
+DEPARTMENTS = list(load_town_config(host_environment.config_dir()).departments)
 PASSWORDS = {right.user: f"secret-of-{right.user}" for right in needed_rights(all_topics(DEPARTMENTS), prefix="parvis")}
 MAIL = b"From: jeanne@citizens.example\r\nSubject: Nid de poule\r\nMessage-ID: <%d@citizens.example>\r\n\r\nRue des Lilas.\r\n"
 

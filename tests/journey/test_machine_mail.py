@@ -12,8 +12,8 @@ import pytest
 
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ConversationId, make_contact_id
+from parvis.common.contract.mail_tokens import make_bounce_address, make_message_id
 from parvis.common.contract.reply import make_reply_id
-from parvis.common.contract.reply_tokens import make_bounce_address, make_message_id
 from parvis.common.contract.topics import DELIVERY_REPORTED, DELIVERY_UPDATED
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.stack import Stack

@@ -11,9 +11,9 @@ from services.notifier.tests.test_mail import MAIL_DKIM, rsa_key
 
 from parvis.common.contract.contact import ConversationId, make_contact_id
 from parvis.common.contract.delivery import make_delivery_id
+from parvis.common.contract.mail_tokens import reply_id_of_bounce_address
 from parvis.common.contract.references import make_reference
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
-from parvis.common.contract.reply_tokens import reply_id_of_bounce_address
+from parvis.common.contract.reply import ReplyPersonalData, ReplyRequested, make_reply_id
 from parvis.common.testing import A_KEY
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
@@ -63,7 +63,7 @@ def parcel(
         reply_id=make_reply_id("answer", f"{address}{number}"), conversation_id=ConversationId(contact), reference=make_reference(contact),
         kind="answer", department="voirie", channel_of_contact="email", template="answer", language="fr", legal=False,
         send_at=AT, requested_at=AT, requested_by="a test",
-        personal=PersonalReply(text=f"Bonjour,\n\n.\nC’est réparé, n° {number}.\n" + "é" * 1200),
+        personal=ReplyPersonalData(text=f"Bonjour,\n\n.\nC’est réparé, n° {number}.\n" + "é" * 1200),
     )  # fmt: skip
     delivery = Delivery(
         delivery_id=make_delivery_id(reply.reply_id, "email"), reply_id=reply.reply_id, conversation_id=reply.conversation_id,

@@ -12,7 +12,7 @@ from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from tests.faults.smtp_client import RECIPIENT, SENDER, build_mail
 from tests.mail import dovecot, postfix
 from tests.mail.postfix import MailServer, mail_server

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from parvis.common.bus.topic_reader import read_all_records
-from parvis.common.contract.routing.history import History
+from parvis.common.contract.routing.conversation_history import History
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.storage.blobs import BlobStore
 from parvis.local.citizen_client import Citizens

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local import stack_environment
+from parvis.local import host_environment
 from parvis.local.console import quiet_console
+from parvis.local.fakes_for_tests import FakeMavenRepository, FakeServices, serving_repository
 from parvis.local.kafka.installation import KafkaInstallation, ensure_installed
 from parvis.local.process_registry import ProcessRegistry
-from parvis.local.testing import FakeServices, MavenRepository, serving_repository
 
 
 @pytest.fixture
@@ -36,9 +36,7 @@ def open_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def installation() -> KafkaInstallation:
     """This machine's Kafka, fetched if it is not there yet."""
-    return ensure_installed(
-        stack_environment.cache_folder(stack_environment.current_environment()), report=quiet_console
-    )
+    return ensure_installed(host_environment.cache_folder(host_environment.current_environment()), report=quiet_console)
 
 
 @pytest.fixture
@@ -54,7 +52,7 @@ def use_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 
 @pytest.fixture
-def repository(use_repository: Callable[[str], None]) -> Generator[MavenRepository]:
+def repository(use_repository: Callable[[str], None]) -> Generator[FakeMavenRepository]:
     with serving_repository() as made:
         use_repository(made.url)
         yield made

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from parvis.common.contract.errors import Unavailable
-from parvis.local import stack_environment
+from parvis.local import host_environment
 from parvis.local.console import quiet_console
 from parvis.local.free_ports import FreePorts
 from parvis.local.kafka.broker import KafkaBroker
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.stack
 def a_broker(folder: Path, ledger: ProcessRegistry, ports: FreePorts, *, port: int | None = None) -> KafkaBroker:
     return KafkaBroker(
         folder=folder / "kafka",
-        cache=stack_environment.cache_folder(stack_environment.current_environment()),
+        cache=host_environment.cache_folder(host_environment.current_environment()),
         port=port or ports.take(),
         ports=ports,
         ledger=ledger,

@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parvis.local import stack_environment
+from parvis.local import host_environment
+from parvis.local.fakes_for_tests import FakeServices
 from parvis.local.process_registry import is_running
 from parvis.local.readiness import is_ready
-from parvis.local.testing import FakeServices
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.stack
@@ -25,8 +25,8 @@ def start_up(
 ) -> "subprocess.Popen[str]":
     ours = {"PARVIS_VAR": str(var), "PARVIS_PORTS": "free", **(variables or {})}
     return subprocess.Popen(
-        [*stack_environment.parvis_command(), "up", *arguments],
-        env={**stack_environment.neutral_environment(), **fakes.environment, **ours},
+        [*host_environment.parvis_command(), "up", *arguments],
+        env={**host_environment.neutral_environment(), **fakes.environment, **ours},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -120,8 +120,8 @@ def test_no_network_at_the_first_start_is_a_sentence(fakes: FakeServices, tmp_pa
 
 
 def test_doctor_says_what_it_found_and_exits_with_it(tmp_path: Path):
-    environment = {**stack_environment.neutral_environment(), "PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "any"}
-    command = [*stack_environment.parvis_command(), "doctor"]
+    environment = {**host_environment.neutral_environment(), "PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "any"}
+    command = [*host_environment.parvis_command(), "doctor"]
     asked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert asked.returncode == 1
     assert "ok    Python: " in asked.stdout

@@ -9,8 +9,8 @@ import pytest
 from jgo.env._lockfile import compute_spec_hash  # pyright: ignore[reportPrivateImportUsage] (it has no public home)
 
 from parvis.common.contract.errors import Misconfigured, Unavailable
+from parvis.local.fakes_for_tests import FakeMavenRepository
 from parvis.local.kafka import jars
-from parvis.local.testing import MavenRepository
 from parvis.local.waiting import NEVER
 
 CONTENT = b"not really a jar" * 1000
@@ -30,7 +30,7 @@ def test_the_lock_has_the_broker_its_client_and_the_binding_of_its_log():
     assert {"kafka_2.13-4.3.1.jar", "kafka-clients-4.3.1.jar", "log4j-slf4j-impl-2.25.4.jar"} <= names
 
 
-def test_a_jar_is_fetched_and_checked(repository: MavenRepository, tmp_path: Path):
+def test_a_jar_is_fetched_and_checked(repository: FakeMavenRepository, tmp_path: Path):
     repository.files[PATH] = CONTENT
     told: list[str] = []
     jars.fetch_jars(tmp_path / "jars", [JAR], report=told.append)
@@ -39,7 +39,7 @@ def test_a_jar_is_fetched_and_checked(repository: MavenRepository, tmp_path: Pat
     assert [file.name for file in (tmp_path / "jars").iterdir()] == [JAR.file_name]
 
 
-def test_a_half_downloaded_jar_is_seen_and_fetched_again(repository: MavenRepository, tmp_path: Path):
+def test_a_half_downloaded_jar_is_seen_and_fetched_again(repository: FakeMavenRepository, tmp_path: Path):
     repository.files[PATH] = CONTENT
     (tmp_path / JAR.file_name).write_bytes(CONTENT[:5000])
     assert jars.missing_jars(tmp_path, [JAR]) == [JAR]
@@ -47,14 +47,14 @@ def test_a_half_downloaded_jar_is_seen_and_fetched_again(repository: MavenReposi
     assert jars.missing_jars(tmp_path, [JAR]) == []
 
 
-def test_a_file_that_is_not_the_one_of_the_lock_is_refused(repository: MavenRepository, tmp_path: Path):
+def test_a_file_that_is_not_the_one_of_the_lock_is_refused(repository: FakeMavenRepository, tmp_path: Path):
     repository.files[PATH] = b"<html>Please log in to the hotel's network</html>"
     with pytest.raises(Misconfigured, match=r"downloaded thing-1\.0\.jar has another checksum"):
         jars.fetch_jars(tmp_path, [JAR], report=lambda _: None)
     assert not (tmp_path / JAR.file_name).exists()
 
 
-def test_a_repository_without_the_file_is_a_sentence(repository: MavenRepository, tmp_path: Path):
+def test_a_repository_without_the_file_is_a_sentence(repository: FakeMavenRepository, tmp_path: Path):
     with pytest.raises(Unavailable, match="refused it"):
         jars.fetch_jars(tmp_path, [JAR], report=lambda _: None)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from parvis.local import stack_environment
+from parvis.local import host_environment
 from parvis.local.process import ManagedProcess
 from parvis.local.process_registry import ProcessRegistry, RegisteredProcess, is_running
 from parvis.local.waiting import wait_until
@@ -24,7 +24,7 @@ def a_process(ledger: ProcessRegistry, tmp_path: Path, code: str, **options: obj
         command=[sys.executable, "-c", code],
         ledger=ledger,
         log=tmp_path / "fake.log",
-        environment=stack_environment.current_environment(),
+        environment=host_environment.current_environment(),
     )
     for name, value in options.items():
         setattr(made, name, value)

@@ -13,11 +13,11 @@ import pytest
 
 from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.local import stack as stack_module
+from parvis.local.fakes_for_tests import FakeServices
 from parvis.local.kafka.handshake import is_answering
 from parvis.local.process_registry import ProcessRegistry, is_running
 from parvis.local.readiness import is_ready
 from parvis.local.stack import Stack
-from parvis.local.testing import FakeServices
 from parvis.local.waiting import wait_until
 from tests.patience import PATIENCE_S
 

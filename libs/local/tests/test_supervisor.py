@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local import stack_environment
+from parvis.local import host_environment
 from parvis.local.process import ManagedProcess
 from parvis.local.process_registry import ProcessRegistry
 from parvis.local.supervisor import Supervisor
@@ -39,7 +39,7 @@ def make(ledger: ProcessRegistry, tmp_path: Path) -> Make:
             command=command,
             ledger=ledger,
             log=tmp_path / "log",
-            environment=stack_environment.current_environment(),
+            environment=host_environment.current_environment(),
         )
 
     return make

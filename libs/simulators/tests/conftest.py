@@ -18,8 +18,8 @@ from twilio.http.response import Response as TwilioResponse
 from twilio.rest import Client
 
 from parvis.simulators.app import Simulators
-from parvis.simulators.serve import bind, port_of, serve_application
 from parvis.simulators.settings import Settings
+from parvis.simulators.uvicorn_server import bind, port_of, serve_application
 
 ACCOUNT_SID = "AC0123456789abcdef0123456789abcdef"
 TOKEN = "not-a-secret"

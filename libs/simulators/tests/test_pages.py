@@ -14,8 +14,8 @@ import pytest
 from parvis.simulators.app import Simulators
 from parvis.simulators.mail.mailboxes import EnvelopeRecipient, StoredMail
 from parvis.simulators.page_texts import TEXTS
-from parvis.simulators.serve import bind, port_of
 from parvis.simulators.settings import Settings
+from parvis.simulators.uvicorn_server import bind, port_of
 
 from .conftest import ACCOUNT_SID, CITIZEN, Town, until
 

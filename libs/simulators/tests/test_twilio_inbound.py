@@ -9,8 +9,8 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from parvis.simulators.app import Simulators
-from parvis.simulators.serve import bind, port_of
 from parvis.simulators.twilio.webhook_sender import ConnectionOverrides
+from parvis.simulators.uvicorn_server import bind, port_of
 
 from .conftest import ACCOUNT_SID, CITIZEN, PUBLIC_URL, TOKEN, TOWN_NUMBER, Town, settings_for
 

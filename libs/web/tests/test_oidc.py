@@ -15,11 +15,11 @@ from joserfc import jwk, jwt
 
 from parvis.common.contract.errors import Unavailable
 from parvis.common.testing import AN_INSTANT
-from parvis.web.oidc.provider import LoginRefused, OidcProvider, for_proconnect
+from parvis.web.oidc.provider_config import LoginRefused, OidcProviderConfig, for_proconnect
 from parvis.web.oidc.relying_party import LoginAttempt, RelyingParty, code_challenge
 
 ISSUER = "https://id.town.example"
-PROVIDER = OidcProvider(ISSUER, "desk", "a secret", "https://desk.example/return", "https://desk.example/login")
+PROVIDER = OidcProviderConfig(ISSUER, "desk", "a secret", "https://desk.example/return", "https://desk.example/login")
 KEY, FOREIGN_KEY = (jwk.ECKey.generate_key("P-256", {"kid": "k1"}) for _ in range(2))
 
 
@@ -80,7 +80,7 @@ class Provider:
         return jwt.encode(self.header, claims, self.key, algorithms=["ES256"])
 
 
-def client_of(provider: Provider, settings: OidcProvider = PROVIDER) -> RelyingParty:
+def client_of(provider: Provider, settings: OidcProviderConfig = PROVIDER) -> RelyingParty:
     def clock() -> datetime:
         return AN_INSTANT + timedelta(seconds=5)
 
@@ -88,7 +88,7 @@ def client_of(provider: Provider, settings: OidcProvider = PROVIDER) -> RelyingP
     return RelyingParty(settings, clock, http)
 
 
-async def log_in(provider: Provider, settings: OidcProvider = PROVIDER, **answer: str) -> Any:
+async def log_in(provider: Provider, settings: OidcProviderConfig = PROVIDER, **answer: str) -> Any:
     party = client_of(provider, settings)
     _, attempt = await party.begin()
     provider.nonce = attempt.nonce

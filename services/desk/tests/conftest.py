@@ -17,10 +17,10 @@ from starlette.routing import Mount
 
 import parvis.desk
 from parvis.common.bus.cloudevents import DecodedRecord, ReceivedRecord, encode_event
-from parvis.common.contract.event import Event
+from parvis.common.contract.event_base import Event
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database, migrate, migrations_folder
@@ -148,7 +148,7 @@ async def database(service: Service, database_url: str) -> AsyncGenerator[Databa
 
 @pytest.fixture
 def blobs(environment: pytest.MonkeyPatch) -> BlobStore:
-    return BlobStore(load_settings(TownSettings).blobs_url)
+    return BlobStore(load_settings(SharedSettings).blobs_url)
 
 
 @pytest.fixture

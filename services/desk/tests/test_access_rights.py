@@ -10,7 +10,7 @@ from parvis.desk.models.accounts import (
     CONFIDENTIALITIES,
     ROLES,
     Action,
-    CaseScope,
+    CaseAccessFacts,
     ConfidentialCases,
     DeskUser,
     Role,
@@ -40,15 +40,15 @@ def test_a_role_does_in_its_department_what_the_table_says_and_nothing_elsewhere
     somebody = user(RoleGrant(role, "voirie"))
     is_expected = action in EXPECTED[role] or action == "session.own"
 
-    assert may(somebody, action, CaseScope("voirie", OPEN, "case")) == is_expected
-    assert may(somebody, action, CaseScope("etat-civil", OPEN, "case")) == (action == "session.own")
+    assert may(somebody, action, CaseAccessFacts("voirie", OPEN, "case")) == is_expected
+    assert may(somebody, action, CaseAccessFacts("etat-civil", OPEN, "case")) == (action == "session.own")
     assert may(somebody, action) == (is_expected and action not in CASES)
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_confidential_case_needs_its_kind_whatever_the_role(role: Role) -> None:
     for kind in CONFIDENTIALITIES:
-        case = CaseScope("voirie", frozenset({kind}), "case")
+        case = CaseAccessFacts("voirie", frozenset({kind}), "case")
         cleared = user(RoleGrant(role, "voirie", frozenset({kind})))
         others = user(RoleGrant(role, "*", frozenset(CONFIDENTIALITIES) - {kind}))
         for action in ROLE_ACTIONS[role]:
@@ -57,7 +57,7 @@ def test_a_confidential_case_needs_its_kind_whatever_the_role(role: Role) -> Non
 
 
 def test_a_case_of_two_kinds_needs_both() -> None:
-    case = CaseScope("voirie", frozenset({"social", "minors"}), "case")
+    case = CaseAccessFacts("voirie", frozenset({"social", "minors"}), "case")
 
     assert not may(user(RoleGrant("agent", "voirie", frozenset({"social"}))), "case.read", case)
     both = user(RoleGrant("agent", "voirie", frozenset({"social"})), RoleGrant("agent", "*", frozenset({"minors"})))
@@ -65,15 +65,15 @@ def test_a_case_of_two_kinds_needs_both() -> None:
 
 
 def test_a_case_opened_with_a_reason_is_read_and_no_more() -> None:
-    case = CaseScope("social-ccas", frozenset({"social"}), "case")
+    case = CaseAccessFacts("social-ccas", frozenset({"social"}), "case")
     somebody = user(RoleGrant("agent", "voirie"), opened=frozenset({"case"}))
 
     assert {action for action in ACTIONS if may(somebody, action, case)} == {"case.read", "file.read", "session.own"}
-    assert not may(somebody, "case.read", CaseScope("social-ccas", frozenset({"social"}), "another"))
+    assert not may(somebody, "case.read", CaseAccessFacts("social-ccas", frozenset({"social"}), "another"))
 
 
 def test_without_a_grant_nobody_does_anything() -> None:
-    assert {action for action in ACTIONS if may(user(), action) or may(user(), action, CaseScope("voirie"))} == {
+    assert {action for action in ACTIONS if may(user(), action) or may(user(), action, CaseAccessFacts("voirie"))} == {
         "session.own"
     }
 

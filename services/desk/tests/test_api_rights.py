@@ -14,7 +14,7 @@ from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.desk.api.dependencies import ApiGuard
 from parvis.desk.decide.access_rights import CASE_ACTIONS, may
-from parvis.desk.models.accounts import CONFIDENTIALITIES, ROLES, Action, CaseScope, DeskUser, Role, RoleGrant
+from parvis.desk.models.accounts import CONFIDENTIALITIES, ROLES, Action, CaseAccessFacts, DeskUser, Role, RoleGrant
 from parvis.desk.pages.access import RouteGuard
 from parvis.desk.store import accounts as account_store
 from parvis.desk.store.sessions import begin_session
@@ -26,13 +26,13 @@ Guarded = list[tuple[str, APIRoute, list[RouteGuard | ApiGuard]]]
 API = "/api/v1"
 # Each kind of confidentiality, in the program's own department and in others.
 CASES = {
-    ("voirie", "road-report"): CaseScope("voirie"),
-    ("voirie", "school-meals"): CaseScope("voirie", frozenset({"minors"})),
-    ("voirie", "social-appointment"): CaseScope("voirie", frozenset({"social"})),
-    ("etat-civil", "birth-certificate"): CaseScope("etat-civil"),
-    ("etat-civil", "school-meals"): CaseScope("etat-civil", frozenset({"minors"})),
-    ("social-ccas", "social-appointment"): CaseScope("social-ccas", frozenset({"social"})),
-    ("police-municipale", "road-report"): CaseScope("police-municipale", frozenset({"police"})),
+    ("voirie", "road-report"): CaseAccessFacts("voirie"),
+    ("voirie", "school-meals"): CaseAccessFacts("voirie", frozenset({"minors"})),
+    ("voirie", "social-appointment"): CaseAccessFacts("voirie", frozenset({"social"})),
+    ("etat-civil", "birth-certificate"): CaseAccessFacts("etat-civil"),
+    ("etat-civil", "school-meals"): CaseAccessFacts("etat-civil", frozenset({"minors"})),
+    ("social-ccas", "social-appointment"): CaseAccessFacts("social-ccas", frozenset({"social"})),
+    ("police-municipale", "road-report"): CaseAccessFacts("police-municipale", frozenset({"police"})),
 }
 
 
@@ -71,13 +71,13 @@ async def operations(browser: httpx.AsyncClient, guarded: Guarded) -> list[tuple
     return [(method, path, rights[method, path][0]) for method, path in found]
 
 
-def tried(path: str, action: Action) -> Iterator[tuple[CaseScope, str | None]]:
+def tried(path: str, action: Action) -> Iterator[tuple[CaseAccessFacts, str | None]]:
     """What an operation is tried on: every case, or every department that has one."""
     if action in CASE_ACTIONS:
         for key, scope in CASES.items():
             yield scope, routed(*key).routing.conversation_id
     else:
-        yield from ((CaseScope(department), None) for department in {department for department, _ in CASES})
+        yield from ((CaseAccessFacts(department), None) for department in {department for department, _ in CASES})
 
 
 @pytest.mark.parametrize("confidential", ["none", "minors", "all"])

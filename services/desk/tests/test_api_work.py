@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from services.desk.tests.conftest import Guarded
 from services.desk.tests.test_api import CASE, CONTACT, WHO, routed
 
-from parvis.common.contract.contact import OcrResult
+from parvis.common.contract.contact import OcrQuality
 from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.testing import a_contact
 from parvis.desk.api.dependencies import ApiGuard
@@ -121,7 +121,7 @@ async def test_a_reply_is_withdrawn_until_it_leaves(
 
 
 async def test_a_letters_text_is_corrected_once_for_a_key(api: httpx.AsyncClient, project: Project) -> None:
-    letter = a_contact(key="letter", channel="post", ocr=OcrResult(confidence=0.5, pages=1))
+    letter = a_contact(key="letter", channel="post", ocr=OcrQuality(confidence=0.5, pages=1))
     await project(routed(letter))
     path = f"/api/v1/cases/{make_conversation_id(letter.contact_id, letter.received_at)}/letter-text"
     body = WHO | {"contact_id": letter.contact_id, "text": "Ce que je lis."}

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from parvis.common.contract.contact import ContactPoint, PersonalContact
+from parvis.common.contract.contact import ContactPersonalData, ContactPoint
 from parvis.common.testing import a_contact
 
 from .test_sessions_and_rights import CONTACT, log_in, routed
@@ -16,7 +16,9 @@ POINT = ContactPoint(kind="phone", value="+33639980042")
 MEALS = a_contact(
     key="meals",
     procedure="school-meals",
-    personal=PersonalContact.model_validate({"from": POINT, "text": "La cantine", "display_name": "Andrée Exemple"}),
+    personal=ContactPersonalData.model_validate(
+        {"from": POINT, "text": "La cantine", "display_name": "Andrée Exemple"}
+    ),
 )
 SEARCHES = ("cantine", "Andrée", "06 39 98 00 42", MEALS.reference[2:6])
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact
+from parvis.common.contract.contact import ContactPersonalData, ContactPoint, ContactReceived
 from parvis.common.contract.delivery import DeliveryId, DeliveryUpdated
 from parvis.common.contract.reply import ReplyId
 from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted, Routing, make_conversation_id
@@ -15,8 +15,8 @@ from parvis.common.contract.routing.transfer import ConversationArrived, Convers
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.desk.models.case import Case
-from parvis.desk.store.case_queries import read_case, read_case_file
 from parvis.desk.store.case_updates import read_contacts
+from parvis.desk.store.single_case_queries import read_case, read_case_file
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Project = Callable[..., Awaitable[None]]
@@ -149,7 +149,7 @@ async def test_a_delivery_that_arrives_before_its_case_is_stored(database: Datab
 )
 async def test_any_text_comes_back_as_it_came(database: Database, project: Project, hostile: str) -> None:
     point = ContactPoint(kind="phone", value="+33639980001")
-    personal = PersonalContact.model_validate(
+    personal = ContactPersonalData.model_validate(
         {"from": point, "text": hostile, "subject": hostile[:200], "answers": {"place": hostile}}
     )
     await project(routed(1, contact=a_contact(personal=personal)))

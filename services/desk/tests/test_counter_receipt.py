@@ -14,7 +14,7 @@ from services.desk.tests.test_pages import VISIT
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.desk.decide.caller_terms import read_caller
-from parvis.desk.render.receipt_code import draw_receipt_code
+from parvis.desk.render.receipt_qr import draw_receipt_code
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Published = Callable[[str], Awaitable[list[bytes]]]

@@ -11,13 +11,13 @@ from sqlalchemy import text
 
 from parvis.common.bus.batch_processor import BatchProcessor
 from parvis.common.bus.cloudevents import ReceivedRecord, build_record
-from parvis.common.bus.dead_letters import ConsumerHalt
+from parvis.common.bus.consumer_config import Subscription
+from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.group_membership import GroupMembership
-from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.routing.decisions import ContactRouted, make_conversation_id
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import FakeProducer, a_contact
 from parvis.desk.consume.case_projection import EVENT_TYPES, CaseProjection
@@ -224,10 +224,10 @@ async def test_an_event_for_a_damaged_case_is_dead_lettered_with_its_bytes(
     same: Any = {"conversation_id": conversation_of(DAMAGED), "reference": DAMAGED.reference, "sequence": 2}
     await project(routed(DAMAGED))
     await execute(database, DAMAGE)
-    town = load_settings(TownSettings)
+    town = load_settings(SharedSettings)
     subscription = Subscription.from_settings(town, service="desk", topics=(), types=EVENT_TYPES)
     producer: Any = FakeProducer()
-    halt, group = ConsumerHalt(database, "desk"), GroupMembership(subscription)
+    halt, group = ConsumerHaltStore(database, "desk"), GroupMembership(subscription)
     processor = BatchProcessor(subscription, projection.handle, producer, halt, Health(), group)
     records = [a_record(number, event) for number, event in enumerate((routed(later, **same), routed(SOUND)))]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact import ContactPoint, ContactReceived, MachineSent, PersonalContact, ReplyAddress
+from parvis.common.contract.contact import ContactPersonalData, ContactPoint, ContactReceived, MachineSent, ReplyAddress
 from parvis.common.contract.delivery import DeliveryId, DeliveryUpdated
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyId, ReplyRequested
@@ -19,11 +19,11 @@ from parvis.common.contract.routing.transfer import ConversationArrived, Convers
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.desk.decide import agent_actions, apply_events, reply_recipient, timeline
-from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
+from parvis.desk.decide.agent_actions import ActionContext, AgentTextInput, ReplyInput
 from parvis.desk.models.case import (
     Agent,
     Case,
-    CaseAction,
+    CaseActionRecord,
     CaseChanges,
     CaseContact,
     CaseFile,
@@ -109,7 +109,7 @@ def test_a_new_message_reopens_a_closed_case() -> None:
     changes = apply_event(a_case(state="closed", contacts=1), routed(2))
 
     assert changed(changes).state == "open"
-    assert [row.kind for row in changes.rows if isinstance(row, CaseAction)] == ["reopened_by_citizen"]
+    assert [row.kind for row in changes.rows if isinstance(row, CaseActionRecord)] == ["reopened_by_citizen"]
     assert [event.state for event in changes.events if isinstance(event, CaseUpdated)] == ["open"]
 
 
@@ -168,7 +168,7 @@ def test_an_older_delivery_status_changes_nothing() -> None:
 
 
 def opened(channel: str = "sms", sender: ContactPoint | None = None, *wishes: ReplyAddress, **more: Any) -> CaseContact:
-    personal = PersonalContact.model_validate({"from": sender, "text": "Bonjour", "reply_channels": wishes})
+    personal = ContactPersonalData.model_validate({"from": sender, "text": "Bonjour", "reply_channels": wishes})
     event = routed(1, contact=a_contact(channel=channel, personal=personal, **more))
     return CaseContact(event.routing, event.contact)
 
@@ -299,10 +299,10 @@ def test_no_agent_is_named_to_the_citizen() -> None:
 
 def test_a_call_is_recorded_in_the_case() -> None:
     changes = agent_actions.record_call(
-        a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), AgentText("Rappeler lundi.", "o", "open")
+        a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), AgentTextInput("Rappeler lundi.", "o", "open")
     )
 
-    assert [row.text for row in changes.rows if isinstance(row, CaseAction)] == ["Rappeler lundi."]
+    assert [row.text for row in changes.rows if isinstance(row, CaseActionRecord)] == ["Rappeler lundi."]
     assert changed(changes).taken_by == "Dominique Exemple"
 
 

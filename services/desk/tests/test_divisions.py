@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.references import make_reference
-from parvis.common.contract.routing.decisions import ContactRouted, Suggestion, make_conversation_id
-from parvis.common.contract.routing.history import History, PastContact
+from parvis.common.contract.routing.conversation_history import History, PastContact
+from parvis.common.contract.routing.decisions import ContactRouted, SplitSuggestion, make_conversation_id
 from parvis.common.contract.routing.split_and_link import (
     ConversationLinked,
     ConversationOpened,
@@ -251,7 +251,9 @@ async def test_the_queue_shows_tags_and_cases_that_are_soon_late(agent: httpx.As
 
 
 async def test_a_suggestion_to_split_is_shown_and_prepared(agent: httpx.AsyncClient, project: Project) -> None:
-    drift = Suggestion(department="finances", confidence=0.8, why={"fr": "Ce message parle d'argent.", "en": "Money."})
+    drift = SplitSuggestion(
+        department="finances", confidence=0.8, why={"fr": "Ce message parle d'argent.", "en": "Money."}
+    )
     await project(EVENTS[0], in_the_case(SECOND, 2, suggestion=drift))
     page = (await agent.get(CASE)).text
     assert "Ce message parle d&#39;argent." in page

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from parvis.common.contract.contact import ContactPoint, PersonalContact, make_contact_id
+from parvis.common.contract.contact import ContactPersonalData, ContactPoint, make_contact_id
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
 from parvis.common.storage.postgres import Database
@@ -32,7 +32,7 @@ def message(number: int) -> ContactRouted:
     contact = a_contact(
         contact_id=make_contact_id("test", "long", str(number)),
         received_at=AN_INSTANT,
-        personal=PersonalContact.model_validate({"from": point, "text": f"Message {number}. {LONG}"}),
+        personal=ContactPersonalData.model_validate({"from": point, "text": f"Message {number}. {LONG}"}),
     )
     routing = Routing(
         conversation_id=CONVERSATION, sequence=number, department="voirie", reference=contact.reference, rule="pothole",

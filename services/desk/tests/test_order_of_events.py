@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from parvis.common.bus.cloudevents import ReceivedRecord, encode_event
 from parvis.common.contract.contact import ClaimCheck
-from parvis.common.contract.event import Event
+from parvis.common.contract.event_base import Event
 from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft
 from parvis.common.storage.postgres import Database

@@ -13,8 +13,8 @@ from parvis.common.contract.contact import (
     Attachment,
     ClaimCheck,
     ContactId,
-    OcrResult,
-    PersonalContact,
+    ContactPersonalData,
+    OcrQuality,
     Verification,
     make_contact_id,
 )
@@ -71,7 +71,7 @@ async def test_files_are_downloads_under_clean_names(
     page = b"<html><script>alert(1)</script>"
     claim = await blobs.put(made, page, "text/html")
     infected = claim.model_copy(update={"scan": "infected"})
-    personal = PersonalContact(text="Voici.", file_names=('../a"\r\nX: \u202ey.html', "virus.html"))
+    personal = ContactPersonalData(text="Voici.", file_names=('../a"\r\nX: \u202ey.html', "virus.html"))
     await project(
         routed(
             made,
@@ -106,7 +106,7 @@ async def test_a_picture_is_served_re_encoded(agent: httpx.AsyncClient, project:
             made,
             original=claim,
             attachments=(Attachment.from_claim_check(claim),),
-            personal=PersonalContact(file_names=("trou é.jpeg",)),
+            personal=ContactPersonalData(file_names=("trou é.jpeg",)),
         )
     )
 
@@ -139,7 +139,7 @@ async def test_an_ambiguous_mail_shows_no_pictures(
 
 async def test_a_mail_shows_its_own_text_and_folds_the_quoted_text(agent: httpx.AsyncClient, project: Project) -> None:
     made = make_contact_id("email", "x", "quoted")
-    personal = PersonalContact(text="Merci !", quoted="> Bonjour <b>\n> Madame", signature="-- \nCamille")
+    personal = ContactPersonalData(text="Merci !", quoted="> Bonjour <b>\n> Madame", signature="-- \nCamille")
     sender = Verification(level="none", spf="pass", dkim="none", dmarc="fail")
     await project(
         routed(made, channel="email", personal=personal, sender=sender, remarks=("remote-images:3", "calendar", "unheard-of:2"))
@@ -162,7 +162,7 @@ async def test_a_mail_shows_its_own_text_and_folds_the_quoted_text(agent: httpx.
 
 async def test_text_that_is_only_forwarded_is_unfolded(agent: httpx.AsyncClient, project: Project) -> None:
     made = make_contact_id("email", "x", "forwarded")
-    await project(routed(made, channel="email", personal=PersonalContact(quoted="Voyez plus bas.")))
+    await project(routed(made, channel="email", personal=ContactPersonalData(quoted="Voyez plus bas.")))
     shown = (await agent.get(case(made))).text
 
     assert "<details open><summary>Texte cité" in shown
@@ -180,8 +180,8 @@ async def test_low_confidence_pages_and_troubles_are_named(
         original=claim,
         attachments=(Attachment.from_claim_check(claim), Attachment.from_claim_check(claim)),
         unreadable="reading took longer than 120 s",
-        ocr=OcrResult(confidence=0.7, pages=2, page_confidences=(0.9, 0.5), low_pages=(3,)),
-        personal=PersonalContact(text="Madame,", file_names=("page-1.jpg", "page-3.jpg")),
+        ocr=OcrQuality(confidence=0.7, pages=2, page_confidences=(0.9, 0.5), low_pages=(3,)),
+        personal=ContactPersonalData(text="Madame,", file_names=("page-1.jpg", "page-3.jpg")),
     )
     mail = make_contact_id("email", "x", "zip")
     archive = Attachment.from_claim_check(

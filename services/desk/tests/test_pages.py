@@ -12,7 +12,13 @@ import pytest
 from PIL import Image
 from sqlalchemy import text
 
-from parvis.common.contract.contact import Attachment, ContactPoint, ContactReceived, PersonalContact, make_contact_id
+from parvis.common.contract.contact import (
+    Attachment,
+    ContactPersonalData,
+    ContactPoint,
+    ContactReceived,
+    make_contact_id,
+)
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
 from parvis.common.contract.routing.transfer import ConversationArrived, TransferRequested
@@ -54,8 +60,8 @@ def routed(contact: ContactReceived, *, department: str = "voirie", **changes: A
     return ContactRouted(routing=Routing(**(values | changes)), contact=contact)
 
 
-def personal(words: str = "Un trou rue Haute.", **more: Any) -> PersonalContact:
-    return PersonalContact.model_validate({"from": PHONE, "text": words, "display_name": "Camille Exemple"} | more)
+def personal(words: str = "Un trou rue Haute.", **more: Any) -> ContactPersonalData:
+    return ContactPersonalData.model_validate({"from": PHONE, "text": words, "display_name": "Camille Exemple"} | more)
 
 
 CONTACT = a_contact(personal=personal())
@@ -198,7 +204,7 @@ async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, project: 
         channel="post",
         original=claim,
         contact_point_hash=None,
-        personal=PersonalContact(text="Madame,"),
+        personal=ContactPersonalData(text="Madame,"),
     )
     await project(routed(letter))
     case = f"/cases/{make_conversation_id(made, letter.received_at)}"

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from services.desk.tests.test_pages import CASE, CONTACT, VISIT, personal, routed
 
-from parvis.common.contract.contact import PersonalContact
+from parvis.common.contract.contact import ContactPersonalData
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.testing import a_contact
@@ -46,7 +46,7 @@ async def test_a_page_made_by_a_form_can_be_read_in_the_other_language(
 async def test_a_letter_that_cannot_be_read_has_no_noise_as_its_title(
     agent: httpx.AsyncClient, project: Project
 ) -> None:
-    noise = PersonalContact(text="|l1 ~~ §§ rnrn")
+    noise = ContactPersonalData(text="|l1 ~~ §§ rnrn")
     letter = a_contact(
         channel="post", contact_point_hash=None, personal=noise, unreadable="no text was found on the paper"
     )

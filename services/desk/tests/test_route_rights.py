@@ -16,7 +16,7 @@ from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.common.town.models import TownConfig
 from parvis.desk.api.dependencies import ApiGuard
 from parvis.desk.decide.access_rights import CASE_ACTIONS, form_action, may
-from parvis.desk.models.accounts import CONFIDENTIALITIES, ROLES, Action, CaseScope, DeskUser, Role, RoleGrant
+from parvis.desk.models.accounts import CONFIDENTIALITIES, ROLES, Action, CaseAccessFacts, DeskUser, Role, RoleGrant
 from parvis.desk.pages.access import RouteGuard
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -55,11 +55,11 @@ FORMS = (
     "urgency",
 )
 CASES = {
-    ("voirie", "road-report"): CaseScope("voirie"),
-    ("voirie", "school-meals"): CaseScope("voirie", frozenset({"minors"})),
-    ("etat-civil", "birth-certificate"): CaseScope("etat-civil"),
-    ("social-ccas", "social-appointment"): CaseScope("social-ccas", frozenset({"social"})),
-    ("police-municipale", "road-report"): CaseScope("police-municipale", frozenset({"police"})),
+    ("voirie", "road-report"): CaseAccessFacts("voirie"),
+    ("voirie", "school-meals"): CaseAccessFacts("voirie", frozenset({"minors"})),
+    ("etat-civil", "birth-certificate"): CaseAccessFacts("etat-civil"),
+    ("social-ccas", "social-appointment"): CaseAccessFacts("social-ccas", frozenset({"social"})),
+    ("police-municipale", "road-report"): CaseAccessFacts("police-municipale", frozenset({"police"})),
 }
 
 
@@ -129,7 +129,7 @@ async def test_each_role_gets_through_exactly_where_it_has_the_right(
     user = DeskUser("", "", (RoleGrant(role, department, kinds),))
     wrong: list[str] = []
 
-    async def try_page(method: str, path: str, action: Action, scope: CaseScope | None) -> None:
+    async def try_page(method: str, path: str, action: Action, scope: CaseAccessFacts | None) -> None:
         answer = await browser.request(method, path, data={"_csrf": token} if method == "POST" else None)
         if is_refused(answer, action) == may(user, action, scope):
             wrong.append(f"{method} {path} {action} {scope}: {answer.status_code}")
@@ -152,7 +152,9 @@ async def test_each_role_gets_through_exactly_where_it_has_the_right(
                     action = guard.action or form_action(form)
                     about = scope if action in CASE_ACTIONS else None
                     if action in ("queue.read", "contact.register"):
-                        about = CaseScope("voirie" if department == "voirie" else next(iter(town_config.departments)))
+                        about = CaseAccessFacts(
+                            "voirie" if department == "voirie" else next(iter(town_config.departments))
+                        )
                     await try_page(method, re.sub(r"{\w+}", str(uuid4()), path), action, about)
 
     assert wrong == []

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact
+from parvis.common.contract.contact import ContactPersonalData, ContactPoint, ContactReceived
 from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.storage.postgres import Database
@@ -29,7 +29,7 @@ def a_message(key: str, words: str = "", *, department: str = "voirie", **more: 
     own = {name: more.pop(name) for name in ("channel", "procedure", "language", "received_at") if name in more}
     point = more.pop("point", ContactPoint(kind="phone", value="+33639980001"))
     values = {"from": point, "text": words, "display_name": "Camille Exemple"} | more
-    contact = a_contact(key=key, personal=PersonalContact.model_validate(values), **own)
+    contact = a_contact(key=key, personal=ContactPersonalData.model_validate(values), **own)
     return ContactRouted(contact=contact, routing=a_routing(contact, department))
 
 

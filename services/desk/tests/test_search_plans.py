@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parvis.common.storage.postgres import Database
 from parvis.desk.decide.search_query import parse_search
 from parvis.desk.models.accounts import HiddenCases
-from parvis.desk.store.case_queries import find_reference
 from parvis.desk.store.search_queries import search_messages
+from parvis.desk.store.single_case_queries import find_reference
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _FILL = """

@@ -16,7 +16,7 @@ from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.desk.models.accounts import AuditRecord
 from parvis.desk.store.audit_trail import AuditFilter, append_audit, read_audit, verify_audit
-from parvis.desk.verify.agent_sessions import AgentSessions
+from parvis.desk.verify.agent_sessions import SessionCookies
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Project = Callable[..., Awaitable[None]]
@@ -242,7 +242,7 @@ async def test_a_change_behind_the_triggers_is_found(database: Database) -> None
 
 async def test_with_https_the_cookie_is_for_this_host_alone() -> None:
     response = Response()
-    AgentSessions(b"k", timedelta(hours=1), timedelta(hours=1), "https://desk.example").set_cookie(response, "t")
+    SessionCookies(b"k", timedelta(hours=1), timedelta(hours=1), "https://desk.example").set_cookie(response, "t")
     cookie = response.headers["set-cookie"]
 
     assert cookie.startswith("__Host-parvis-desk=t;")

@@ -10,7 +10,7 @@ from services.desk.tests.test_pages import CASE, CONTACT, personal, routed
 from services.desk.tests.test_pages import routed as route
 from sqlalchemy import text
 
-from parvis.common.contract.contact import OcrResult
+from parvis.common.contract.contact import OcrQuality
 from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import a_contact
@@ -25,7 +25,7 @@ RIGHT = "Le trottoir rue des Lilas est cassé."
 LETTER = a_contact(
     key="letter",
     channel="post",
-    ocr=OcrResult(confidence=0.62, pages=1),
+    ocr=OcrQuality(confidence=0.62, pages=1),
     personal=personal(READ).model_copy(update={"doubtful_words": ("trottnir", "carsé.")}),
 )
 PAGE = f"/cases/{make_conversation_id(LETTER.contact_id, LETTER.received_at)}"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from parvis.common.contract.contact import PersonalContact, ReplyAddress
-from parvis.common.contract.find_addressee import OTHER_REPLY_TO, UnconfirmedWish
+from parvis.common.contract.contact import ContactPersonalData, ReplyAddress
+from parvis.common.contract.find_addressee import OTHER_REPLY_TO, UnconfirmedAddress
 from parvis.common.testing import a_contact
-from parvis.desk.decide.unconfirmed_wishes import explain_wish
+from parvis.desk.decide.unproven_reply_address import explain_wish
 
 SMS = ReplyAddress(channel="sms", address="+33639980077")
 MAIL = ReplyAddress(channel="email", address="ines.autre@people.example")
@@ -22,16 +22,16 @@ MAIL = ReplyAddress(channel="email", address="ines.autre@people.example")
     ],
 )  # fmt: skip
 def test_the_sentence_of_a_wish(text: str, to: ReplyAddress, sentence: str) -> None:
-    contact = a_contact(personal=PersonalContact(text=text))
-    explained = explain_wish(UnconfirmedWish(contact.contact_id, to), contact)
+    contact = a_contact(personal=ContactPersonalData(text=text))
+    explained = explain_wish(UnconfirmedAddress(contact.contact_id, to), contact)
     assert (explained.to, explained.sentence, explained.is_reply_to) == (to, sentence, False)
 
 
 def test_what_no_sentence_says_stands_in_reply_to() -> None:
-    contact = a_contact(personal=PersonalContact(text="Bonjour."), remarks=(OTHER_REPLY_TO,))
-    assert explain_wish(UnconfirmedWish(contact.contact_id, MAIL), contact).is_reply_to
+    contact = a_contact(personal=ContactPersonalData(text="Bonjour."), remarks=(OTHER_REPLY_TO,))
+    assert explain_wish(UnconfirmedAddress(contact.contact_id, MAIL), contact).is_reply_to
 
 
 def test_a_sentence_without_an_end_is_cut() -> None:
-    contact = a_contact(personal=PersonalContact(text="répondez-moi par SMS au 06 39 98 00 77 " + "et " * 9000))
-    assert len(explain_wish(UnconfirmedWish(contact.contact_id, SMS), contact).sentence) == 601
+    contact = a_contact(personal=ContactPersonalData(text="répondez-moi par SMS au 06 39 98 00 77 " + "et " * 9000))
+    assert len(explain_wish(UnconfirmedAddress(contact.contact_id, SMS), contact).sentence) == 601

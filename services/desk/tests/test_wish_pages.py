@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact, ReplyAddress
+from parvis.common.contract.contact import ContactPersonalData, ContactPoint, ContactReceived, ReplyAddress
 from parvis.common.contract.find_addressee import OTHER_REPLY_TO
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import ContactRouted, make_conversation_id
@@ -25,7 +25,7 @@ TEXT = f"Bonjour, merci pour la lettre.\n\nLe trou grandit. {ASKS} Je suis absen
 def mail(key: str, text: str) -> ContactReceived:
     point = ContactPoint(kind="email", value=INES)
     stated = find_stated_reply_channels(text, sender=point)
-    personal = PersonalContact.model_validate({"from": point, "text": text, "reply_channels": stated})
+    personal = ContactPersonalData.model_validate({"from": point, "text": text, "reply_channels": stated})
     return a_contact(key=key, channel="email", personal=personal)
 
 

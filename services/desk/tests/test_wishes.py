@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from parvis.common.contract.contact import ContactPoint, PersonalContact, ReplyAddress
+from parvis.common.contract.contact import ContactPersonalData, ContactPoint, ReplyAddress
 from parvis.common.contract.errors import Rejected
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.desk.decide.agent_actions import ActionContext, confirm_wish
@@ -17,7 +17,7 @@ from .test_decide import AGENT, TOWN_CONFIG, a_case, opened
 def mail(key: str, *wishes: str) -> CaseContact:
     stated = [ReplyAddress(channel="email", address=wish) for wish in wishes]
     point = ContactPoint(kind="email", value="ines@people.example")
-    personal = PersonalContact.model_validate({"from": point, "reply_channels": stated})
+    personal = ContactPersonalData.model_validate({"from": point, "reply_channels": stated})
     contact = a_contact(key=key, channel="email", personal=personal)
     return replace(opened("email", point), contact=contact)
 

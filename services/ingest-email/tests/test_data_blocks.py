@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.ingest_email.receive import mail_acceptance, smtp_server
-from parvis.ingest_email.receive.smtp_server import SmtpServer
+from parvis.ingest_email.receive.smtp_server import SmtpSession
 from parvis.ingest_email.sandbox import mail_parser_pool
 
 World = Any  # the class in conftest.py, which no test can import
@@ -27,15 +27,15 @@ def original(made: Any) -> bytes:
     "line", [b"a.\r\n", b".\r\n", b"..\r\n", b"\r\n", b"a\r\n.b", b"an ordinary line of a mail\r\n"]
 )
 async def test_the_number_of_reads_depends_on_bytes_alone(world: World, line: bytes) -> None:
-    reads, read = 0, SmtpServer._read_block  # pyright: ignore[reportPrivateUsage]
+    reads, read = 0, SmtpSession._read_block  # pyright: ignore[reportPrivateUsage]
 
-    async def counted(server: SmtpServer) -> bytes:
+    async def counted(server: SmtpSession) -> bytes:
         nonlocal reads
         reads += 1
         return await read(server)
 
     content = HEAD + line * (600_000 // len(line)) + b"\r\n"
-    with patch.object(SmtpServer, "_read_block", counted):
+    with patch.object(SmtpSession, "_read_block", counted):
         async with world.door() as made, world.line(made.smtp_port) as caller:
             assert (await caller.offer(content, TOWN)).startswith("250")
             assert original(made) == content

@@ -3,8 +3,8 @@
 import pytest
 
 from parvis.common.contract.contact import ConversationId
+from parvis.common.contract.mail_tokens import make_message_id
 from parvis.common.contract.reply import ReplyId
-from parvis.common.contract.reply_tokens import make_message_id
 from parvis.common.testing import A_KEY
 from parvis.ingest_email.parse.mail import parse_mail
 from parvis.ingest_email.parse.mime.headers import decode_words, list_thread_ids, parse_headers

@@ -9,8 +9,8 @@ import pytest
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.mail_tokens import make_bounce_address
 from parvis.common.contract.reply import ReplyId
-from parvis.common.contract.reply_tokens import make_bounce_address
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.receive.limits import SourceLimits

@@ -17,9 +17,9 @@ from parvis.common.contract.contact import (
     Verification,
     make_contact_id,
 )
+from parvis.common.contract.mail_tokens import make_bounce_address, make_message_id
 from parvis.common.contract.references import make_reference
 from parvis.common.contract.reply import ReplyId
-from parvis.common.contract.reply_tokens import make_bounce_address, make_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_email.models.parsed_mail import MAX_ATTACHMENTS, MAX_MESSAGE_IDS, ParsedAttachment, ParsedMail
 from parvis.ingest_email.parse.bounce.delivery_outcome import build_delivery_report, find_reported_reply

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parvis.common.contract.mail_tokens import make_bounce_address
 from parvis.common.contract.reply import ReplyId
-from parvis.common.contract.reply_tokens import make_bounce_address
 from parvis.common.testing import A_KEY
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide.recipients import TownMailboxes

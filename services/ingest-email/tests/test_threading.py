@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from parvis.common.contract.contact import ClaimCheck, ContactReceived, ConversationId, Verification, make_contact_id
 from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.mail_tokens import make_message_id
 from parvis.common.contract.reply import ReplyId
-from parvis.common.contract.reply_tokens import make_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_email.models.parsed_mail import ParsedMail
 from parvis.ingest_email.parse.bounce.delivery_outcome import build_delivery_report, find_reported_reply

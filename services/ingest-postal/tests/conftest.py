@@ -21,7 +21,7 @@ from parvis.ingest_postal.receive.returned_letters import ReturnedLetters
 from parvis.ingest_postal.receive.scan_intake import ScanIntake
 from parvis.ingest_postal.receive.settled_files import SettledFiles
 from parvis.ingest_postal.sandbox.batch_splitter import BatchSplitter
-from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
+from parvis.ingest_postal.sandbox.scan_reader_pool import ScanReaderPool
 from parvis.ingest_postal.store.watched_folder import WatchedFolder
 
 FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

@@ -13,13 +13,13 @@ from parvis.common.contract.reply import ReplyId
 from parvis.common.testing import A_KEY
 from parvis.ingest_postal.models.page import Barcode, ScannedPage, TextLine, Word
 from parvis.ingest_postal.models.scan import ScanReading
-from parvis.ingest_postal.parse.contact import LetterFacts, build_contact, join_text
+from parvis.ingest_postal.parse.letter_to_contact import LetterMetadata, build_contact, join_text
 from parvis.ingest_postal.parse.own_addresses import OwnAddresses
 from parvis.ingest_postal.parse.separator_sheets import split_at_separators
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 ID = make_contact_id("post", "mail-room", "0" * 64)
-FACTS = LetterFacts(
+FACTS = LetterMetadata(
     contact_id=ID,
     drop_box="mail-room",
     received_at=AT,

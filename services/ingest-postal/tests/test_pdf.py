@@ -10,11 +10,11 @@ from PIL import Image
 
 from parvis.ingest_postal.models.page import TextLine, Word
 from parvis.ingest_postal.models.scan import ReadingLimits
-from parvis.ingest_postal.parse.contact import join_text
+from parvis.ingest_postal.parse.letter_to_contact import join_text
 from parvis.ingest_postal.sandbox.ocr.page_ocr import PageText
 from parvis.ingest_postal.sandbox.ocr.tesseract import TesseractEngine
 from parvis.ingest_postal.sandbox.ocr.text_layer_check import is_better, is_plausible
-from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
+from parvis.ingest_postal.sandbox.scan_reader_pool import ScanReaderPool
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan, write_pdf
 
 FRENCH = "Madame je vous écris pour demander une copie de mon acte de naissance merci"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from parvis.ingest_postal.models.scan import ReadingLimits
-from parvis.ingest_postal.parse.contact import join_text
-from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
+from parvis.ingest_postal.parse.letter_to_contact import join_text
+from parvis.ingest_postal.sandbox.scan_reader_pool import ScanReaderPool
 from parvis.ingest_postal.verify.file_integrity import check_file_integrity
 
 SAMPLES = Path(os.environ.get("PARVIS_SAMPLES", "")).resolve()  # noqa: TID251 (where the samples are is the tester's to say)

@@ -13,7 +13,7 @@ from parvis.common.contract.contact import ClaimCheck, make_contact_id
 from parvis.common.testing import A_KEY
 from parvis.ingest_postal.models.page import ScannedPage
 from parvis.ingest_postal.models.scan import ScanReading
-from parvis.ingest_postal.parse.contact import SURE_OF_SENDER, LetterFacts, build_contact
+from parvis.ingest_postal.parse.letter_to_contact import SURE_OF_SENDER, LetterMetadata, build_contact
 from parvis.ingest_postal.parse.own_addresses import OwnAddresses
 from parvis.ingest_postal.sandbox.pdf.text_layer import extract_text_layer
 
@@ -26,7 +26,7 @@ TOWN = OwnAddresses(
     streets=frozenset({"1 place du parvis"}),
     departments=frozenset({"00"}),
 )
-FACTS = LetterFacts(ID, "mail-room", AT, AT, CLAIM, own_addresses=TOWN)
+FACTS = LetterMetadata(ID, "mail-room", AT, AT, CLAIM, own_addresses=TOWN)
 
 LAYOUT = """
 #let blocks = json(bytes(sys.inputs.blocks))

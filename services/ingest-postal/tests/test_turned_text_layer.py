@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from parvis.ingest_postal.models.scan import ReadingLimits, ScanReading
-from parvis.ingest_postal.parse.contact import join_text
+from parvis.ingest_postal.parse.letter_to_contact import join_text
 from parvis.ingest_postal.sandbox.pdf.text_layer import extract_text_layer
 from parvis.ingest_postal.sandbox.scan_file import open_scan
-from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
+from parvis.ingest_postal.sandbox.scan_reader_pool import ScanReaderPool
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
 
 LINES = ("Madame, Monsieur,", "le lampadaire de notre rue ne marche plus", "depuis lundi, merci de le faire reparer.")

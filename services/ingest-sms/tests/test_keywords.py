@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from parvis.common.contract.contact import make_contact_id
-from parvis.common.contract.contact_points import hash_contact_point, phone_contact_point
+from parvis.common.contract.normalize_contact_points import hash_contact_point, phone_contact_point
 from parvis.common.testing import A_KEY
 from parvis.ingest_sms.codes.opt_out_keywords import KEYWORDS
 from parvis.ingest_sms.parse.keywords import find_keyword, normalize

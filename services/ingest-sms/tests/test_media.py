@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from parvis.ingest_sms.fetch.allowed_hosts import AllowedHosts, PublicAddressResolver
-from parvis.simulators.serve import bind, port_of, serve_application
+from parvis.simulators.uvicorn_server import bind, port_of, serve_application
 
 Twilio = Any  # the class in conftest.py, which no test can import
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40

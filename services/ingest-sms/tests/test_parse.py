@@ -11,7 +11,7 @@ from parvis.common.contract.contact import ClaimCheck, ContactReceived, make_con
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import make_reference
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.ingest_sms.parse.contact import MessageFacts, build_contact
+from parvis.ingest_sms.parse.contact import MessageMetadata, build_contact
 from parvis.ingest_sms.parse.status_callback import parse_status_callback
 from parvis.ingest_sms.parse.webhook_form import InboundMessage, parse_form_fields, parse_inbound_message
 
@@ -28,7 +28,7 @@ def told_by(body: bytes) -> InboundMessage:
 def contact_of(body: bytes) -> ContactReceived:
     original = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=len(body), media_type="text/plain")
     message = told_by(body)
-    facts = MessageFacts(original=original, received_at=AN_INSTANT, recorded_at=AN_INSTANT, hashing_key=A_KEY)
+    facts = MessageMetadata(original=original, received_at=AN_INSTANT, recorded_at=AN_INSTANT, hashing_key=A_KEY)
     return build_contact(message, facts)
 
 

@@ -5,7 +5,7 @@ import pytest
 from parvis.common.contract.contact import ClaimCheck
 from parvis.common.contract.errors import Rejected
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.ingest_sms.parse.contact import MessageFacts, build_contact
+from parvis.ingest_sms.parse.contact import MessageMetadata, build_contact
 from parvis.ingest_sms.parse.keywords import find_keyword
 from parvis.ingest_sms.parse.webhook_form import InboundMessage, parse_inbound_message, refuse_status_report
 
@@ -49,7 +49,7 @@ def test_a_sender_on_whatsapp_without_a_number_is_one_person() -> None:
 
 
 def test_the_source_of_a_message_is_its_sender() -> None:
-    facts = MessageFacts(CLAIM, AN_INSTANT, AN_INSTANT, A_KEY)
+    facts = MessageMetadata(CLAIM, AN_INSTANT, AN_INSTANT, A_KEY)
     numbers = ("+33639980041", "+33639980041", "+33639980042", "whatsapp:FR.91823")
     one, again, other, hidden = (build_contact(message(From=n, Body="Bonjour"), facts).sources for n in numbers)
     assert one == again != ()

@@ -15,7 +15,7 @@ from sqlalchemy import text
 import parvis.ingest_web
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.runtime.service import Service
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.postgres import Database, migrate, migrations_folder
 from parvis.ingest_web.app import build
 
@@ -100,5 +100,5 @@ async def browser(service: Service, database_url: str) -> AsyncGenerator[Browser
         await connection.execute(text("truncate ingest_web.submission, ingest_web.outbox, ingest_web.unsent_form"))
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://town.example") as http:
-        yield Browser(http, database, Path(load_settings(TownSettings).blobs_url.removeprefix("file://")))
+        yield Browser(http, database, Path(load_settings(SharedSettings).blobs_url.removeprefix("file://")))
     await database.close()

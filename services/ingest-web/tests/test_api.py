@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact_points import email_contact_point, phone_contact_point
+from parvis.common.contract.normalize_contact_points import email_contact_point, phone_contact_point
 from parvis.common.runtime.http_body import LimitBody
 from parvis.common.storage import outbox
 from parvis.common.town.loading import load_town_config

@@ -14,7 +14,7 @@ from parvis.common.bus.cloudevents import encode_event
 from parvis.common.contract.contact import EVENT_LIMIT_BYTES
 from parvis.common.runtime.clock import now
 from parvis.common.runtime.service import Service
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.ingest_web.app import build
 from parvis.web import tokens
 
@@ -281,7 +281,7 @@ def _social(changes: dict[str, Any]) -> dict[str, Any]:
 async def test_before_the_tables_are_made_the_text_stays_in_the_page(
     monkeypatch: pytest.MonkeyPatch, browser: Browser
 ) -> None:
-    empty = load_settings(TownSettings).database_url.get_secret_value().rpartition("/")[0] + "/parvis"
+    empty = load_settings(SharedSettings).database_url.get_secret_value().rpartition("/")[0] + "/parvis"
     monkeypatch.setenv("PARVIS_DATABASE_URL", empty)
     early = await build()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(early.app), base_url="http://town.example") as http:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id
 from parvis.common.contract.references import make_reference
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.contract.reply import ReplyPersonalData, ReplyRequested, make_reply_id
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
 from parvis.common.storage.blobs import BlobStore
@@ -27,7 +27,7 @@ from parvis.notifier import schema
 from parvis.notifier.app.parts import Clients, NotifierParts, TownContext
 from parvis.notifier.app.sender_registry import build_senders, limits_of
 from parvis.notifier.decide.channel_choice import ChannelChooser, own_addresses
-from parvis.notifier.models.letter import PrintShopLetter
+from parvis.notifier.models.letter import ManifestLetter
 from parvis.notifier.models.sender_ports import ChannelSender
 from parvis.notifier.render.message_renderer import MessageRenderer
 from parvis.notifier.send import SenderSetup
@@ -90,7 +90,7 @@ def _reply(
         "send_at": AN_INSTANT - timedelta(minutes=1),
         "requested_at": AN_INSTANT - timedelta(minutes=1),
         "requested_by": "router",
-        "personal": PersonalReply.model_validate(
+        "personal": ReplyPersonalData.model_validate(
             {"contact_points": points, "text": "Votre acte est prêt." if kind == "answer" else "", **(personal or {})}
         ),
     }
@@ -211,7 +211,7 @@ class NoLetters:
     async def find_file_name(self, delivery_id: str) -> str | None:
         return None
 
-    async def record(self, letter: PrintShopLetter) -> None: ...
+    async def record(self, letter: ManifestLetter) -> None: ...
 
 
 @pytest.fixture

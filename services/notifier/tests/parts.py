@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from parvis.common.bus.cloudevents import DecodedRecord, ReceivedRecord, build_record
 from parvis.common.contract.delivery import DeliveryUpdated
-from parvis.common.contract.event import Event
+from parvis.common.contract.event_base import Event
 from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.health import Health

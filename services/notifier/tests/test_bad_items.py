@@ -12,7 +12,7 @@ from structlog.typing import EventDict
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.delivery import DeliveryReported, make_delivery_id
-from parvis.common.contract.preference import SMS_START, PersonalPreference, PreferenceChanged
+from parvis.common.contract.preference import SMS_START, PreferenceChanged, PreferencePersonalData
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.notifier.store.one_time_codes import use_code
@@ -149,7 +149,7 @@ async def test_a_later_start_makes_an_unreadable_preference_irrelevant(
         contact_point_hash=notifier.chooser.hash_of(point),
         source=SMS_START,
         changed_at=now(),
-        personal=PersonalPreference(contact_point=point),
+        personal=PreferencePersonalData(contact_point=point),
     )
     async with notifier.running():
         await notifier.take(start)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.notifier.tests.parts import MakeReply
 
 from parvis.common.contract.contact import ContactPoint
-from parvis.common.contract.preference import SMS_HELP, PersonalPreference, PreferenceChanged
+from parvis.common.contract.preference import SMS_HELP, PreferenceChanged, PreferencePersonalData
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import AN_INSTANT
 from parvis.common.town.models import TownConfig
@@ -44,7 +44,7 @@ def stop(
         "opt_outs": channels,
         "source": "sms-stop",
         "changed_at": AN_INSTANT,
-        "personal": PersonalPreference(contact_point=point),
+        "personal": PreferencePersonalData(contact_point=point),
     }
     return {name: PreferenceChanged(**(values | changes))}
 
@@ -94,7 +94,7 @@ def test_a_stored_preference_goes_before_the_channel_of_the_contact(
     preferences = stop(
         addressing,
         MAIL,
-        personal=PersonalPreference.model_validate(
+        personal=PreferencePersonalData.model_validate(
             {"contact_point": MAIL, "reply_channels": [{"channel": "post", "address": HOME.value}]}
         ),
     )
@@ -104,7 +104,7 @@ def test_a_stored_preference_goes_before_the_channel_of_the_contact(
 def test_stop_does_not_forget_the_order_of_channels(addressing: ChannelChooser, make_reply: MakeReply) -> None:
     name = addressing.hash_of(MOBILE)
     preference = {"contact_point": MOBILE, "reply_channels": [{"channel": "post", "address": HOME.value}]}
-    ordered = stop(addressing, MOBILE, personal=PersonalPreference.model_validate(preference))[name]
+    ordered = stop(addressing, MOBILE, personal=PreferencePersonalData.model_validate(preference))[name]
     now = effective_preference([ordered, stop(addressing, MOBILE, "sms")[name]])
     assert now.opt_outs == {"sms"}
     choice = addressing.choose(make_reply(), {name: now})

@@ -12,7 +12,7 @@ from services.notifier.tests.parts import MakeReply
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.testing import AN_INSTANT
 from parvis.notifier.decide.channel_choice import ChannelChooser
-from parvis.notifier.decide.delivery_history import build_history, group_by_delivery, is_behind, rebuild_delivery
+from parvis.notifier.decide.delivery_rebuild import build_history, group_by_delivery, is_behind, rebuild_delivery
 from parvis.notifier.decide.delivery_states import (
     Transition,
     apply_transition,

@@ -10,7 +10,7 @@ from aiosmtplib import SMTP
 from services.notifier.tests.parts import MakeReply, Notifier
 
 from parvis.common.contract.contact import ContactPoint
-from parvis.common.contract.reply_tokens import make_message_id, reply_id_of_bounce_address
+from parvis.common.contract.mail_tokens import make_message_id, reply_id_of_bounce_address
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.notifier.models.delivery import SendOutcome
 from parvis.notifier.models.message import RenderedMessage

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.delivery import make_delivery_id
-from parvis.common.contract.preference import SMS_STOP, PersonalPreference, PreferenceChanged
+from parvis.common.contract.preference import SMS_STOP, PreferenceChanged, PreferencePersonalData
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.notifier import pages
@@ -305,7 +305,7 @@ async def test_an_inbox_notice_becomes_a_task_when_its_telephone_says_stop(site:
         opt_outs=("sms", "whatsapp"),
         source=SMS_STOP,
         changed_at=now(),
-        personal=PersonalPreference(contact_point=PHONE),
+        personal=PreferencePersonalData(contact_point=PHONE),
     )
     await notifier.take(stop)
     assert await notifier.send_loop().reserve(10) == []

@@ -19,8 +19,8 @@ from parvis.common.contract.preference import (
     SMS_START,
     SMS_STOP,
     UNDELIVERABLE,
-    PersonalPreference,
     PreferenceChanged,
+    PreferencePersonalData,
     QuietHours,
 )
 from parvis.common.contract.reply import ReplyRequested
@@ -42,7 +42,7 @@ def preference_change(source: str, point: ContactPoint = MOBILE, **changes: Any)
         "contact_point_hash": "hash",
         "source": source,
         "changed_at": AN_INSTANT,
-        "personal": PersonalPreference(contact_point=point),
+        "personal": PreferencePersonalData(contact_point=point),
     }
     return PreferenceChanged(**(values | changes))
 

@@ -21,7 +21,7 @@ from services.notifier.tests.parts import MakeReply, Notifier
 from parvis.common.contract.contact import ContactPoint
 from parvis.notifier.consume.print_batches import PrintBatches
 from parvis.notifier.decide.print_batch import build_manifest, country_of, is_batch_due
-from parvis.notifier.models.letter import PrintShopLetter, UnbatchedLetters
+from parvis.notifier.models.letter import ManifestLetter, UnbatchedLetters
 from parvis.notifier.render.letter import count_pages
 from parvis.notifier.send import post
 from parvis.notifier.send.post import gather_batch, publish_batch
@@ -92,12 +92,12 @@ def test_the_country_is_read_from_the_last_line(address: str, country: str) -> N
     assert country_of(address) == country
 
 
-def a_letter(number: int, **changes: Any) -> PrintShopLetter:
+def a_letter(number: int, **changes: Any) -> ManifestLetter:
     values: dict[str, Any] = {
         "delivery_id": f"d{number}", "file_name": f"{number}.pdf", "sha256": hashlib.sha256(f"{number}".encode()).hexdigest(),
         "size_bytes": 1, "pages": 2, "country": "FR", "reference": "P-7F3K-2Q9X-M4TC", "written_at": MORNING,
     }  # fmt: skip
-    return PrintShopLetter(**(values | changes))
+    return ManifestLetter(**(values | changes))
 
 
 @given(st.text(max_size=30))
@@ -113,7 +113,7 @@ def test_both_manifests_hold_the_same_rows_and_no_formula(country: str) -> None:
 # --- the folder alone, and where it breaks off
 
 
-def write(folder: Path, *numbers: int) -> list[PrintShopLetter]:
+def write(folder: Path, *numbers: int) -> list[ManifestLetter]:
     for number in numbers:
         (folder / f"{number}.pdf").write_bytes(f"{number}".encode())
     return [a_letter(number) for number in numbers]

@@ -15,7 +15,7 @@ from parvis.common.bus.producer import Producer
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
-from parvis.common.contract.preference import PersonalPreference, PreferenceChanged
+from parvis.common.contract.preference import PreferenceChanged, PreferencePersonalData
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.topics import (
     DELIVERY_REPORTED,
@@ -26,7 +26,7 @@ from parvis.common.contract.topics import (
 )
 from parvis.common.runtime.clock import now
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 from parvis.notifier.decide.channel_choice import ChannelChooser
 
 pytestmark = pytest.mark.stack
@@ -135,7 +135,7 @@ async def test_preferences_are_read_before_anything_is_sent(
         opt_outs=("sms",),
         source="sms-stop",
         changed_at=now(),
-        personal=PersonalPreference(contact_point=mobile),
+        personal=PreferencePersonalData(contact_point=mobile),
     )
     reply = make_reply("after stop", points=(mobile,), legal=False)
     await asyncio.to_thread(stack.stop_process, "notifier")

@@ -13,8 +13,8 @@ from services.notifier.tests.parts import MakeReply
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.mail_tokens import conversation_id_of_message_id
 from parvis.common.contract.reply import ReplyRequested
-from parvis.common.contract.reply_tokens import conversation_id_of_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.text.sms_encoding import count_segments, simplify_typography
 from parvis.notifier.decide.channel_choice import ChannelChooser

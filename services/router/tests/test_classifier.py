@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from parvis.router.commands.training.baselines import BASELINES, TrainTestSplit
 from parvis.router.commands.training.examples import Example, deduplicate
+from parvis.router.commands.training.fit_classifier import TooFewExamples, check_enough, train_classifier
 from parvis.router.commands.training.gram_matrix import compute_gram_matrix, factorize
 from parvis.router.commands.training.logistic_regression import fit_logistic_regression
 from parvis.router.commands.training.metrics import UNREACHABLE_THRESHOLD, compute_metrics, find_operating_point
-from parvis.router.commands.training.train_classifier import TooFewExamples, check_enough, train_classifier
 from parvis.router.decide.classifier.linear_model import DIMENSIONS, LinearModel, softmax
 from parvis.router.decide.classifier.model_archive import InvalidModel, deserialize_model, read_header, serialize_model
 from parvis.router.decide.classifier.text_features import (

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.contact import ContactId, ConversationId
-from parvis.common.contract.routing.history import History, PastContact, PastTransfer
+from parvis.common.contract.routing.conversation_history import History, PastContact, PastTransfer
 from parvis.common.contract.routing.split_and_link import ConversationSplit
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.router.decide.conversation_history import (

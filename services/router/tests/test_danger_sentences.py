@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.contract.contact import TRIAGE, OcrResult
+from parvis.common.contract.contact import TRIAGE, OcrQuality
 from parvis.common.testing import a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
@@ -81,7 +81,7 @@ def test_what_resembles_a_word_on_a_page_of_noise_is_no_danger(
     town_config: TownConfig, rules: RuleSet, confidence: float, department: str
 ) -> None:
     contact = a_contact(
-        text="apre gaz ko ee odeur Ce RE", channel="post", ocr=OcrResult(confidence=confidence, pages=1)
+        text="apre gaz ko ee odeur Ce RE", channel="post", ocr=OcrQuality(confidence=confidence, pages=1)
     )
     assert decide_department(contact, rules, town_config).department == department
 

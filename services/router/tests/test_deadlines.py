@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.town.deadlines import LegalDeadlines, OpeningHalfDays, Period
+from parvis.common.town.deadline_rules import DeadlineRules, OpeningHalfDays, Period
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import Town
 from parvis.router.decide.deadlines import TownCalendar
@@ -99,7 +99,7 @@ def test_a_later_contact_is_never_due_earlier(one: datetime, other: datetime, pe
 def test_the_department_is_warned_between_the_middle_and_the_deadline(
     start: datetime, within: Period, before: Period
 ) -> None:
-    due = PLAIN.compute_deadlines(start, LegalDeadlines(answer_within=within, escalate_before=before, legal_basis="-"))
+    due = PLAIN.compute_deadlines(start, DeadlineRules(answer_within=within, escalate_before=before, legal_basis="-"))
     assert local(start).date() <= local(due.escalate_at).date()
     assert due.escalate_at <= due.answer_at
     waits, left = due.escalate_at - start, due.answer_at - due.escalate_at
@@ -112,7 +112,7 @@ def test_another_body_gets_new_due_dates_and_rejection_keeps_the_first_day(
 ) -> None:
     """CRPA L114-3."""
     silence = Period(count=2, unit="months")
-    clocks = LegalDeadlines(
+    clocks = DeadlineRules(
         answer_within=Period(count=10, unit="working days"), receipt_within=Period(count=7, unit="days"),
         silence_means=means, silence_after=silence, legal_basis="-",
     )  # fmt: skip

@@ -11,23 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.contact import (
+    ContactPersonalData,
     ContactReceived,
+    ConversationIdentifiers,
     MachineSent,
-    PersonalContact,
     ReplyAddress,
-    ThreadIdentifiers,
     Verification,
 )
-from parvis.common.contract.msgspec_models import encode_json
+from parvis.common.contract.pydantic_to_msgspec import encode_json
 from parvis.common.contract.routing.decisions import Routing, make_conversation_id
 from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
 from parvis.common.text.language import detect_language
-from parvis.common.town.deadlines import Period
+from parvis.common.town.deadline_rules import Period
 from parvis.common.town.loading import load_town_config
+from parvis.router.decide.conversation_working_set import ConversationWindows, ConversationWorkingSet
 from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.decide.department import Decision, decide_department
 from parvis.router.decide.find_conversation import find_conversation
-from parvis.router.decide.known_conversations import ConversationWindows, KnownConversations
 from parvis.router.decide.notices import registration_notice
 from parvis.router.decide.thread_keys import thread_keys_of
 from parvis.router.fetch.rules_files import load_rules
@@ -83,13 +83,13 @@ def test_words_of_two_departments_lower_the_confidence() -> None:
 
 
 def test_the_answers_of_a_form_are_read_too() -> None:
-    personal = PersonalContact(answers={"details": "le lampadaire clignote"})
+    personal = ContactPersonalData(answers={"details": "le lampadaire clignote"})
     assert decided(personal=personal, channel="web").department == "voirie"
 
 
 @given(st.text(), st.text(max_size=50), st.text(max_size=50))
 def test_deciding_never_raises_and_always_names_a_department(text: str, subject: str, to: str) -> None:
-    contact = a_contact(to=to, personal=PersonalContact(text=text, subject=subject, answers={subject: text}))
+    contact = a_contact(to=to, personal=ContactPersonalData(text=text, subject=subject, answers={subject: text}))
     decision = decide_department(contact, RULES, TOWN_CONFIG, language=detect_language(text))
     assert decision.department in TOWN_CONFIG.departments
     assert 0 <= decision.confidence <= 1
@@ -157,7 +157,9 @@ def a_conversation(**changes: Any) -> Conversation:
     return Conversation(**(values | changes))
 
 
-def resolve(contact: ContactReceived, known: KnownConversations, windows: ConversationWindows) -> Conversation | None:
+def resolve(
+    contact: ContactReceived, known: ConversationWorkingSet, windows: ConversationWindows
+) -> Conversation | None:
     return find_conversation(contact, decided(), thread_keys_of(contact, A_KEY), known, windows).continues
 
 
@@ -166,7 +168,7 @@ def later(**span: float) -> datetime:
 
 
 def test_an_sms_soon_after_another_of_the_same_sender_continues_it() -> None:
-    known, first = KnownConversations(), a_conversation()
+    known, first = ConversationWorkingSet(), a_conversation()
     known.add_contact(a_contact(), first)
     assert resolve(a_contact(key="SM2", received_at=later(days=6)), known, ConversationWindows()) is first
     assert resolve(a_contact(key="SM2", received_at=later(days=8)), known, ConversationWindows()) is None
@@ -174,23 +176,28 @@ def test_an_sms_soon_after_another_of_the_same_sender_continues_it() -> None:
 
 
 def test_a_mail_of_the_same_sender_without_a_thread_key_opens_a_conversation() -> None:
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     known.add_contact(a_contact(channel="email"), a_conversation())
     assert resolve(a_contact(key="2", channel="email"), known, ConversationWindows()) is None
 
 
 def test_our_token_names_an_existing_conversation() -> None:
-    known, first = KnownConversations(), a_conversation()
+    known, first = ConversationWorkingSet(), a_conversation()
     known.add_contact(a_contact(channel="email"), first)
     reply = a_contact(
-        key="2", channel="email", contact_point_hash="v1.a", thread=ThreadIdentifiers(conversation_id=str(first.id))
+        key="2",
+        channel="email",
+        contact_point_hash="v1.a",
+        thread=ConversationIdentifiers(conversation_id=str(first.id)),
     )
     assert resolve(reply, known, ConversationWindows()) is first
-    stranger = a_contact(key="3", thread=ThreadIdentifiers(conversation_id=str(uuid4())), contact_point_hash="v1.b")
+    stranger = a_contact(
+        key="3", thread=ConversationIdentifiers(conversation_id=str(uuid4())), contact_point_hash="v1.b"
+    )
     assert resolve(stranger, known, ConversationWindows()) is None
     assert (
         resolve(
-            a_contact(key="4", thread=ThreadIdentifiers(conversation_id="x\x00y"), contact_point_hash=None),
+            a_contact(key="4", thread=ConversationIdentifiers(conversation_id="x\x00y"), contact_point_hash=None),
             known,
             ConversationWindows(),
         )
@@ -199,19 +206,23 @@ def test_our_token_names_an_existing_conversation() -> None:
 
 
 def test_a_quoted_reference_counts_only_for_a_participant() -> None:
-    known, first = KnownConversations(), a_conversation()
+    known, first = ConversationWorkingSet(), a_conversation()
     opening = a_contact(channel="email")
     known.add_contact(opening, first)
-    quoting: dict[str, Any] = {"key": "2", "channel": "email", "thread": ThreadIdentifiers(reference=opening.reference)}
+    quoting: dict[str, Any] = {
+        "key": "2",
+        "channel": "email",
+        "thread": ConversationIdentifiers(reference=opening.reference),
+    }
     assert resolve(a_contact(**quoting), known, ConversationWindows()) is first
     assert resolve(a_contact(**quoting, contact_point_hash="v1.other"), known, ConversationWindows()) is None
     assert resolve(a_contact(**quoting, contact_point_hash=None), known, ConversationWindows()) is None
 
 
 def test_a_closed_conversation_reopens_within_the_grace_period_but_not_for_an_sms_alone() -> None:
-    known, first = KnownConversations(), a_conversation(closed_at=later(days=1))
+    known, first = ConversationWorkingSet(), a_conversation(closed_at=later(days=1))
     known.add_contact(a_contact(), first)
-    token = ThreadIdentifiers(conversation_id=str(first.id))
+    token = ConversationIdentifiers(conversation_id=str(first.id))
     assert resolve(a_contact(key="2", received_at=later(days=20), thread=token), known, ConversationWindows()) is first
     assert resolve(a_contact(key="2", received_at=later(days=40), thread=token), known, ConversationWindows()) is None
     assert resolve(a_contact(key="2", received_at=later(days=2)), known, ConversationWindows()) is None
@@ -256,14 +267,14 @@ def test_no_registration_goes_to_a_machine_a_forged_address_or_without_a_recipie
     for contact in (
         a_contact(machine=MachineSent(reason="auto-submitted")),
         a_contact(sender=Verification(level="none", dmarc="fail")),
-        a_contact(personal=PersonalContact(text="x")),
+        a_contact(personal=ContactPersonalData(text="x")),
     ):
         assert registration_notice(contact, a_routing(contact), TOWN_CONFIG, language=None) is None
 
 
 def test_a_registration_carries_the_preference_stated_with_the_contact() -> None:
     stated = ReplyAddress(channel="sms", address="+33639980002")
-    contact = a_contact(channel="email", personal=PersonalContact(reply_channels=(stated,)))
+    contact = a_contact(channel="email", personal=ContactPersonalData(reply_channels=(stated,)))
     notice = registration_notice(contact, a_routing(contact), TOWN_CONFIG, language="tr")
     assert notice is not None
     assert notice.personal.stated == (stated,)

@@ -7,7 +7,7 @@ import pytest
 from parvis.common.runtime.health import Health
 from parvis.common.town.loading import load_town_config
 from parvis.router.consume.classification import mark_possible_dangers
-from parvis.router.consume.contact_reading import IncomingContact
+from parvis.router.consume.rule_evaluation import EvaluatedContact
 from parvis.router.decide.department import Decision, decide_department
 from parvis.router.decide.possible_danger import POSSIBLE_DANGER
 from parvis.router.fetch.rules_files import load_rules
@@ -32,7 +32,7 @@ async def decide(texts: list[str]) -> list[Decision]:
     """As the router decides: the rules, then the model about what they did not see."""
     contacts = [sms(number, text) for number, text in enumerate(texts)]
     incoming = [
-        IncomingContact(each.contact_id, each, None, decide_department(each, RULES, TOWN_CONFIG))  # pyright: ignore[reportArgumentType]
+        EvaluatedContact(each.contact_id, each, None, decide_department(each, RULES, TOWN_CONFIG))  # pyright: ignore[reportArgumentType]
         for each in contacts
     ]
     recogniser = SandboxedClassifier(Health(), task=DANGERS, limit_s=600)

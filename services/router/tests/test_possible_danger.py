@@ -15,12 +15,12 @@ from parvis.common.testing import AN_INSTANT
 from parvis.common.town.loading import load_town_config
 from parvis.router.commands.train_danger import read_sentences
 from parvis.router.consume.classification import mark_possible_dangers
-from parvis.router.consume.contact_reading import IncomingContact
-from parvis.router.decide.assignment import AssignedContact, assign_contact
+from parvis.router.consume.rule_evaluation import EvaluatedContact
 from parvis.router.decide.classification import MODEL
 from parvis.router.decide.classifier.predictions import ClassifierOutput, Prediction
+from parvis.router.decide.conversation_assignment import AssignedContact, assign_contact
+from parvis.router.decide.conversation_working_set import ConversationWorkingSet, WaitingContact
 from parvis.router.decide.department import Decision, decide_department
-from parvis.router.decide.known_conversations import KnownConversations, WaitingContact
 from parvis.router.decide.possible_danger import (
     DANGER,
     HARMLESS,
@@ -33,7 +33,7 @@ from parvis.router.fetch.rules_files import load_rules
 from parvis.router.sandbox import danger_model
 from parvis.router.sandbox.classifier import DANGERS, SandboxedClassifier
 from parvis.router.sandbox.danger_model import build_danger_recogniser, load_danger_model
-from parvis.router.sandbox.time_budget import TimeBudget
+from parvis.router.sandbox.optional_work_budget import TimeBudget
 
 from .makers import sms
 from .test_assignment import PLACING, a_message, two_open
@@ -56,12 +56,12 @@ def output_of(confidence: float) -> ClassifierOutput:
     return ClassifierOutput("danger-1", 0.8, (Prediction(DANGER, confidence), Prediction(HARMLESS, 1 - confidence)))
 
 
-def incoming(*texts: str) -> list[IncomingContact]:
+def incoming(*texts: str) -> list[EvaluatedContact]:
     """Contacts as the reader gives them; their records are not read here."""
     contacts = [sms(number, text) for number, text in enumerate(texts)]
     decisions = [decide_department(contact, RULES, TOWN_CONFIG) for contact in contacts]
     return [
-        IncomingContact(contact.contact_id, contact, None, decision)  # pyright: ignore[reportArgumentType]
+        EvaluatedContact(contact.contact_id, contact, None, decision)  # pyright: ignore[reportArgumentType]
         for contact, decision in zip(contacts, decisions, strict=True)
     ]
 
@@ -98,7 +98,7 @@ def test_without_rules_of_danger_it_stays_where_it_is():
 
 @pytest.mark.parametrize(("confidence", "opens"), [(0.81, False), (SURE, True)])
 def test_only_a_sure_danger_leaves_the_conversation_of_its_sender(confidence: float, opens: bool):
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     (first,) = assign_contact(a_message("a", "un nid de poule"), decision_of(), known, PLACING, at=AN_INSTANT)
     assert isinstance(first, AssignedContact)
     marked = mark_possible_danger(decision_of(UNSEEN), output_of(confidence), POLICE)
@@ -129,7 +129,7 @@ def test_machines_and_empty_texts_are_not_asked_about():
 
 
 def test_no_question_to_the_citizen_delays_a_possible_danger():
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     two_open(known)
     contact = a_message("d", "et alors ?", minutes=2)
     decision = decide_department(contact, RULES, TOWN_CONFIG)

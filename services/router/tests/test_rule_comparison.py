@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.contract.contact import Attachment, ClaimCheck, ContactPoint, PersonalContact
+from parvis.common.contract.contact import Attachment, ClaimCheck, ContactPersonalData, ContactPoint
 from parvis.common.testing import a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
@@ -32,8 +32,8 @@ def a_file(media_type: str) -> Attachment:
     return Attachment.from_claim_check(ClaimCheck(blob="x/y", sha256="0" * 64, size_bytes=1, media_type=media_type))
 
 
-def from_(kind: str, value: str) -> PersonalContact:
-    return PersonalContact.model_validate({"from": ContactPoint(kind=kind, value=value), "text": "Bonjour"})  # pyright: ignore[reportArgumentType]
+def from_(kind: str, value: str) -> ContactPersonalData:
+    return ContactPersonalData.model_validate({"from": ContactPoint(kind=kind, value=value), "text": "Bonjour"})  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_a_rule_can_use_facts_other_than_words(
 def test_a_postcode_in_a_form_counts_and_other_figures_do_not(town_config: TownConfig, tmp_path: Path) -> None:
     rules = only(town_config, tmp_path, "when: {postcode: '13001'}")
     answers = {"where": "2 quai du Port, 13001 Marseille", "amount": "13001"}
-    at_home = a_contact(personal=PersonalContact(text="", answers=answers))
-    elsewhere = a_contact(personal=PersonalContact(text="", answers={"amount": "13001"}))
+    at_home = a_contact(personal=ContactPersonalData(text="", answers=answers))
+    elsewhere = a_contact(personal=ContactPersonalData(text="", answers={"amount": "13001"}))
     assert decide_department(at_home, rules, town_config).rule == "one"
     assert decide_department(elsewhere, rules, town_config).rule == "default"
 

@@ -19,9 +19,9 @@ from parvis.common.runtime.health import Health
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
 from parvis.common.runtime.sandbox.pool import SandboxResult
 from parvis.common.testing import AN_INSTANT
-from parvis.router.commands.training.train_classifier import train_classifier
+from parvis.router.commands.training.fit_classifier import train_classifier
 from parvis.router.decide.classifier.linear_model import LinearModel
-from parvis.router.decide.classifier.model_archive import LoadedModel, serialize_model
+from parvis.router.decide.classifier.model_archive import ModelArchive, serialize_model
 from parvis.router.decide.classifier.predictions import Prediction
 from parvis.router.fetch.active_model import ActiveModelWatcher
 from parvis.router.models.stored_rows import TrainedModelRow
@@ -47,8 +47,8 @@ def model() -> LinearModel:
     return asyncio.run(learned())
 
 
-def loaded(model: LinearModel, version: str = "m-1") -> LoadedModel:
-    return LoadedModel(version, model.threshold, serialize_model(model))
+def loaded(model: LinearModel, version: str = "m-1") -> ModelArchive:
+    return ModelArchive(version, model.threshold, serialize_model(model))
 
 
 @asynccontextmanager
@@ -150,7 +150,7 @@ async def test_a_worker_with_invalid_answers_gives_no_prediction(model: LinearMo
     health = Health()
     classifier = SandboxedClassifier(health, limit_s=60)
     async with running(classifier):
-        classifier.use_model(LoadedModel("m-1", 0.5, b"no model"))
+        classifier.use_model(ModelArchive("m-1", 0.5, b"no model"))
         await until_awake(classifier)
         assert await classifier.classify([POTHOLE]) == [None]
         assert "m-1 is refused: not a model; no model decides" in health.notes["model"]
@@ -237,14 +237,14 @@ GOOD = encode_predictions([Prediction("voirie", 0.9)])
 )
 async def test_an_invalid_answer_for_one_text_leaves_the_other_predictions(payload: bytes):
     pool = GarbageWorker((PREDICTIONS, GOOD), (PREDICTIONS, payload))
-    outputs = await classify_job(pool, LoadedModel("m-1", 0.5, b""), ["a", "b", "c"])  # pyright: ignore[reportArgumentType] (a fake)
+    outputs = await classify_job(pool, ModelArchive("m-1", 0.5, b""), ["a", "b", "c"])  # pyright: ignore[reportArgumentType] (a fake)
     assert [bool(output) for output in outputs] == [True, False, False]
 
 
 @pytest.mark.parametrize("frames", [(), ((PREDICTIONS, GOOD),) * 3, ((b"Z", b""),), ((UNKNOWN_MODEL, b""),)])
 async def test_a_wrong_number_of_answers_makes_the_worker_unavailable(frames: tuple[Frame, ...]):
     with pytest.raises(Unavailable, match="answers for 2 texts"):
-        await classify_job(GarbageWorker(*frames), LoadedModel("m-1", 0.5, b""), ["a", "b"])  # pyright: ignore[reportArgumentType] (a fake)
+        await classify_job(GarbageWorker(*frames), ModelArchive("m-1", 0.5, b""), ["a", "b"])  # pyright: ignore[reportArgumentType] (a fake)
 
 
 async def test_a_model_that_the_worker_cannot_read_leaves_the_previous_one_active(model: LinearModel):
@@ -253,7 +253,7 @@ async def test_a_model_that_the_worker_cannot_read_leaves_the_previous_one_activ
     async with running(classifier):
         classifier.use_model(loaded(model))
         await until_awake(classifier)
-        classifier.use_model(LoadedModel("m-2", 0.5, b"no model"))
+        classifier.use_model(ModelArchive("m-2", 0.5, b"no model"))
         assert await classifier.classify([POTHOLE]) == [None]
         assert health.notes["model"] == "m-2 is refused: not a model; m-1 stays active"
         outputs = await classifier.classify([POTHOLE])
@@ -279,7 +279,7 @@ async def test_a_model_that_the_worker_cannot_read_leaves_the_previous_one_activ
 async def test_a_damaged_model_row_is_refused_and_the_previous_model_stays_active(
     model: LinearModel, row: TrainedModelRow, reason: str
 ):
-    health, taken = Health(), list[LoadedModel | None]()
+    health, taken = Health(), list[ModelArchive | None]()
     rows = [TrainedModelRow("m-1", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT)]
     shelf = Shelf(serialize_model(replace(model, embedder=embedder_version())))
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from parvis.common.bus.cloudevents import ReceivedRecord
-from parvis.common.contract.contact import ClaimCheck, ContactReceived, ThreadIdentifiers
+from parvis.common.contract.contact import ClaimCheck, ContactReceived, ConversationIdentifiers
 from parvis.common.contract.references import find_references, make_reference
+from parvis.common.contract.routing.conversation_history import History
 from parvis.common.contract.routing.decisions import make_conversation_id
-from parvis.common.contract.routing.history import History
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.testing import AN_INSTANT, FakeProducer
 
@@ -83,8 +83,8 @@ async def test_a_quoted_reference_leads_to_the_new_conversation_after_a_split(to
     [opened] = only(await town.queue("finances"), "conversation.opened")
 
     for number, quoted in enumerate((second.reference, opened["reference"]), start=10):
-        await town.route(mail(number, "voici", thread=ThreadIdentifiers(reference=quoted)))
-    await town.route(mail(20, "voici", thread=ThreadIdentifiers(reference=first.reference)))
+        await town.route(mail(number, "voici", thread=ConversationIdentifiers(reference=quoted)))
+    await town.route(mail(20, "voici", thread=ConversationIdentifiers(reference=first.reference)))
 
     routed = only(await town.queue("finances"), "contact.routed")
     assert [event["routing"]["sequence"] for event in routed] == [2, 3]
@@ -165,7 +165,9 @@ async def test_a_split_to_another_body_starts_new_due_dates_and_notifies_the_cit
     await town.route(
         second.model_copy(
             update={
-                "thread": ThreadIdentifiers(conversation_id=make_conversation_id(first.contact_id, first.received_at))
+                "thread": ConversationIdentifiers(
+                    conversation_id=make_conversation_id(first.contact_id, first.received_at)
+                )
             }
         )
     )

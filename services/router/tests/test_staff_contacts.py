@@ -6,10 +6,16 @@ from uuid import UUID
 
 import pytest
 
-from parvis.common.contract.contact import ContactId, ContactReceived, PersonalContact, ThreadIdentifiers, Verification
+from parvis.common.contract.contact import (
+    ContactId,
+    ContactPersonalData,
+    ContactReceived,
+    ConversationIdentifiers,
+    Verification,
+)
 from parvis.common.contract.references import make_reference
 from parvis.common.testing import A_KEY, a_contact
-from parvis.router.decide.known_conversations import ConversationWindows, KnownConversations
+from parvis.router.decide.conversation_working_set import ConversationWindows, ConversationWorkingSet
 from parvis.router.decide.lookup_keys import lookup_keys
 
 from .conftest import Town
@@ -23,16 +29,16 @@ def noted(reference: str, *, key: str = "n", text: str = NOISE, sender: str | No
     values: dict[str, Any] = {
         "channel": "counter",
         "contact_point_hash": sender,
-        "personal": PersonalContact(text=text),
+        "personal": ContactPersonalData(text=text),
         "sender": Verification(level="staff"),
-        "thread": ThreadIdentifiers(reference=reference),
+        "thread": ConversationIdentifiers(reference=reference),
     }
     return a_contact(key=key, **values)
 
 
 @pytest.mark.parametrize("sender", [None, "v1.b"])
 def test_a_reference_that_an_agent_types_names_the_conversation(sender: str | None) -> None:
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     first = assign(known, mailed("1", text="Il y a un nid-de-poule sur la chaussée, rue Basse."))
     note = assign(known, noted(first.reference, sender=sender))
     assert (note.conversation_id, note.department) == (first.conversation_id, first.department)
@@ -41,7 +47,7 @@ def test_a_reference_that_an_agent_types_names_the_conversation(sender: str | No
 
 
 def test_not_even_a_danger_takes_a_note_out_of_the_conversation_that_it_names() -> None:
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     first = assign(known, mailed("1"))
     note = assign(known, noted(first.reference, text=GAS))
     assert (note.conversation_id, note.department, note.urgency) == (
@@ -50,7 +56,7 @@ def test_not_even_a_danger_takes_a_note_out_of_the_conversation_that_it_names() 
 
 
 def test_a_note_about_a_conversation_closed_long_ago_stays_in_its_department() -> None:
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     first = assign(known, mailed("1", text="Il y a un nid-de-poule sur la chaussée, rue Basse."))
     close(known, first, days=-90)
     note = assign(known, noted(first.reference))
@@ -58,7 +64,7 @@ def test_a_note_about_a_conversation_closed_long_ago_stays_in_its_department() -
 
 
 def test_the_reference_that_an_agent_types_beats_the_case_whose_page_they_came_from() -> None:
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     first, second = assign(known, mailed("1")), assign(known, mailed("2", subject="Autre objet"))
     assert first.conversation_id != second.conversation_id
     note = with_token(noted(second.reference), first.conversation_id)
@@ -66,7 +72,7 @@ def test_the_reference_that_an_agent_types_beats_the_case_whose_page_they_came_f
 
 
 def test_nobody_else_joins_by_a_reference() -> None:
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     first = assign(known, mailed("1"))
     for level in ("none", "provider", "domain"):
         quoting = noted(first.reference, key=level, sender="v1.b")
@@ -84,7 +90,7 @@ def test_the_reference_in_an_anonymous_note_is_looked_up() -> None:
 
 
 def test_who_is_noted_takes_part_from_then_on() -> None:
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     first = assign(known, mailed("1"))
     assign(known, noted(first.reference, sender="v1.b"))
     assert (UUID(first.conversation_id), "v1.b") in known.senders

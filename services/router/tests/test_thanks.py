@@ -12,7 +12,7 @@ from parvis.common.contract.contact import Attachment, ContactId, ContactReceive
 from parvis.common.contract.references import make_reference
 from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.testing import AN_INSTANT
-from parvis.router.decide.known_conversations import KnownConversations
+from parvis.router.decide.conversation_working_set import ConversationWorkingSet
 from parvis.router.decide.thanks import is_only_thanks, says_only_thanks
 
 from .conftest import Town
@@ -82,7 +82,7 @@ def test_what_else_comes_with_thanks_is_looked_at_by_a_person() -> None:
     assert is_only_thanks(mailed("1", subject="Merci", text=""))
 
 
-def closed(known: KnownConversations, **changes: Any) -> tuple[str, UUID]:
+def closed(known: ConversationWorkingSet, **changes: Any) -> tuple[str, UUID]:
     first = assign(known, sms(1, "un nid de poule", **changes))
     close(known, first, days=1)
     id_ = UUID(first.conversation_id)
@@ -92,7 +92,7 @@ def closed(known: KnownConversations, **changes: Any) -> tuple[str, UUID]:
 
 @pytest.mark.parametrize(("days", "joins"), [(2, True), (14.9, True), (15.5, False)])
 def test_thanks_join_the_closed_conversation_for_fourteen_days(days: float, joins: bool) -> None:
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     conversation, id_ = closed(known)
     thanked = assign(known, sms_of(THANKS, days=days))
     assert (thanked.conversation_id == conversation, thanked.only_thanks) == (joins, True if joins else None)
@@ -100,14 +100,14 @@ def test_thanks_join_the_closed_conversation_for_fourteen_days(days: float, join
 
 
 def test_thanks_are_never_asked_which_conversation_they_are_for() -> None:
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     assign(known, sms(1, "un nid de poule"))
     second = assign(known, sms(2, "Nouvelle demande : mes encombrants"))
     assert assign(known, sms_of(THANKS, days=1)).conversation_id == second.conversation_id
 
 
 def test_thanks_with_our_token_reopen_nothing_and_those_of_another_person_do() -> None:
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     first = assign(known, mailed("1"))
     close(known, first, days=0)
     own = assign(known, with_token(mailed("2", text=THANKS), first.conversation_id))
@@ -119,7 +119,7 @@ def test_thanks_with_our_token_reopen_nothing_and_those_of_another_person_do() -
 
 
 def test_a_danger_beats_thanks() -> None:
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     conversation, _ = closed(known)
     contact = sms_of(THANKS, days=2)
     gas = contact.personal.model_copy(update={"signature": "Odeur de gaz dans l'escalier"})

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from parvis.common.contract.contact import MachineSent
-from parvis.common.contract.routing.history import History
+from parvis.common.contract.routing.conversation_history import History
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.testing import AN_INSTANT
 

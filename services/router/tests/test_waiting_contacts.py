@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract import topics
-from parvis.common.contract.contact import ContactReceived, PersonalContact, ThreadIdentifiers
+from parvis.common.contract.contact import ContactPersonalData, ContactReceived, ConversationIdentifiers
 from parvis.common.contract.errors import OutcomeUnknown, TopicMissing, Unavailable
 from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.testing import AN_INSTANT, FakeProducer
@@ -209,13 +209,13 @@ def gauge(name: str) -> float | None:
 
 
 async def test_a_second_participant_replies_by_message_id_and_a_stranger_cannot(town: Town) -> None:
-    first = mail(1, "un nid de poule", thread=ThreadIdentifiers(message_id="<1@citizens.example>"))
+    first = mail(1, "un nid de poule", thread=ConversationIdentifiers(message_id="<1@citizens.example>"))
     await town.route(first)
-    token = ThreadIdentifiers(
+    token = ConversationIdentifiers(
         conversation_id=make_conversation_id(first.contact_id, first.received_at), message_id="<2@family.example>"
     )
     await town.route(mail(2, thread=token, sender="v1.family"))
-    answer = ThreadIdentifiers(
+    answer = ConversationIdentifiers(
         message_id="<3@family.example>", in_reply_to=("<unknown@x.example>", "<1@citizens.example>")
     )
     await town.route(mail(3, thread=answer, sender="v1.family"), mail(4, thread=answer, sender="v1.stranger"))
@@ -227,7 +227,7 @@ async def test_a_second_participant_replies_by_message_id_and_a_stranger_cannot(
 
 async def test_mails_of_one_sender_with_one_subject_are_one_conversation(town: Town) -> None:
     def about(number: int, subject: str, **changes: Any) -> ContactReceived:
-        return mail(number, personal=PersonalContact(subject=subject, text="bonjour"), **changes)
+        return mail(number, personal=ContactPersonalData(subject=subject, text="bonjour"), **changes)
 
     await town.route(about(1, "Nid de poule"))
     await town.route(about(2, "RE: nid de poule"), about(3, "Nid de poule", sender="v1.two"))
@@ -241,7 +241,7 @@ async def test_the_token_of_a_closed_conversation_leads_to_its_follower(town: To
     await town.route(first)
     await town.route(a_case(first, "closed", department="voirie"))
     token, later = (
-        ThreadIdentifiers(conversation_id=make_conversation_id(first.contact_id, first.received_at)),
+        ConversationIdentifiers(conversation_id=make_conversation_id(first.contact_id, first.received_at)),
         AN_INSTANT + timedelta(days=40),
     )
     await town.route(mail(2, thread=token, received_at=later))

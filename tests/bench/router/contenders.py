@@ -1,8 +1,8 @@
 """Lists the contenders: how each is started, and the records and rows that it must produce."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +15,10 @@ _FACTS = Path(__file__).with_name("route12.json")
 
 @dataclass(frozen=True)
 class Contender:
-    """`part` is the share of the events that a slow contender gets. `notices`, `rows`: whether it must produce them."""
+    """`part` is the share of the events that a slow contender gets. `notices`, `rows`: whether it must produce them.
+
+    environment: settings of its own.
+    """
 
     name: str
     kind: Literal["parvis", "python", "java"]
@@ -25,10 +28,19 @@ class Contender:
     notices: bool = False
     rows: bool = False
     workers: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 CONTENDERS = (
     Contender("parvis", "parvis", ("parvis.router",), notices=True, rows=True),
+    Contender(
+        "parvis-without-danger-model",
+        "parvis",
+        ("parvis.router",),
+        notices=True,
+        rows=True,
+        environment={"PARVIS_ROUTER_DANGER_MODEL": "false"},
+    ),
     Contender("parvis-decisions", "parvis", ("tests.bench.router.parts", "decisions"), rows=True),
     Contender("parvis-without-rows", "parvis", ("tests.bench.router.parts", "without-rows")),
     Contender("parvis-two-workers", "parvis", ("parvis.router",), notices=True, rows=True, workers=2),

@@ -11,7 +11,7 @@ from typing import Any
 from parvis.common.runtime.service import run_service
 from parvis.router.app import build
 from parvis.router.consume import record_factory
-from parvis.router.decide.known_conversations import KnownConversations
+from parvis.router.decide.conversation_working_set import ConversationWorkingSet
 from parvis.router.store import conversation_lookup, conversations, decisions, new_conversations
 
 
@@ -27,7 +27,7 @@ def without_rows() -> None:
     setattr(new_conversations, "insert_new_conversations", _at_once(set))  # noqa: B010
     setattr(decisions, "find_decisions", _at_once(dict))  # noqa: B010
     setattr(decisions, "insert_decisions", _nothing_later)  # noqa: B010
-    setattr(conversation_lookup, "lock_candidates", _at_once(KnownConversations))  # noqa: B010
+    setattr(conversation_lookup, "lock_candidates", _at_once(ConversationWorkingSet))  # noqa: B010
     setattr(conversations, "record_references", _at_once(list))  # noqa: B010
 
 

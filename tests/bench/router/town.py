@@ -75,6 +75,7 @@ class Town:
             "PARVIS_TOPIC_PREFIX": prefix,
             "PARVIS_ROUTER_PORT": str(self._ports.take()),
             "PARVIS_ROUTER_WORKERS": str(contender.workers),
+            **contender.environment,
         }
         group = router_group(prefix)
         program = contenders.command(contender, bootstrap="", prefix=prefix, group=group, var=self.var)

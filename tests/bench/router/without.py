@@ -8,14 +8,14 @@ from typing import Any
 
 from aiokafka.partitioner import murmur2
 
-from parvis.common.bus import cloudevents, producer, record_batches
-from parvis.common.contract import msgspec_models
+from parvis.common.bus import cloudevents, producer, producer_batches
+from parvis.common.contract import pydantic_to_msgspec
 
 
 def without_msgspec() -> None:
     """Read, build and write the pydantic models themselves. Before anything of the router is imported."""
-    setattr(msgspec_models, "msgspec_struct", _as_it_is)  # noqa: B010 (a name of another module)
-    for module in (msgspec_models, cloudevents):
+    setattr(pydantic_to_msgspec, "msgspec_struct", _as_it_is)  # noqa: B010 (a name of another module)
+    for module in (pydantic_to_msgspec, cloudevents):
         setattr(module, "json_decoder", _model_decoder)  # noqa: B010
         setattr(module, "encode_json", _encode_model)  # noqa: B010
 
@@ -50,7 +50,7 @@ def without_record_batches() -> None:
 def without_partitioner() -> None:
     """Hash key by key, as aiokafka does."""
     hashes: Callable[[Sequence[bytes]], list[int]] = lambda keys: [murmur2(key) & 0x7FFFFFFF for key in keys]  # noqa: E731
-    setattr(record_batches, "murmur2_hashes", hashes)  # noqa: B010
+    setattr(producer_batches, "murmur2_hashes", hashes)  # noqa: B010
 
 
 def without_phrase_trie() -> None:

@@ -16,9 +16,9 @@ from parvis.common.contract.contact import (
     Attachment,
     ClaimCheck,
     ContactId,
+    ContactPersonalData,
     ContactPoint,
     ContactReceived,
-    PersonalContact,
     Verification,
 )
 from parvis.common.contract.references import make_reference
@@ -92,7 +92,7 @@ def _contact(chance: random.Random, number: int) -> Sent:
             original=_claim(id_, "message/rfc822", len(text)),
             attachments=tuple(files.values()),
             contact_point_hash=f"v1.{_sha256(key)[:40]}",
-            personal=PersonalContact.model_validate(
+            personal=ContactPersonalData.model_validate(
                 {
                     "from": _point(channel, digits), "display_name": name, "subject": subject, "text": text,
                     "file_names": tuple(files),

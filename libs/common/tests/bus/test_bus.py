@@ -15,10 +15,10 @@ from sqlalchemy import text
 from parvis.common.bus.admin import apply_topics, plan_topics
 from parvis.common.bus.cloudevents import DecodedRecord, Record, build_record
 from parvis.common.bus.consumer import Consumer
-from parvis.common.bus.dead_letters import ConsumerHalt
+from parvis.common.bus.consumer_config import Subscription
+from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.group_membership import FetchedBatch, GroupMembership
 from parvis.common.bus.producer import Producer
-from parvis.common.bus.subscription import Subscription
 from parvis.common.bus.topic_reader import consumer_lag, read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Misconfigured, Poison, Unavailable
@@ -69,7 +69,7 @@ class Bench:
             self.subscription(),
             handle=handle or self.handle,
             producer=self.producer,
-            halt=ConsumerHalt(self.database, self.service),
+            halt=ConsumerHaltStore(self.database, self.service),
             health=self.health,
         )
 
@@ -241,7 +241,7 @@ async def test_too_many_dead_letters_stop_the_consumer_until_it_is_released(benc
     async with bench.consuming():  # started anew, it still stands still
         await bench.until(lambda: bench.health.parts.get("dead-letters") is not None)
         assert bench.handled == []
-        assert await ConsumerHalt(bench.database, bench.service).resume() == 1
+        assert await ConsumerHaltStore(bench.database, bench.service).resume() == 1
         await bench.until(lambda: bench.handled == ["99"])
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record
 from parvis.common.bus.dead_letter_replay import DeadLetter, DeadLetterFilter, read_dead_letters, replay_dead_letters
-from parvis.common.bus.dead_letters import ConsumerHalt, build_dead_letter
+from parvis.common.bus.dead_letters import ConsumerHaltStore, build_dead_letter
 from parvis.common.bus.producer import Producer
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.cli import main
@@ -128,7 +128,7 @@ async def test_nothing_is_replayed_to_a_consumer_that_stands_still(
     async with database.transaction() as connection:
         await connection.execute(text("create schema router"))
         await connection.execute(text(create_halt_table_sql("router")))
-    await ConsumerHalt(database, "router").halt("too many dead letters, the last: spoilt")
+    await ConsumerHaltStore(database, "router").halt("too many dead letters, the last: spoilt")
     await database.close()
     _settings(monkeypatch, post.kafka, database_url)
 

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.contact import (
+    ContactPersonalData,
     ContactPoint,
     ContactReceived,
-    PersonalContact,
+    ConversationIdentifiers,
     ReplyAddress,
-    ThreadIdentifiers,
     Verification,
 )
 from parvis.common.contract.find_addressee import MOST_ADDRESSES, OTHER_REPLY_TO, find_addressee, reply_candidates
@@ -23,7 +23,7 @@ TOKEN = "018f0000-0000-7000-8000-000000000000"
 def mail(
     key: str, sender: str, *wishes: str, level: str = "none", token: str | None = None, **changes: Any
 ) -> ContactReceived:
-    personal = PersonalContact.model_validate(
+    personal = ContactPersonalData.model_validate(
         {
             "from": ContactPoint(kind="email", value=sender),
             "reply_channels": [ReplyAddress(channel="email", address=wish) for wish in wishes],
@@ -33,7 +33,7 @@ def mail(
         "channel": "email",
         "personal": personal,
         "sender": Verification.model_validate({"level": level}),
-        "thread": ThreadIdentifiers(conversation_id=token),
+        "thread": ConversationIdentifiers(conversation_id=token),
     }
     return a_contact(key=key, **(values | changes))
 
@@ -55,7 +55,7 @@ def test_a_new_address_counts_only_with_proof() -> None:
 
 
 def test_after_an_anonymous_beginning_the_first_who_can_be_answered_is() -> None:
-    letter = a_contact(key="0", channel="post", personal=PersonalContact(), contact_point_hash=None)
+    letter = a_contact(key="0", channel="post", personal=ContactPersonalData(), contact_point_hash=None)
     assert reached(letter) == []
     assert reached(letter, mail("1", OPENER), mail("2", STRANGER)) == [OPENER]
 

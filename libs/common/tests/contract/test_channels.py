@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from parvis.common.contract.channels import (
-    Channel,
+    ChannelProperties,
     ContactPointKind,
     channel,
     channel_for_contact_point,
@@ -14,13 +14,13 @@ from parvis.common.contract.channels import (
     temporary_channel,
 )
 from parvis.common.contract.contact import ContactReceived, ReplyAddress
-from parvis.common.contract.contact_points import parse_contact_point
 from parvis.common.contract.delivery import is_late_bounce
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.normalize_contact_points import parse_contact_point
 from parvis.common.testing import a_contact
 from parvis.common.town.templates import MEDIA
 
-RCS = Channel(name="rcs", contact_point_kind="phone", reply_channel="rcs", is_sent=True)
+RCS = ChannelProperties(name="rcs", contact_point_kind="phone", reply_channel="rcs", is_sent=True)
 
 
 def names(property_name: str) -> set[str]:
@@ -108,7 +108,7 @@ def test_an_event_with_a_channel_of_a_newer_service_is_read():
 
     assert read.personal.reply_channels[0].channel == "rcs"
     assert not is_known_channel("rcs")
-    assert channel("rcs") == Channel(name="rcs", contact_point_kind=None, reply_channel=None)
+    assert channel("rcs") == ChannelProperties(name="rcs", contact_point_kind=None, reply_channel=None)
     assert channel("rcs").label("fr") == "rcs"
 
 
@@ -121,6 +121,6 @@ def test_a_test_can_add_a_channel_for_a_while():
 
 def test_a_replaced_channel_comes_back():
     sms = channel("sms")
-    with temporary_channel(Channel(name="sms", contact_point_kind="phone", reply_channel=None)):
+    with temporary_channel(ChannelProperties(name="sms", contact_point_kind="phone", reply_channel=None)):
         assert channel("sms").reply_channel is None
     assert channel("sms") is sms

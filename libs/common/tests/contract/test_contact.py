@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.contact import ContactId, kafka_key, make_contact_id
-from parvis.common.contract.contact_points import (
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.normalize_contact_points import (
     email_contact_point,
     hash_contact_point,
     phone_contact_point,
     postal_contact_point,
 )
-from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import find_references, make_reference
 from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES, exceeds_text_limit, truncate_text
 from parvis.common.testing import A_KEY, a_contact

@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.contact import ConversationId
-from parvis.common.contract.reply import make_reply_id
-from parvis.common.contract.reply_tokens import (
+from parvis.common.contract.mail_tokens import (
     conversation_id_of_message_id,
     is_valid_token,
     make_bounce_address,
     make_message_id,
     reply_id_of_bounce_address,
 )
+from parvis.common.contract.reply import make_reply_id
 from parvis.common.testing import A_KEY
 
 REPLY = make_reply_id("a contact", "registration")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parvis.common.files.placeholder_page import is_placeholder_page
+from parvis.common.files.placeholder_page_detection import is_placeholder_page
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.sandbox.job_limits import ResourceLimits
 from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
-from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 
 TRIAL = str(Path(__file__).with_name("trial_worker.py"))
 LIMITS = ResourceLimits(memory_bytes=512 * 1024 * 1024, cpu_s=10, wall_s=30, answer_bytes=1_000_000)

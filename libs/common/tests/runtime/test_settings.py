@@ -3,16 +3,16 @@
 import pytest
 
 from parvis.common.contract.errors import Misconfigured
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 
 GOOD, OTHER = "0123456789abcdef", "fedcba9876543210"
 
 
-def load(monkeypatch: pytest.MonkeyPatch, secret: str, contact_point: str) -> TownSettings:
+def load(monkeypatch: pytest.MonkeyPatch, secret: str, contact_point: str) -> SharedSettings:
     monkeypatch.setenv("PARVIS_DATABASE_URL", "x")
     monkeypatch.setenv("PARVIS_SECRET_KEY", secret)
     monkeypatch.setenv("PARVIS_CONTACT_POINT_KEY", contact_point)
-    return load_settings(TownSettings)
+    return load_settings(SharedSettings)
 
 
 @pytest.mark.parametrize("key", [" " * 16, "a" * 64, "ab" * 20, "1234567" * 5, "short"])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from parvis.common.contract.contact_points import email_contact_point, phone_contact_point
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.normalize_contact_points import email_contact_point, phone_contact_point
 from parvis.common.text.telephone import can_receive_sms, region_of_number
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.text.telephone import format_phone
-from parvis.common.town.deadlines import Period
-from parvis.common.town.fill_template_variables import format_day, standard_variables
+from parvis.common.town.deadline_rules import Period
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig, localized
+from parvis.common.town.template_variables import format_day, standard_variables
 from parvis.common.town.templates import MEDIA, load_templates
 from parvis.common.town.yaml_documents import read_document
 

@@ -7,14 +7,14 @@ from typing import Any
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.contact import (
     ClaimCheck,
+    ContactPersonalData,
     ContactPoint,
     ContactReceived,
-    PersonalContact,
     Verification,
     make_contact_id,
 )
-from parvis.common.contract.contact_points import hash_contact_point
 from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.normalize_contact_points import hash_contact_point
 from parvis.common.contract.references import make_reference
 
 AN_INSTANT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -35,7 +35,7 @@ def a_contact(*, key: str = "SM1", text: str = "Bonjour", channel: str = "sms", 
         "sender": Verification(level="provider"),
         "original": ClaimCheck(blob=f"{contact}/{'0' * 64}", sha256="0" * 64, size_bytes=1, media_type="text/plain"),
         "contact_point_hash": hash_contact_point(point, A_KEY),
-        "personal": PersonalContact.model_validate({"from": point, "text": text}),
+        "personal": ContactPersonalData.model_validate({"from": point, "text": text}),
     }
     return ContactReceived(**(values | changes))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def register(commands: Commands) -> None:
 
 def _up(arguments: argparse.Namespace) -> int:
     # Imported here: `parvis --help` does not load Java's wheel and psutil.
-    from parvis.local import stack_environment
+    from parvis.local import host_environment
     from parvis.local.console import Console
 
-    services = _selected_services(arguments.only, stack_environment.installed_services())
+    services = _selected_services(arguments.only, host_environment.installed_services())
     console = Console([*services, "outside", "topics", "migrate"])
 
     def wait_until_stopped(stack: "Stack", stopping: threading.Event) -> int:
@@ -58,13 +58,13 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from parvis.local import stack_environment
+    from parvis.local import host_environment
     from parvis.local.console import QuietConsole
     from parvis.local.demo import report
     from parvis.local.demo.scenario import DemoCast, leave_open_cases, run_demo, run_until_stopped
     from parvis.local.demo.watch import WENT_OUT
 
-    var = stack_environment.var_folder(stack_environment.current_environment())
+    var = host_environment.var_folder(host_environment.current_environment())
     console = QuietConsole(var / "log")
     console.print_line("starting Kafka, PostgreSQL, the services and the simulators")
 
@@ -94,20 +94,20 @@ def _with_stack(
     exit_code_if_stopped: int,
 ) -> int:
     """Start a stack as the environment sets it, run `work` on it, and stop it. Gives the exit code of `work`."""
-    from parvis.local import stack_environment
+    from parvis.local import host_environment
     from parvis.local.stack import Stack
-    from parvis.local.waiting import StackStopped
+    from parvis.local.waiting import StartInterrupted
 
-    environment = stack_environment.current_environment()
+    environment = host_environment.current_environment()
     environment.setdefault("PARVIS_LOG_FORMAT", "console")
     stopping = threading.Event()
     running: list[Stack] = []
     _stop_on_signals(stopping, running)
     try:
         with Stack.start(
-            stack_environment.var_folder(environment),
+            host_environment.var_folder(environment),
             services=services,
-            ports="fixed" if stack_environment.wants_fixed_ports(environment) else "free",
+            ports="fixed" if host_environment.wants_fixed_ports(environment) else "free",
             outside=outside,
             fsync=True,
             environment=environment,
@@ -117,7 +117,7 @@ def _with_stack(
             started=running.append,
         ) as stack:
             return work(stack, stopping)
-    except StackStopped:
+    except StartInterrupted:
         console.print_line("stopped before it was finished")
         return exit_code_if_stopped
 
@@ -149,9 +149,9 @@ def _stop_on_signals(stopping: threading.Event, running: list["Stack"]) -> None:
 
 
 def _doctor(_arguments: argparse.Namespace) -> int:
-    from parvis.local import doctor, stack_environment
+    from parvis.local import doctor, host_environment
 
-    checks = doctor.diagnose(stack_environment.current_environment())
+    checks = doctor.diagnose(host_environment.current_environment())
     for check in checks:
         print(doctor.render_line(check))
     return 1 if any(check.is_fatal for check in checks) else 0

@@ -15,7 +15,7 @@ import psutil
 
 from parvis.common.contract.errors import ParvisError
 from parvis.common.runtime.settings import is_hard_to_guess
-from parvis.local import stack_environment, stack_plan
+from parvis.local import host_environment, stack_plan
 from parvis.local.free_ports import FreePorts, is_free, owner_of
 from parvis.local.kafka import jars
 from parvis.local.kafka.installation import KafkaInstallation, installation_folder
@@ -113,10 +113,10 @@ def _check_memory() -> Diagnosis:
 
 def _check_folders(environment: Mapping[str, str]) -> Iterable[Diagnosis]:
     yield _check_folder(
-        "data", stack_environment.var_folder(environment), "Free disk space, or set PARVIS_VAR to another folder"
+        "data", host_environment.var_folder(environment), "Free disk space, or set PARVIS_VAR to another folder"
     )
     yield _check_folder(
-        "cache", stack_environment.cache_folder(environment), "Free disk space, or set PARVIS_CACHE to another folder"
+        "cache", host_environment.cache_folder(environment), "Free disk space, or set PARVIS_CACHE to another folder"
     )
 
 
@@ -136,7 +136,7 @@ def _check_kafka(environment: Mapping[str, str]) -> Diagnosis:
         return Diagnosis(
             "Kafka", f"Java does not run on this machine: {refusal}", is_fine=False, is_needed=True, mend=_OWN_KAFKA
         )
-    folder = KafkaInstallation(installation_folder(stack_environment.cache_folder(environment))).jars_folder
+    folder = KafkaInstallation(installation_folder(host_environment.cache_folder(environment))).jars_folder
     missing_count = len(jars.missing_jars(folder, jars.read_lock_file()))
     fact = (
         f"{len(jars.read_lock_file())} files in {folder}, all checksums correct"
@@ -154,7 +154,7 @@ def _check_postgres(environment: Mapping[str, str]) -> Diagnosis:
         if refusal := _refusal(program, "--version"):
             fact = f"the program in the wheel does not run on this machine: {refusal}"
             return Diagnosis("PostgreSQL", fact, is_fine=False, is_needed=True, mend=_OWN_DATABASE)
-        where = unprivileged_folder.find_location(stack_environment.var_folder(environment) / "postgres")
+        where = unprivileged_folder.find_location(host_environment.var_folder(environment) / "postgres")
     except ParvisError as error:
         return Diagnosis("PostgreSQL", str(error), is_fine=False, is_needed=True)
     return Diagnosis("PostgreSQL", where)
@@ -173,7 +173,7 @@ def _refusal(program: Path, *arguments: str) -> str | None:
 
 def _check_ports(environment: Mapping[str, str]) -> Iterable[Diagnosis]:
     try:
-        if not stack_environment.wants_fixed_ports(environment):
+        if not host_environment.wants_fixed_ports(environment):
             ports = FreePorts()
             yield Diagnosis("ports", f"free ports, such as {ports.take()}")
             ports.release()
@@ -181,7 +181,7 @@ def _check_ports(environment: Mapping[str, str]) -> Iterable[Diagnosis]:
     except ParvisError as error:
         yield Diagnosis("ports", str(error), is_fine=False, is_needed=True)
         return
-    names = {"kafka", "postgres", "outside", *stack_environment.installed_services()}
+    names = {"kafka", "postgres", "outside", *host_environment.installed_services()}
     fixed_ports = {name: port for name, port in stack_plan.FIXED.items() if name.partition(".")[0] in names}
     in_use = {name: port for name, port in fixed_ports.items() if not is_free(port)}
     for name, port in in_use.items():
@@ -193,12 +193,12 @@ def _check_ports(environment: Mapping[str, str]) -> Iterable[Diagnosis]:
 
 
 def _check_services() -> Diagnosis:
-    services = stack_environment.installed_services()
+    services = host_environment.installed_services()
     return Diagnosis("services", ", ".join(services) or "none installed", bool(services), mend="Run `make setup`")
 
 
 def _check_configuration(environment: Mapping[str, str]) -> Diagnosis:
-    folder = Path(environment.get("PARVIS_CONFIG_DIR") or stack_environment.config_dir())
+    folder = Path(environment.get("PARVIS_CONFIG_DIR") or host_environment.config_dir())
     return Diagnosis(
         "configuration",
         str(folder),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from parvis.local.stack import Stack
-from parvis.local.towns_for_tests import TownsOnSharedBrokers
+from parvis.local.towns_on_shared_brokers import TownsOnSharedBrokers
 
 _numbers = itertools.count(1)
 

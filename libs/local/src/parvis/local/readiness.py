@@ -8,8 +8,8 @@ from threading import Event
 
 from parvis.common.contract.errors import Unavailable
 from parvis.local.free_ports import HOST
-from parvis.local.planned_processes import KAFKA, OUTSIDE, POSTGRES
 from parvis.local.stack_plan import StackPlan
+from parvis.local.stack_processes import KAFKA, OUTSIDE, POSTGRES
 from parvis.local.supervisor import Supervisor
 from parvis.local.waiting import wait_until
 
@@ -24,12 +24,12 @@ class StackReadiness:
     supervisor: Supervisor
 
     def wait_for(self, name: str, *, seconds: float, stopping: Event) -> None:
-        """Wait for one process. Raises: Unavailable, with the reason that it gives; StackStopped."""
+        """Wait for one process. Raises: Unavailable, with the reason that it gives; StartInterrupted."""
         if not wait_until(lambda: self._is_ready(name), seconds=seconds, stopping=stopping):
             raise Unavailable(f"{name} is not ready after {seconds:.0f} s: {self._reason(name)}")
 
     def wait_for_all(self, *, stopping: Event) -> None:
-        """Wait for all processes. Raises: Unavailable, naming those that are not ready or crash; StackStopped."""
+        """Wait for all processes. Raises: Unavailable, naming those that are not ready or crash; StartInterrupted."""
         names, crashing_process = self.supervisor.names(), self.supervisor.crashing_process
         wait_until(
             lambda: bool(crashing_process()) or all(map(self._is_ready, names)),

@@ -13,18 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from parvis.common.contract.errors import Misconfigured, Unavailable
-from parvis.local import run_command, secrets, stack_environment, stack_plan
+from parvis.local import host_environment, parvis_command, secrets, stack_plan
 from parvis.local.console import Console
 from parvis.local.free_ports import FreePorts, check_free
 from parvis.local.kafka.broker import KafkaBroker
 from parvis.local.lock import lock_folder
-from parvis.local.planned_processes import KAFKA, OUTSIDE, POSTGRES, StackProcesses
 from parvis.local.postgres.server import PostgresServer
 from parvis.local.private_file import close_folders, write_private
 from parvis.local.process_registry import ProcessRegistry
 from parvis.local.readiness import READY_WITHIN_S, StackReadiness
-from parvis.local.supervisor import SupervisionFailure, Supervisor
-from parvis.local.waiting import StackStopped
+from parvis.local.stack_processes import KAFKA, OUTSIDE, POSTGRES, StackProcesses
+from parvis.local.supervisor import StackStopReason, Supervisor
+from parvis.local.waiting import StartInterrupted
 from parvis.local.watchdog import Watchdog
 
 # Ctrl-C may take ten seconds: services drain for at most eight, the brokers have the rest.
@@ -84,10 +84,10 @@ class Stack:
                 settings that override the defaults; those of the process do not count. prepare: create topics and
                 tables; by default if there are services. keep: do not delete PostgreSQL's data if they are below the
                 system's temporary folder. started: called with the stack before it is ready.
-        Raises: Misconfigured or Unavailable, with what to do; StackStopped, when `stopping` is set.
+        Raises: Misconfigured or Unavailable, with what to do; StartInterrupted, when `stopping` is set.
         """
-        given_environment = stack_environment.neutral_environment() | dict(environment or {})
-        chosen = stack_environment.installed_services() if services is None else list(services)
+        given_environment = host_environment.neutral_environment() | dict(environment or {})
+        chosen = host_environment.installed_services() if services is None else list(services)
         var, free_ports = var.absolute(), FreePorts()
         with lock_folder(var), contextlib.ExitStack() as undo:
             undo.callback(free_ports.release)
@@ -102,10 +102,10 @@ class Stack:
                 secrets=local_secrets,
                 free_port=None if ports == "fixed" else free_ports.take,
                 outside=outside,
-                config_dir=stack_environment.config_dir(),
+                config_dir=host_environment.config_dir(),
             )
             check_free(plan.ports_to_open if ports == "fixed" else {})
-            ledger, cache = ProcessRegistry(var / "processes.jsonl"), stack_environment.cache_folder(given_environment)
+            ledger, cache = ProcessRegistry(var / "processes.jsonl"), host_environment.cache_folder(given_environment)
             stack = cls(
                 StackProcesses(plan, ledger, free_ports, cache, local_secrets.database_password, fsync, console)
             )
@@ -119,7 +119,7 @@ class Stack:
             undo.callback(stack.stop)
             try:
                 stack._start_all(prepare=bool(chosen) if prepare is None else prepare)
-            except StackStopped:
+            except StartInterrupted:
                 if stack.failure:
                     raise Misconfigured(stack.failure.sentence) from None
                 raise
@@ -139,7 +139,7 @@ class Stack:
         return self.env["PARVIS_DATABASE_URL"]
 
     @property
-    def failure(self) -> SupervisionFailure | None:
+    def failure(self) -> StackStopReason | None:
         """Why the stack had to stop; None if it had not."""
         return self.supervisor.failure
 
@@ -193,7 +193,7 @@ class Stack:
 
     def run_parvis(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a `parvis` command in this stack's environment."""
-        command = [*stack_environment.parvis_command(), *arguments]
+        command = [*host_environment.parvis_command(), *arguments]
         return subprocess.run(
             command, env=dict(self.env), capture_output=True, text=True, timeout=timeout_s, check=False
         )
@@ -211,7 +211,7 @@ class Stack:
             ]
         errors = [error for task in tasks if (error := task.exception())]
         for error in sorted(
-            errors, key=lambda error: isinstance(error, StackStopped)
+            errors, key=lambda error: isinstance(error, StartInterrupted)
         ):  # the cause before its consequences
             raise error
         self._report(f"Kafka on {self.kafka}, PostgreSQL on {self.plan.address_of_database()}")
@@ -227,8 +227,8 @@ class Stack:
             if name:
                 self.start_again(name)
             if then:
-                command = [*stack_environment.parvis_command(), *then]
-                run_command.run_parvis_command(self._parts.command(then[0], command), self.stopping)
+                command = [*host_environment.parvis_command(), *then]
+                parvis_command.run_parvis_command(self._parts.command(then[0], command), self.stopping)
         except BaseException:
             self.stopping.set()  # the other components need not start
             raise

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from parvis.common.contract.errors import EXIT_MISCONFIGURED, ParvisError
 from parvis.local.process import ManagedProcess
-from parvis.local.waiting import StackStopped
+from parvis.local.waiting import StartInterrupted
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 10.0
 _STABLE_AFTER_S = 20.0  # after this uptime the next restart has the first delay again
@@ -32,7 +32,7 @@ class SupervisedProcess:
 
 
 @dataclass(frozen=True)
-class SupervisionFailure:
+class StackStopReason:
     """Why the stack has to stop."""
 
     name: str
@@ -46,7 +46,7 @@ class Supervisor:
         self._report = report
         self._changed = changed
         self.failed = failed
-        self.failure: SupervisionFailure | None = None
+        self.failure: StackStopReason | None = None
         self.keeps_others_up = False  # after the first readiness a broken configuration of one concerns that one alone
         self._watched: dict[str, SupervisedProcess] = {}
         self._ending = threading.Event()
@@ -162,7 +162,7 @@ class Supervisor:
         watched.started_at_s = time.monotonic()
         try:
             watched.start()
-        except StackStopped:
+        except StartInterrupted:
             return
         except (ParvisError, OSError) as error:
             self._report(f"{watched.name} could not be restarted: {error}")
@@ -171,7 +171,7 @@ class Supervisor:
 
     def _fail(self, watched: SupervisedProcess, sentence: str) -> None:
         watched.is_wanted = False
-        self.failure = SupervisionFailure(watched.name, sentence)
+        self.failure = StackStopReason(watched.name, sentence)
         self.failed.set()
 
 

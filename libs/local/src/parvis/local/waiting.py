@@ -5,7 +5,7 @@ from collections.abc import Callable
 from threading import Event
 
 
-class StackStopped(Exception):
+class StartInterrupted(Exception):
     """SIGINT or SIGTERM arrived during the start."""
 
 
@@ -18,12 +18,12 @@ def wait_until(
     """Poll until the condition holds.
 
     Gives:  whether it held in time.
-    Raises: StackStopped, as soon as `stopping` is set.
+    Raises: StartInterrupted, as soon as `stopping` is set.
     """
     deadline = time.monotonic() + seconds
     while not condition():
         if stopping.is_set():
-            raise StackStopped
+            raise StartInterrupted
         if time.monotonic() >= deadline:
             return False
         # Event.wait returns as soon as the event is set, so that stopping does not wait for the next poll.

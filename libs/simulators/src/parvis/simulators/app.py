@@ -11,13 +11,13 @@ from aiosmtpd.smtp import log as smtp_log
 
 from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured
 from parvis.common.runtime.settings import load_settings
-from parvis.simulators.background import BackgroundTasks
+from parvis.simulators.background_tasks import BackgroundTasks
 from parvis.simulators.mail.app import build as build_mail
 from parvis.simulators.mail.relay import protocol
-from parvis.simulators.serve import bind, port_of, serve_application
 from parvis.simulators.settings import Settings
 from parvis.simulators.sms_gateway import Gateway
 from parvis.simulators.twilio.app import build as build_twilio
+from parvis.simulators.uvicorn_server import bind, port_of, serve_application
 
 
 class Simulators:

@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
-from parvis.web.form_texts import clean_text, clean_texts, decode_texts, in_turn
+from parvis.web.text_cleaning import clean_text, clean_texts, decode_texts, in_turn
 
 _READ_TIMEOUT_S = 300.0  # enough for ten megabytes over a slow line
 _MAX_TEXT_BYTES = (
@@ -84,7 +84,7 @@ class SubmittedForm:
                     await upload.file.close()
 
 
-class FileSpool:
+class SpoolBudget:
     """Counts the bytes that the files of all forms in progress hold."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class FileSpool:
         self.bytes -= size_bytes
 
 
-_spool = FileSpool()
+_spool = SpoolBudget()
 
 
 async def read_form(

@@ -8,15 +8,15 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from parvis.common.bus.consumer import Consumer
-from parvis.common.bus.dead_letters import ConsumerHalt
+from parvis.common.bus.consumer_config import Subscription
+from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.producer import Producer
-from parvis.common.bus.subscription import Subscription
 from parvis.common.contract import topics
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.files.previews.page_preview import PagePreviews
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service, run_every, run_health_check
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
@@ -39,20 +39,20 @@ from parvis.desk.pages.routes import routes
 from parvis.desk.schema import case_tables
 from parvis.desk.schema.case_tables import SCHEMA
 from parvis.desk.settings import Settings
-from parvis.desk.store import case_queries, case_transactions, counter_contacts
+from parvis.desk.store import case_transactions, counter_contacts, single_case_queries
 from parvis.desk.store.absences import return_cases_of_absent
 from parvis.desk.store.bulk_acts import purge_bulk_acts
 from parvis.desk.store.caller_lookup import index_earlier_callers
 from parvis.desk.store.incoming_calls import purge_calls
 from parvis.desk.store.live_updates import LiveUpdates
+from parvis.desk.store.new_case_assignment import RoundRobin
 from parvis.desk.store.outgoing_files import OutgoingFiles
 from parvis.desk.store.reply_drafts import purge_drafts
-from parvis.desk.store.round_robin import RoundRobin
 from parvis.desk.store.row_decoding import DamagedCase
-from parvis.desk.verify.agent_sessions import AgentSessions
+from parvis.desk.verify.agent_sessions import SessionCookies
 from parvis.desk.verify.own_hosts import OwnHosts
 from parvis.desk.verify.passkeys import PasskeyVerifier
-from parvis.web.oidc.provider import OidcProvider, for_proconnect
+from parvis.web.oidc.provider_config import OidcProviderConfig, for_proconnect
 from parvis.web.oidc.relying_party import RelyingParty
 from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
@@ -70,7 +70,7 @@ async def build() -> Service:
 
     Raises: Misconfigured, when it should listen on more than loopback without a real login, or the configuration is wrong.
     """
-    town, settings = load_settings(TownSettings), load_settings(Settings)
+    town, settings = load_settings(SharedSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
     health = Health({"database": "not reached yet", "consumer": "not started yet"})
     database = Database(town.database_url.get_secret_value(), service=NAME)
@@ -105,13 +105,13 @@ async def build() -> Service:
         Subscription.from_settings(town, service=NAME, topics=_topics(town_config), types=EVENT_TYPES),
         handle=CaseProjection(cases, town_config).handle,
         producer=producer,
-        halt=ConsumerHalt(database, SCHEMA),
+        halt=ConsumerHaltStore(database, SCHEMA),
         health=health,
     )
 
     idle = timedelta(minutes=settings.session_idle_minutes)
     turns = RoundRobin(cases, town_config, dependencies.access.rules.confidential, idle)
-    watch = run_health_check(health, "database", lambda: case_queries.check_database(database))
+    watch = run_health_check(health, "database", lambda: single_case_queries.check_database(database))
     return Service(
         NAME,
         settings.host,
@@ -142,7 +142,7 @@ def build_provider(settings: Settings) -> RelyingParty | None:
     """The identity provider of the settings. None if agents do not log in there."""
     if "oidc" not in settings.logins:
         return None
-    provider = OidcProvider(
+    provider = OidcProviderConfig(
         issuer=settings.oidc_issuer,
         client_id=settings.oidc_client_id,
         client_secret=settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else "",
@@ -169,8 +169,8 @@ def _topics(town_config: TownConfig) -> list[topics.Topic]:
     return [*(topics.department_topic(slug) for slug in town_config.departments), topics.DELIVERY_UPDATED]
 
 
-def _sessions(town: TownSettings, settings: Settings) -> AgentSessions:
-    return AgentSessions(
+def _sessions(town: SharedSettings, settings: Settings) -> SessionCookies:
+    return SessionCookies(
         town.signing_key,
         timedelta(hours=settings.session_hours),
         timedelta(minutes=settings.session_idle_minutes),

@@ -8,7 +8,7 @@ from parvis.common.contract.errors import Misconfigured
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service, run_health_check
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.text.language import load_language_model
@@ -28,7 +28,7 @@ from parvis.ingest_email.settings import Settings
 
 
 async def build() -> Service:
-    town, own = load_settings(TownSettings), load_settings(Settings)
+    town, own = load_settings(SharedSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
     load_language_model()
     health = Health({"kafka": "not connected yet"})
@@ -112,7 +112,7 @@ def _tls(own: Settings) -> ssl.SSLContext | None:
 
 
 def _pulls(
-    town: TownSettings, own: Settings, acceptance: MailAcceptance, mailboxes: TownMailboxes, health: Health
+    town: SharedSettings, own: Settings, acceptance: MailAcceptance, mailboxes: TownMailboxes, health: Health
 ) -> list[ImapPoller]:
     """One for each hosted mailbox; without any, nothing of this needs a database."""
     try:

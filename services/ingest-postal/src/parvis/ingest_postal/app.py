@@ -9,7 +9,7 @@ from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.text.language import load_language_model
 from parvis.common.town.loading import load_town_config
@@ -21,7 +21,7 @@ from parvis.ingest_postal.receive.returned_letters import ReturnedLetters
 from parvis.ingest_postal.receive.scan_intake import ScanIntake
 from parvis.ingest_postal.receive.settled_files import SettledFiles
 from parvis.ingest_postal.sandbox.batch_splitter import BatchSplitter
-from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
+from parvis.ingest_postal.sandbox.scan_reader_pool import ScanReaderPool
 from parvis.ingest_postal.settings import Settings
 from parvis.ingest_postal.store.watched_bucket import WatchedBucket
 from parvis.ingest_postal.store.watched_folder import WatchedFolder
@@ -35,7 +35,7 @@ async def build() -> Service:
 
     Raises: Misconfigured, when a setting is wrong or the folder cannot be created.
     """
-    town, settings = load_settings(TownSettings), load_settings(Settings)
+    town, settings = load_settings(SharedSettings), load_settings(Settings)
     await asyncio.to_thread(load_language_model)
     box = _build_drop_box(town, settings)
     health = Health(parts={"kafka": "not connected yet", box.kind: "not polled yet"})
@@ -89,11 +89,11 @@ def reading_limits(settings: Settings) -> ReadingLimits:
     )
 
 
-def _build_drop_box(town: TownSettings, settings: Settings) -> DropBox:
+def _build_drop_box(town: SharedSettings, settings: Settings) -> DropBox:
     return WatchedBucket(settings.bucket) if settings.bucket else _build_folder(town, settings)
 
 
-def _build_folder(town: TownSettings, settings: Settings) -> WatchedFolder:
+def _build_folder(town: SharedSettings, settings: Settings) -> WatchedFolder:
     folder = WatchedFolder(settings.folder or town.var / "scans")
     try:
         folder.prepare()

@@ -4,7 +4,7 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.runtime.settings import load_settings
 from parvis.ingest_postal.settings import SheetSettings

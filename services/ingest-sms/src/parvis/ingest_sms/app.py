@@ -9,17 +9,17 @@ from parvis.common.files.inspection import FileInspector
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.rate_limits import RateLimiter
 from parvis.common.runtime.service import Service, Task, run_health_check
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.text.language import load_language_model
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_sms.fetch.allowed_hosts import AllowedHosts
 from parvis.ingest_sms.fetch.media import MediaFetcher
 from parvis.ingest_sms.fetch.message_list import MessageList
-from parvis.ingest_sms.receive.fallback import SpoolFallback
 from parvis.ingest_sms.receive.media_jobs import MediaJobs
 from parvis.ingest_sms.receive.message_intake import MessageIntake
 from parvis.ingest_sms.receive.reconciler import Reconciler
+from parvis.ingest_sms.receive.spool_fallback import SpoolFallback
 from parvis.ingest_sms.receive.status_reports import StatusReports
 from parvis.ingest_sms.receive.webhooks import TwilioWebhooks, build_routes
 from parvis.ingest_sms.render import twiml
@@ -35,7 +35,7 @@ async def build() -> Service:
 
     Raises: Misconfigured, when a setting or the town's configuration is wrong.
     """
-    town, own = load_settings(TownSettings), load_settings(Settings)
+    town, own = load_settings(SharedSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
     load_language_model()
     # A fallback must stay ready while Kafka is down.

@@ -13,31 +13,31 @@ from parvis.common.files.inspection import FileInspector
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.rate_limits import RateLimiter, parse_networks
 from parvis.common.runtime.service import CHECK_INTERVAL_S, Service, Task, run_every, run_health_check
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_web.api.application import application
-from parvis.ingest_web.api.problems import ApiContext
+from parvis.ingest_web.api.contacts_api import application
+from parvis.ingest_web.api.problems import ContactApiDependencies
 from parvis.ingest_web.pages import form_pages
-from parvis.ingest_web.receive import form_steps, form_submission
+from parvis.ingest_web.receive import form_in_progress, form_steps
 from parvis.ingest_web.settings import Settings, keys_of
 from parvis.ingest_web.store import submissions
 from parvis.ingest_web.store.submission_store import SubmissionStore
-from parvis.ingest_web.store.unsent_forms import sweep_unsent
+from parvis.ingest_web.store.unsent_form_files import sweep_unsent
 from parvis.ingest_web.verify.form_tokens import FormTokens
 from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
+from parvis.web.disk_space_check import note_temporary_disk
 from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
-from parvis.web.temporary_disk import note_temporary_disk
 
 _PURGE_EVERY_S = 3600.0
 _SWEEP_MARGIN = timedelta(hours=24)  # after the life of a form: a form shown again keeps its files
 
 
 async def build() -> Service:
-    town, settings = load_settings(TownSettings), load_settings(Settings)
+    town, settings = load_settings(SharedSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
     pages = PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
     health = Health({"database": "not reached yet"})
@@ -73,7 +73,7 @@ async def build() -> Service:
     )
     app.include_router(
         form_steps.routes(
-            form_submission.FormDependencies(
+            form_in_progress.FormDependencies(
                 town_config=town_config,
                 pages=pages,
                 tokens=tokens,
@@ -88,7 +88,7 @@ async def build() -> Service:
     app.mount(
         "/api",
         application(
-            ApiContext(
+            ContactApiDependencies(
                 town_config=town_config,
                 pages=pages,
                 store=store,

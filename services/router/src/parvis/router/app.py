@@ -6,13 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import time, timedelta
 
-from parvis.common.bus.check_aiokafka import check_c_extensions
+from parvis.common.bus.batch_pipelining import PipelineStages
+from parvis.common.bus.check_c_extensions import check_c_extensions
 from parvis.common.bus.consumer import Consumer
-from parvis.common.bus.dead_letters import ConsumerHalt
+from parvis.common.bus.consumer_config import Subscription
+from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.partition_growth import PartitionGrowthBarrier
-from parvis.common.bus.pipeline import PipelineStages
 from parvis.common.bus.producer import Producer
-from parvis.common.bus.subscription import Subscription
 from parvis.common.contract import topics
 from parvis.common.contract.channels import channels
 from parvis.common.contract.contact import ContactReceived
@@ -26,22 +26,22 @@ from parvis.common.runtime.interruptible_waits import sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.service import Service, run_every, run_health_check
 from parvis.common.runtime.service_processes import WorkerProcesses, exit_with_parent
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
 from parvis.router.consume.batch import BatchRouter
 from parvis.router.consume.contact_assignment import ContactAssigner
-from parvis.router.consume.contact_reading import ContactReader
 from parvis.router.consume.department_requests import RequestDecider
 from parvis.router.consume.publish_waiting_contacts import WaitingPublisher
 from parvis.router.consume.record_factory import RecordFactory
+from parvis.router.consume.rule_evaluation import RuleEvaluator
 from parvis.router.consume.waiting_contacts import WaitingContacts
-from parvis.router.decide.assignment_context import AssignmentContext
-from parvis.router.decide.clarification import ClarificationPolicy
+from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.clarification import ClarificationTimeout
+from parvis.router.decide.conversation_working_set import ConversationWindows
 from parvis.router.decide.deadlines import TownCalendar
-from parvis.router.decide.known_conversations import ConversationWindows
 from parvis.router.fetch.active_model import ActiveModelWatcher
 from parvis.router.fetch.rules_watcher import POLL_INTERVAL_S, RulesWatcher
 from parvis.router.models.stored_rows import SCHEMA, TrainedModelRow
@@ -67,7 +67,7 @@ async def build() -> Service:
     Raises: Misconfigured, when a setting, the town's configuration, a rule or a template is wrong, or aiokafka lacks its C extensions.
     """
     check_c_extensions()
-    town, own = load_settings(TownSettings), load_settings(Settings)
+    town, own = load_settings(SharedSettings), load_settings(Settings)
     if own.workers > 1 and not own.worker:
         return WorkerProcesses("parvis.router", own.workers, prefix="PARVIS_ROUTER_").service(NAME, own.host, own.port)
     town_config = load_town_config(town.config_dir)
@@ -77,7 +77,9 @@ async def build() -> Service:
     database = Database(town.database_url.get_secret_value(), service=NAME, server_settings={"lock_timeout": _LOCK_MS})
     producer = Producer.from_settings(town, service=NAME, health=health)
     calendar = TownCalendar(town_config.town)
-    context = AssignmentContext(town_config, calendar, _windows(own), templates, town.hashing_key, _clarification(own))
+    context = AssignmentConstants(
+        town_config, calendar, _windows(own), templates, town.hashing_key, _clarification(own)
+    )
     blobs, classifier = BlobStore(town.blobs_url), SandboxedClassifier(health)
     danger_recogniser = build_danger_recogniser(health, is_enabled=own.danger_model)
     model = ActiveModelWatcher(
@@ -112,7 +114,7 @@ async def build() -> Service:
         subscription,
         handle=router.handle,
         producer=producer,
-        halt=ConsumerHalt(database, SCHEMA),
+        halt=ConsumerHaltStore(database, SCHEMA),
         health=health,
         barrier=PartitionGrowthBarrier(database, SCHEMA, town.metadata_age_s),
         stages=PipelineStages(prepare=router.prepare, store=router.store),
@@ -158,7 +160,7 @@ class RouterParts:
     database: Database
     producer: Producer
     rules: Callable[[], RuleSet]
-    context: AssignmentContext
+    context: AssignmentConstants
     prefix: str
     blobs: BlobStore | None = None
     classifier: Classifier | None = None
@@ -168,7 +170,7 @@ class RouterParts:
     limit_s: float = 10.0
 
     def build(self) -> BatchRouter:
-        reader = ContactReader(self.rules, self.context.town_config)
+        reader = RuleEvaluator(self.rules, self.context.town_config)
         assigner = ContactAssigner(reader, self.context, self.now)
         records = RecordFactory(self.prefix, self.context.town_config)
         dead_letters = topics.dead_letter_topic(NAME).full_name(self.prefix)
@@ -198,9 +200,9 @@ def _windows(own: Settings) -> ConversationWindows:
     return ConversationWindows(same_sender, timedelta(days=own.closed_grace_days))
 
 
-def _clarification(own: Settings) -> ClarificationPolicy:
+def _clarification(own: Settings) -> ClarificationTimeout:
     answer_within = timedelta(minutes=own.question_minutes)
-    return ClarificationPolicy(answer_within, time(own.question_from_hour), time(own.question_until_hour))
+    return ClarificationTimeout(answer_within, time(own.question_from_hour), time(own.question_until_hour))
 
 
 async def _until_ready(database: Database, producer: Producer, health: Health, stopping: asyncio.Event) -> bool:

@@ -10,8 +10,8 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from parvis.common.contract.errors import Poison
-from parvis.common.contract.event import Event, format_instant
-from parvis.common.contract.msgspec_models import encode_json, json_decoder
+from parvis.common.contract.event_base import Event, format_instant
+from parvis.common.contract.pydantic_to_msgspec import encode_json, json_decoder
 from parvis.common.runtime.clock import now
 
 Headers = tuple[tuple[str, bytes], ...]

@@ -19,7 +19,7 @@ from aiokafka.errors import (
 from pydantic import SecretStr
 
 from parvis.common.contract.errors import Misconfigured, Unavailable
-from parvis.common.runtime.settings import TownSettings
+from parvis.common.runtime.settings import SharedSettings
 
 _QUESTION_S = 3
 RIGHT_MISSING = (
@@ -43,7 +43,7 @@ class KafkaConnection:
     key_file: Path | None = None
 
     @classmethod
-    def from_settings(cls, town: TownSettings) -> "KafkaConnection":
+    def from_settings(cls, town: SharedSettings) -> "KafkaConnection":
         """Take what all services share. Raises: Misconfigured, when a file of the certificates cannot be read."""
         connection = cls(
             bootstrap=town.kafka_bootstrap,

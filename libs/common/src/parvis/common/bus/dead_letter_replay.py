@@ -10,7 +10,7 @@ from parvis.common.bus.dead_letters import HEADER_PREFIX
 from parvis.common.bus.producer import Producer
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.errors import Poison
-from parvis.common.contract.event import format_instant
+from parvis.common.contract.event_base import format_instant
 from parvis.common.runtime.clock import now
 from parvis.common.runtime.logs import logger
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 
 from parvis.common.bus.cloudevents import ReceivedRecord, Record
-from parvis.common.contract.event import format_instant
+from parvis.common.contract.event_base import format_instant
 from parvis.common.runtime.clock import now
 from parvis.common.storage.postgres import Database
 
@@ -54,7 +54,7 @@ class DeadLetterLimit:
         return in_a_row or (dead >= MIN_DEAD_LETTERS and dead > MAX_DEAD_RATIO * len(self.recent))
 
 
-class ConsumerHalt:
+class ConsumerHaltStore:
     """The halt of a consumer, stored in its service's schema: it outlives a restart, and an operator lifts it."""
 
     def __init__(self, database: Database, schema: str) -> None:

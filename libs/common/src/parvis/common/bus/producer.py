@@ -22,13 +22,13 @@ from aiokafka.errors import (
 
 from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.connection import RIGHT_MISSING, Brokers, KafkaConnection, as_connection, describe_refusal
-from parvis.common.bus.record_batches import build_record_batches
+from parvis.common.bus.producer_batches import build_record_batches
 from parvis.common.bus.topic_metadata import count_partitions
 from parvis.common.contract.errors import OutcomeUnknown, ParvisError, Poison, TopicMissing, Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
-from parvis.common.runtime.settings import TownSettings
+from parvis.common.runtime.settings import SharedSettings
 
 log = logger()
 DEADLINE_S = 8.0
@@ -87,7 +87,7 @@ class Producer:
 
     @classmethod
     def from_settings(
-        cls, town: TownSettings, *, service: str, health: Health | None = None, linger_ms: int = 2
+        cls, town: SharedSettings, *, service: str, health: Health | None = None, linger_ms: int = 2
     ) -> "Producer":
         """Take the brokers, the prefix and the metadata age from the settings that all services share."""
         return cls(

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.cli.running_town import use_running_town
-from parvis.common.cli.subparsers import Commands
 from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured, ParvisError
 from parvis.common.runtime import logs
 

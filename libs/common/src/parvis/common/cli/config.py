@@ -6,9 +6,9 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract.errors import Rejected
-from parvis.common.runtime.settings import ServiceSettings, TownSettings, environment_variables
+from parvis.common.runtime.settings import ServiceSettings, SharedSettings, environment_variables
 from parvis.common.town.answer_texts import load_answer_texts
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
@@ -40,10 +40,10 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def settings_class(service: str) -> type[TownSettings] | type[ServiceSettings]:
+def settings_class(service: str) -> type[SharedSettings] | type[ServiceSettings]:
     """Find the settings class of a service. Raises: Rejected, for an unknown service."""
     if service == "common":
-        return TownSettings
+        return SharedSettings
     try:
         return importlib.import_module(f"parvis.{service.replace('-', '_')}.settings").Settings
     except (ModuleNotFoundError, AttributeError) as error:

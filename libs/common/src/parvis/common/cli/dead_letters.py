@@ -16,14 +16,14 @@ from parvis.common.bus.dead_letter_replay import (
     read_dead_letters,
     replay_dead_letters,
 )
-from parvis.common.bus.dead_letters import ConsumerHalt
+from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.producer import Producer
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract import topics
 from parvis.common.contract.errors import Rejected, Unavailable
-from parvis.common.contract.event import format_instant
+from parvis.common.contract.event_base import format_instant
 from parvis.common.runtime import clock
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.postgres import Database
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -79,11 +79,11 @@ def _parse_instant(text: str) -> datetime:
 
 def _list(arguments: argparse.Namespace) -> int:
     return asyncio.run(
-        _print_letters(load_settings(TownSettings), arguments.service, _build_filter(arguments, also_replayed=True))
+        _print_letters(load_settings(SharedSettings), arguments.service, _build_filter(arguments, also_replayed=True))
     )
 
 
-async def _print_letters(town: TownSettings, service: str, choice: DeadLetterFilter) -> int:
+async def _print_letters(town: SharedSettings, service: str, choice: DeadLetterFilter) -> int:
     letters = [
         letter
         for letter in await read_dead_letters(KafkaConnection.from_settings(town), _topic(town, service))
@@ -114,7 +114,7 @@ def _print_reasons(letters: Sequence[DeadLetter]) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    town = load_settings(TownSettings)
+    town = load_settings(SharedSettings)
     for letter in asyncio.run(read_dead_letters(KafkaConnection.from_settings(town), _topic(town, arguments.service))):
         if letter.event_id == arguments.id:
             sys.stdout.buffer.write(letter.received.value + b"\n")
@@ -125,11 +125,11 @@ def _show(arguments: argparse.Namespace) -> int:
 def _replay(arguments: argparse.Namespace) -> int:
     choice = _build_filter(arguments, also_replayed=arguments.again)
     return asyncio.run(
-        _replay_matching(load_settings(TownSettings), arguments.service, choice, dry_run=arguments.dry_run)
+        _replay_matching(load_settings(SharedSettings), arguments.service, choice, dry_run=arguments.dry_run)
     )
 
 
-async def _replay_matching(town: TownSettings, service: str, choice: DeadLetterFilter, *, dry_run: bool) -> int:
+async def _replay_matching(town: SharedSettings, service: str, choice: DeadLetterFilter, *, dry_run: bool) -> int:
     everything = await read_dead_letters(KafkaConnection.from_settings(town), _topic(town, service))
     chosen = [letter for letter in everything if choice.matches(letter)]
     if not chosen:
@@ -181,20 +181,20 @@ def _build_filter(arguments: argparse.Namespace, *, also_replayed: bool) -> Dead
     )
 
 
-def _topic(town: TownSettings, service: str) -> str:
+def _topic(town: SharedSettings, service: str) -> str:
     return topics.dead_letter_topic(service).full_name(town.topic_prefix)
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    reason = asyncio.run(_resume_consumer(load_settings(TownSettings), arguments.service))
+    reason = asyncio.run(_resume_consumer(load_settings(SharedSettings), arguments.service))
     print(f"{arguments.service} resumes; it was halted: {reason}" if reason else f"{arguments.service} was not halted")
     return 0
 
 
-async def _resume_consumer(town: TownSettings, service: str) -> str | None:
+async def _resume_consumer(town: SharedSettings, service: str) -> str | None:
     database = Database(town.database_url.get_secret_value(), service="dead-letters")
     try:
-        halt = ConsumerHalt(database, service)
+        halt = ConsumerHaltStore(database, service)
         reason = await halt.reason()
         await halt.resume()
         return reason
@@ -202,9 +202,9 @@ async def _resume_consumer(town: TownSettings, service: str) -> str | None:
         await database.close()
 
 
-async def _halt_reason(town: TownSettings, service: str) -> str | None:
+async def _halt_reason(town: SharedSettings, service: str) -> str | None:
     database = Database(town.database_url.get_secret_value(), service="dead-letters")
     try:
-        return await ConsumerHalt(database, service).reason()
+        return await ConsumerHaltStore(database, service).reason()
     finally:
         await database.close()

@@ -7,8 +7,8 @@ import pkgutil
 from pathlib import Path
 
 import parvis
-from parvis.common.cli.subparsers import Commands
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.cli.argparse_types import Commands
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.postgres import migrate, migrations_folder
 
 
@@ -28,7 +28,7 @@ def services_with_migrations() -> dict[str, Path]:
 
 
 def _migrate(_: argparse.Namespace) -> int:
-    url = load_settings(TownSettings).database_url.get_secret_value()
+    url = load_settings(SharedSettings).database_url.get_secret_value()
     for schema, folder in services_with_migrations().items():
         asyncio.run(migrate(url, schema, folder))
         print(f"{schema}: up to date")

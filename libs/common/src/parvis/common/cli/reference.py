@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from parvis.common.cli.documents import documents
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
+from parvis.common.cli.reference_pages import documents
 
 
 def register(commands: Commands) -> None:

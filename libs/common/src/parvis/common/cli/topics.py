@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from parvis.common.bus import access_rights, admin
 from parvis.common.bus.connection import KafkaConnection
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract import topics
 from parvis.common.contract.errors import Rejected
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.town.loading import load_town_config
 
 _MAX_PARTITIONS = 1000
@@ -41,7 +41,7 @@ def _parse_partition_count(text: str) -> tuple[str, int]:
     return name, int(count)
 
 
-def town_topics(town: TownSettings) -> list[topics.Topic]:
+def town_topics(town: SharedSettings) -> list[topics.Topic]:
     return topics.all_topics(list(load_town_config(town.config_dir).departments))
 
 
@@ -73,7 +73,7 @@ _DEPARTMENTS = topics.department_topic("").name  # readers order by `sequence`
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    town = load_settings(TownSettings)
+    town = load_settings(SharedSettings)
     rows = with_more_partitions(town_topics(town), dict(arguments.partitions))
     changes = asyncio.run(
         admin.plan_topics(
@@ -84,7 +84,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _apply(arguments: argparse.Namespace) -> int:
-    town = load_settings(TownSettings)
+    town = load_settings(SharedSettings)
     rows = with_more_partitions(town_topics(town), dict(arguments.partitions))
     changes = asyncio.run(
         admin.apply_topics(
@@ -95,7 +95,7 @@ def _apply(arguments: argparse.Namespace) -> int:
 
 
 def _acls(arguments: argparse.Namespace) -> int:
-    town = load_settings(TownSettings)
+    town = load_settings(SharedSettings)
     rights = access_rights.needed_rights(town_topics(town), prefix=town.topic_prefix)
     if arguments.apply:
         asyncio.run(access_rights.grant_rights(KafkaConnection.from_settings(town), rights))

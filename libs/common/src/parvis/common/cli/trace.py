@@ -8,13 +8,13 @@ from importlib.metadata import entry_points
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.connection import Brokers, KafkaConnection
 from parvis.common.bus.topic_reader import read_all_records
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.cli.topics import town_topics
 from parvis.common.contract.errors import Unavailable
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 
 # Reports what a service stores about ids, one line each. Services register it in the entry-point group `parvis.trace`.
-LocateIds = Callable[[TownSettings, frozenset[str]], Awaitable[list[str]]]
+LocateIds = Callable[[SharedSettings, frozenset[str]], Awaitable[list[str]]]
 
 
 def register(commands: Commands) -> None:
@@ -24,7 +24,7 @@ def register(commands: Commands) -> None:
 
 
 def _trace(arguments: argparse.Namespace) -> int:
-    town = load_settings(TownSettings)
+    town = load_settings(SharedSettings)
     names = [topic.full_name(town.topic_prefix) for topic in town_topics(town)]
     events = asyncio.run(_find_events(KafkaConnection.from_settings(town), names, arguments.id))
     for received in sorted(events, key=lambda r: r.header("ce_time") or ""):
@@ -49,7 +49,7 @@ def _ids_of(events: Iterable[ReceivedRecord]) -> frozenset[str]:
     return frozenset(name for received in events for name in (received.event_id, received.header("ce_subject")) if name)
 
 
-async def _ask_services(town: TownSettings, ids: frozenset[str]) -> list[str]:
+async def _ask_services(town: SharedSettings, ids: frozenset[str]) -> list[str]:
     lines: list[str] = []
     for point in sorted(entry_points(group="parvis.trace"), key=lambda p: p.name):
         locate_ids: LocateIds = point.load()

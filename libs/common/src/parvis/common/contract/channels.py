@@ -10,7 +10,7 @@ ContactPointKind = Literal["phone", "email", "post"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Channel:
+class ChannelProperties:
     """The properties of one channel. Router, notifier, desk and pages ask this row instead of comparing names."""
 
     name: str
@@ -52,7 +52,7 @@ class Channel:
 
 
 _CHANNELS = (
-    Channel(
+    ChannelProperties(
         name="sms",
         contact_point_kind="phone",
         reply_channel="sms",
@@ -66,7 +66,7 @@ _CHANNELS = (
         icon="sms",
         labels=(("fr", "SMS"), ("en", "text message")),
     ),
-    Channel(
+    ChannelProperties(
         name="whatsapp",
         contact_point_kind="phone",
         reply_channel="sms",
@@ -79,7 +79,7 @@ _CHANNELS = (
         icon="whatsapp",
         labels=(("fr", "WhatsApp"), ("en", "WhatsApp")),
     ),
-    Channel(
+    ChannelProperties(
         name="email",
         contact_point_kind="email",
         reply_channel="email",
@@ -95,14 +95,14 @@ _CHANNELS = (
         icon="email",
         labels=(("fr", "courriel"), ("en", "email")),
     ),
-    Channel(
+    ChannelProperties(
         name="web",
         contact_point_kind=None,
         reply_channel=None,
         icon="web",
         labels=(("fr", "formulaire en ligne"), ("en", "web form")),
     ),
-    Channel(
+    ChannelProperties(
         name="post",
         contact_point_kind="post",
         reply_channel="post",
@@ -116,7 +116,7 @@ _CHANNELS = (
         icon="post",
         labels=(("fr", "courrier postal"), ("en", "letter")),
     ),
-    Channel(
+    ChannelProperties(
         name="inbox",
         contact_point_kind="phone",  # an SMS holds the link to the reply
         reply_channel="inbox",
@@ -127,7 +127,7 @@ _CHANNELS = (
         icon="inbox",
         labels=(("fr", "espace de réponse"), ("en", "reply page")),
     ),
-    Channel(
+    ChannelProperties(
         name="phone",
         contact_point_kind="phone",
         reply_channel="phone",
@@ -136,7 +136,7 @@ _CHANNELS = (
         icon="phone",
         labels=(("fr", "téléphone"), ("en", "telephone")),
     ),
-    Channel(
+    ChannelProperties(
         name="counter",
         contact_point_kind=None,
         reply_channel=None,
@@ -148,12 +148,12 @@ _CHANNELS = (
 _REGISTRY = {row.name: row for row in _CHANNELS}
 
 
-def channel(name: str) -> Channel:
+def channel(name: str) -> ChannelProperties:
     """The row of a channel. An unknown name gets a row without properties: a newer service may know more channels than this one."""
-    return _REGISTRY.get(name) or Channel(name=name, contact_point_kind=None, reply_channel=None)
+    return _REGISTRY.get(name) or ChannelProperties(name=name, contact_point_kind=None, reply_channel=None)
 
 
-def channels() -> tuple[Channel, ...]:
+def channels() -> tuple[ChannelProperties, ...]:
     """Every known channel, in the order of the table."""
     return tuple(_REGISTRY.values())
 
@@ -163,13 +163,13 @@ def is_known_channel(name: str) -> bool:
     return name in _REGISTRY
 
 
-def channel_for_contact_point(kind: ContactPointKind) -> Channel | None:
+def channel_for_contact_point(kind: ContactPointKind) -> ChannelProperties | None:
     """The first channel in the table that sends to such an address: `phone` gives SMS. None if no channel sends to it."""
     return next((row for row in channels() if row.is_sent and row.contact_point_kind == kind), None)
 
 
 @contextmanager
-def temporary_channel(row: Channel) -> Generator[Channel]:
+def temporary_channel(row: ChannelProperties) -> Generator[ChannelProperties]:
     """Adds a channel within a `with` block, so that a test can try one that does not exist. A channel of the same name returns after it."""
     previous = _REGISTRY.get(row.name)
     _REGISTRY[row.name] = row

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, NewType
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
 from parvis.common.contract.channels import ContactPointKind
-from parvis.common.contract.event import Event, Model
+from parvis.common.contract.event_base import Event, Model
 
 ContactId = NewType("ContactId", str)
 ConversationId = NewType("ConversationId", str)
@@ -99,7 +99,7 @@ class MachineSent(Model):
     reason: str = Field(description="the header or fact that shows it", examples=["auto-submitted"], max_length=80)
 
 
-class ThreadIdentifiers(Model):
+class ConversationIdentifiers(Model):
     """What may connect the contact to a conversation, strongest first."""
 
     conversation_id: str | None = Field(
@@ -116,7 +116,7 @@ class ThreadIdentifiers(Model):
     )
 
 
-class OcrResult(Model):
+class OcrQuality(Model):
     """How well a scan was read by OCR."""
 
     confidence: float = Field(description="mean confidence of the words, 0 to 1", ge=0, le=1, examples=[0.94])
@@ -130,7 +130,7 @@ class OcrResult(Model):
     )
 
 
-class PersonalContact(Model):
+class ContactPersonalData(Model):
     """All personal data of a contact, under one member so that one key can encrypt it."""
 
     from_: ContactPoint | None = Field(
@@ -176,7 +176,7 @@ class ContactReceived(Event):
     )
     sender: Verification
     machine: MachineSent | None = Field(default=None, description="set if a machine sent it; null for a person")
-    thread: ThreadIdentifiers = ThreadIdentifiers()
+    thread: ConversationIdentifiers = ConversationIdentifiers()
     original: ClaimCheck = Field(description="the contact as it came, byte for byte")
     attachments: tuple[Attachment, ...] = ()
     remarks: tuple[RemarkCode, ...] = Field(
@@ -186,7 +186,7 @@ class ContactReceived(Event):
     unreadable: str | None = Field(
         default=None, description="why no machine could read the contact; null if one could", max_length=200
     )
-    ocr: OcrResult | None = Field(default=None, description="set for a scan")
+    ocr: OcrQuality | None = Field(default=None, description="set for a scan")
     dated_on: date | None = Field(default=None, description="date written on the letter", examples=["2026-03-02"])
     contact_point_hash: str | None = Field(
         default=None, description="HMAC of `personal.from`; null for an anonymous contact"
@@ -195,7 +195,7 @@ class ContactReceived(Event):
         default=(),
         description="keyed hashes of where it came from, the narrowest first; new ones every day; empty if nobody can tell or staff saw it",
     )
-    personal: PersonalContact
+    personal: ContactPersonalData
 
 
 def make_contact_id(channel: str, account: str, source_key: str) -> ContactId:

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 
 from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import ClaimCheck, ConversationId, Reference, ReplyChannel
-from parvis.common.contract.event import Event
+from parvis.common.contract.event_base import Event
 from parvis.common.contract.reply import ReplyId, ReplyKind
 
 DeliveryId = NewType("DeliveryId", str)

@@ -13,7 +13,7 @@ MOST_ADDRESSES = 8  # in one reply: citizens can lengthen a conversation without
 
 
 @dataclass(frozen=True)
-class UnconfirmedWish:
+class UnconfirmedAddress:
     """An address that a later message asks for without proof. Nothing is sent there until an agent confirms it."""
 
     contact_id: ContactId
@@ -27,11 +27,11 @@ class Addressee:
     contact_points: tuple[ContactPoint, ...] = ()
     stated: tuple[ReplyAddress, ...] = ()
     channel: str = ""
-    unconfirmed: tuple[UnconfirmedWish, ...] = ()
+    unconfirmed: tuple[UnconfirmedAddress, ...] = ()
 
 
 @dataclass(frozen=True)
-class ReplyCandidate:
+class ReplyAddressCandidate:
     """One address for a reply. `is_named`: the citizen asked for it or wrote from it; otherwise we merely know it."""
 
     to: ReplyAddress
@@ -52,17 +52,17 @@ def find_addressee(contacts: Sequence[ContactReceived], confirmed: Collection[st
     if not answerable:
         return Addressee(channel=contacts[0].channel) if contacts else Addressee()
     opening, *later = answerable  # a letter without an address opens a case that somebody may write to later
-    wishes: list[UnconfirmedWish] = []
+    wishes: list[UnconfirmedAddress] = []
     stated, points = list(opening.personal.reply_channels), list(own_contact_points(opening))
     if not _is_vouched_for(opening, confirmed):
-        wishes, stated = [UnconfirmedWish(opening.contact_id, to) for to in stated], []
+        wishes, stated = [UnconfirmedAddress(opening.contact_id, to) for to in stated], []
     own = {point.value for point in points} | {address.address for address in stated}
     for contact in later:
         is_confirmed = contact.contact_id in confirmed or contact.sender.level == "staff"
         proven = [to for to in contact.personal.reply_channels if is_confirmed or _is_proven(contact, to, own)]
         stated[:0] = proven
         wishes += [
-            UnconfirmedWish(contact.contact_id, to) for to in contact.personal.reply_channels if to not in proven
+            UnconfirmedAddress(contact.contact_id, to) for to in contact.personal.reply_channels if to not in proven
         ]
         if contact.sender.level == "staff":
             points += own_contact_points(contact)
@@ -96,20 +96,20 @@ def _is_proven(contact: ContactReceived, to: ReplyAddress, own: Collection[str])
 
 def reply_candidates(
     addressee: Addressee, preferred: Callable[[ContactPoint], Sequence[ReplyAddress]] = lambda _: ()
-) -> Iterator[ReplyCandidate]:
+) -> Iterator[ReplyAddressCandidate]:
     """Every address for a reply, best first: as stated, as preferred, as the citizen wrote, as we know otherwise.
 
     Shape:  preferred, the channels of a contact point's stored preference, which the citizen proved to be theirs.
     """
     for address in addressee.stated:
-        yield ReplyCandidate(address, is_named=True)
+        yield ReplyAddressCandidate(address, is_named=True)
     for point in addressee.contact_points:
         for address in preferred(point):
-            yield ReplyCandidate(address, is_named=True)
+            yield ReplyAddressCandidate(address, is_named=True)
     usual = channel(addressee.channel).reply_channel
     for point in addressee.contact_points:
         if usual and channel(usual).contact_point_kind == point.kind:
-            yield ReplyCandidate(ReplyAddress(channel=usual, address=point.value), is_named=True)
+            yield ReplyAddressCandidate(ReplyAddress(channel=usual, address=point.value), is_named=True)
     for point in addressee.contact_points:
         if sending := channel_for_contact_point(point.kind):
-            yield ReplyCandidate(ReplyAddress(channel=sending.name, address=point.value), is_named=usual is None)
+            yield ReplyAddressCandidate(ReplyAddress(channel=sending.name, address=point.value), is_named=usual is None)

@@ -6,8 +6,8 @@ import uuid
 from dataclasses import dataclass
 
 from parvis.common.contract.contact import ConversationId
+from parvis.common.contract.mail_tokens import is_valid_token, sign_token
 from parvis.common.contract.reply import ReplyId
-from parvis.common.contract.reply_tokens import is_valid_token, sign_token
 
 _PURPOSE = "letter"
 _CODE = re.compile(r"[^\s#]{0,300}#P(?:-[0-9A-HJKMNP-TV-Z]{4}){3}/([A-Za-z0-9_-]{43})\.([a-z2-7]{16})")

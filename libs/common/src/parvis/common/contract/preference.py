@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import AwareDatetime, Field
 
 from parvis.common.contract.contact import ClaimCheck, ContactPoint, Language, ReplyAddress, ReplyChannel
-from parvis.common.contract.event import Event, Model
+from parvis.common.contract.event_base import Event, Model
 
 # Values of `source` for keywords sent by SMS. HELP changes no preference.
 SMS_STOP, SMS_START, SMS_HELP = "sms-stop", "sms-start", "sms-help"
@@ -22,7 +22,7 @@ class QuietHours(Model):
     end: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["08:00"])
 
 
-class PersonalPreference(Model):
+class PreferencePersonalData(Model):
     """All personal data of a preference."""
 
     contact_point: ContactPoint
@@ -47,4 +47,4 @@ class PreferenceChanged(Event):
         default="", description="provider's code or delivery id that shows it, without personal data", max_length=200
     )
     changed_at: AwareDatetime
-    personal: PersonalPreference
+    personal: PreferencePersonalData

@@ -16,7 +16,7 @@ from parvis.common.contract.contact import (
     SourceHash,
 )
 from parvis.common.contract.deterministic_ids import deterministic_id
-from parvis.common.contract.event import Event, Model
+from parvis.common.contract.event_base import Event, Model
 
 ReplyId = NewType("ReplyId", str)
 ReplyKind = Literal["registration", "receipt", "answer", "question", "transfer", "status"]
@@ -25,7 +25,7 @@ MAX_PRINTED_PAGES = 30  # of the attachments of a letter; with more it says how 
 _NAMESPACE = uuid.UUID("c3d6b6b4-8f0e-5d2a-a1c6-0c6f2a5f4b10")
 
 
-class PersonalReply(Model):
+class ReplyPersonalData(Model):
     """All personal data of a reply."""
 
     contact_points: tuple[ContactPoint, ...] = Field(
@@ -81,7 +81,7 @@ class ReplyRequested(Event):
     sources: tuple[SourceHash, ...] = Field(
         default=(), description="`sources` of the contact that caused it, for the budgets of automatic messages"
     )
-    personal: PersonalReply
+    personal: ReplyPersonalData
 
 
 def make_reply_id(*parts: str) -> ReplyId:

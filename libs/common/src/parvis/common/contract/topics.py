@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
-from parvis.common.contract.event import Event
+from parvis.common.contract.event_base import Event
 from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted

@@ -38,7 +38,7 @@ class LimitBody:
         await self._app(scope, receive_bounded, send)
 
 
-class AnswerHead:
+class HeadAsGet:
     """ASGI middleware: the application gets HEAD as GET (RFC 9110 §9.3.2); uvicorn leaves the body out of the answer."""
 
     def __init__(self, app: ASGIApp) -> None:

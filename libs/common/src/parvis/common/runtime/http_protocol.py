@@ -43,7 +43,7 @@ class HttpLimits:
 
 
 @dataclass
-class OpenConnections:
+class ClientConnections:
     """Counts the connections of each client of one server."""
 
     limits: HttpLimits
@@ -63,7 +63,7 @@ class OpenConnections:
 
 def bounded_protocol(limits: HttpLimits) -> type[HttpToolsProtocol]:
     """Make the protocol class of one server, whose connections share the limits."""
-    shared = OpenConnections(limits)
+    shared = ClientConnections(limits)
     return type("BoundedHttpProtocol", (BoundedHttp,), {"limits": limits, "open": shared})
 
 
@@ -92,7 +92,7 @@ class BoundedHttp(HttpToolsProtocol):
     """
 
     limits: HttpLimits
-    open: OpenConnections
+    open: ClientConnections
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)

@@ -17,12 +17,12 @@ from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured, Una
 from parvis.common.runtime import health as health_pages
 from parvis.common.runtime import logs
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.http_body import AnswerHead, LimitBody
+from parvis.common.runtime.http_body import HeadAsGet, LimitBody
 from parvis.common.runtime.http_protocol import HttpLimits, bounded_protocol
 from parvis.common.runtime.interruptible_waits import first_completed, sleep_unless_stopped
 from parvis.common.runtime.rate_limits import parse_networks
 from parvis.common.runtime.redaction import flatten_exception_group
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 
 log = logs.logger()
 DRAIN_S = 8.0  # of the ten that a supervisor and Kubernetes give; the rest is for leaving
@@ -98,7 +98,7 @@ def run_service(name: str, build: Build) -> None:
     """
     os.umask(0o077)  # what citizens wrote is its owner's alone
     try:
-        town = load_settings(TownSettings)
+        town = load_settings(SharedSettings)
         logs.configure(name, level=town.log_level, format=town.log_format)
         limits = HttpLimits(town.http_connections, town.http_client_connections, parse_networks(town.http_proxies))
         uvloop.run(_run(build, limits))
@@ -149,7 +149,7 @@ def build_server(service: Service, limits: HttpLimits) -> "_Server":
     """Build the HTTP server of a service, with its limits for every connection and every body."""
     return _Server(
         uvicorn.Config(
-            AnswerHead(LimitBody(service.app, service.largest_body_bytes)),
+            HeadAsGet(LimitBody(service.app, service.largest_body_bytes)),
             host=service.host,
             port=service.port,
             uds=_unix_socket(service.host),

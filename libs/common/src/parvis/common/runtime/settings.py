@@ -19,7 +19,7 @@ def is_hard_to_guess(key: str) -> bool:
     return len(key) >= _MIN_KEY_LENGTH and len(set(key.strip())) >= _MIN_DIFFERENT_CHARACTERS
 
 
-class TownSettings(BaseSettings):
+class SharedSettings(BaseSettings):
     """The settings that all services of a town share: PARVIS_*."""
 
     model_config = SettingsConfigDict(env_prefix="PARVIS_", extra="ignore")

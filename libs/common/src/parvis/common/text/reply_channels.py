@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from parvis.common.contract.contact import ContactPoint, ReplyAddress, ReplyChannel
-from parvis.common.contract.contact_points import email_contact_point, phone_contact_point
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.normalize_contact_points import email_contact_point, phone_contact_point
 from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES
 from parvis.common.text.folding import fold
 

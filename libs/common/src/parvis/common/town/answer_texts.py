@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from parvis.common.contract.contact import DepartmentSlug
-from parvis.common.town.field_types import ConfigModel, LocalText, Slug
+from parvis.common.town.config_types import ConfigModel, LocalText, Slug
 from parvis.common.town.models import TownConfig
 from parvis.common.town.yaml_documents import YamlDocument, closest_match, read_document, validate_document
 

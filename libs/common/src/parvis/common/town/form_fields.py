@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from parvis.common.town.field_types import ConfigModel, LocalText
+from parvis.common.town.config_types import ConfigModel, LocalText
 
 
 class _Field(ConfigModel):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from parvis.common.contract.contact import TRIAGE
 from parvis.common.contract.errors import Misconfigured
-from parvis.common.town.field_types import ConfigModel
+from parvis.common.town.config_types import ConfigModel
 from parvis.common.town.models import Department, Procedure, Town, TownConfig
 from parvis.common.town.yaml_documents import YamlDocument, closest_match, read_document, validate_document
 

@@ -9,8 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from parvis.common.contract import contact
 from parvis.common.contract.contact import DepartmentSlug, Language
 from parvis.common.text.telephone import format_phone
-from parvis.common.town.deadlines import LegalDeadlines, OpeningHalfDays
-from parvis.common.town.field_types import (
+from parvis.common.town.config_types import (
     ConfigModel,
     HostName,
     LocalText,
@@ -20,10 +19,11 @@ from parvis.common.town.field_types import (
     Slug,
     check_time_zone,
 )
+from parvis.common.town.deadline_rules import DeadlineRules, OpeningHalfDays
 from parvis.common.town.form_fields import FormField
 
 
-class Body(ConfigModel):
+class PublicBody(ConfigModel):
     """Another public body for whose work citizens write to the town, such as the département or an association of towns."""
 
     slug: Slug
@@ -54,10 +54,10 @@ class Town(ConfigModel):
     web_name: HostName = Field(description="host name of the public website")
     address: PostalLines = Field(description="address of the town hall: the return address of every letter")
     half_days: OpeningHalfDays = OpeningHalfDays()
-    bodies: tuple[Body, ...] = Field(
+    bodies: tuple[PublicBody, ...] = Field(
         default=(), max_length=100, description="other public bodies that departments may belong to"
     )
-    clocks: LegalDeadlines = Field(description="deadlines of contacts without a known procedure")
+    clocks: DeadlineRules = Field(description="deadlines of contacts without a known procedure")
 
     def supported_language(self, language: str | None) -> str:
         """`language` if the town has texts in it, else the town's first language."""
@@ -97,7 +97,7 @@ class Procedure(ConfigModel):
     title: LocalText
     intro: LocalText
     anonymous: bool = Field(default=False, description="can be sent without giving a name")
-    clocks: LegalDeadlines
+    clocks: DeadlineRules
     form: tuple[FormField, ...] = Field(min_length=1, max_length=40)
 
     @model_validator(mode="after")
@@ -175,10 +175,10 @@ class TownConfig(ConfigModel):
         known = self.departments.get(department)
         return known.body if known else None
 
-    def body(self, slug: str | None) -> Body | None:
+    def body(self, slug: str | None) -> PublicBody | None:
         return next((body for body in self.town.bodies if body.slug == slug), None)
 
-    def legal_deadlines(self, procedure: str | None) -> LegalDeadlines:
+    def legal_deadlines(self, procedure: str | None) -> DeadlineRules:
         known = self.procedure(procedure)
         return known.clocks if known else self.town.clocks
 

@@ -16,7 +16,7 @@ from parvis.local.demo.open_cases import OpenCases
 from parvis.local.demo.watch import Journey, JourneyWatch
 from parvis.local.letter import BIRTH_CERTIFICATE, SampleLetter, make_scan
 from parvis.local.stack import Stack
-from parvis.local.waiting import StackStopped
+from parvis.local.waiting import StartInterrupted
 
 Tell = Callable[[str], None]
 Result = TypeVar("Result")
@@ -95,7 +95,7 @@ class DemoCast:
 
 
 @dataclass
-class DemoScene:
+class DemoClients:
     """The clients that a demo uses."""
 
     stack: Stack
@@ -107,13 +107,13 @@ class DemoScene:
 
 
 async def run_until_stopped(stopping: threading.Event, play: Coroutine[Any, Any, Result]) -> Result:
-    """Run a part of the demo; stop at once when the stack is stopped. Raises: StackStopped."""
+    """Run a part of the demo; stop at once when the stack is stopped. Raises: StartInterrupted."""
     playing = asyncio.create_task(play)
     while not playing.done():
         if stopping.is_set():
             playing.cancel()
             await asyncio.wait([playing])
-            raise StackStopped
+            raise StartInterrupted
         await asyncio.wait([playing], timeout=0.2)
     return playing.result()
 
@@ -129,7 +129,7 @@ async def run_demo(stack: Stack, tell: Tell, cast: DemoCast) -> list[Journey]:
     """Send one contact through every channel, answer each, and wait until every reply has a final state."""
     config = Path(stack.env["PARVIS_CONFIG_DIR"])
     async with Citizens(stack) as citizens, DemoAgents(stack) as agents, JourneyWatch(stack.kafka, config) as watch:
-        scene = DemoScene(stack, citizens, agents, watch, cast, tell)
+        scene = DemoClients(stack, citizens, agents, watch, cast, tell)
         known = await _earlier_journeys(watch)
         await _write_on_every_channel(scene)
         journeys = await _new_journeys(watch, known)
@@ -147,7 +147,7 @@ async def _earlier_journeys(watch: JourneyWatch) -> set[str]:
     return set(watch.journeys)
 
 
-async def _write_on_every_channel(scene: DemoScene) -> None:
+async def _write_on_every_channel(scene: DemoClients) -> None:
     cast, citizens = scene.cast, scene.citizens
     scene.tell(f"An SMS from {cast.texting_number}: a burst water pipe.")
     water = "Bonjour, une canalisation a éclaté, fuite d’eau au 4 rue du Moulin !"
@@ -178,7 +178,7 @@ async def _new_journeys(watch: JourneyWatch, known: set[str]) -> list[Journey]:
     return sorted(routed(), key=lambda journey: order.index(journey.channel))
 
 
-async def _answer_as_agent(scene: DemoScene, journey: Journey) -> None:
+async def _answer_as_agent(scene: DemoClients, journey: Journey) -> None:
     await scene.agents.answer(journey.conversation_id, journey.department, ANSWERS[journey.channel])
     scene.tell(f"{journey.department} has answered the {journey.channel}.")
 

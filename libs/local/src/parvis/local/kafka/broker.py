@@ -43,7 +43,7 @@ class KafkaBroker:
     def start(self, *, report: Callable[[str], None], stopping: Event = NEVER) -> None:
         """Start on the existing data folder, or on a new one.
 
-        Raises: Unavailable, with the reason and what to do; StackStopped.
+        Raises: Unavailable, with the reason and what to do; StartInterrupted.
         """
         installation = ensure_installed(self._cache, report=report, stopping=stopping)
         self._write_settings(installation)

@@ -94,7 +94,7 @@ def installation_folder(cache: Path) -> Path:
 def ensure_installed(cache: Path, *, report: Callable[[str], None], stopping: Event = NEVER) -> KafkaInstallation:
     """Download the missing files of Kafka and check them.
 
-    Raises: Unavailable, with what to do; StackStopped.
+    Raises: Unavailable, with what to do; StartInterrupted.
     """
     folder = installation_folder(cache)
     installation = KafkaInstallation(folder)

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from parvis.common.contract.errors import Misconfigured, Unavailable
-from parvis.local.waiting import NEVER, StackStopped
+from parvis.local.waiting import NEVER, StartInterrupted
 
 LOCK = Path(__file__).parent / "jgo.lock.toml"
 _AT_ONCE = 4
@@ -57,7 +57,7 @@ def missing_jars(folder: Path, jars: Sequence[Jar]) -> list[Jar]:
 def fetch_jars(folder: Path, jars: Sequence[Jar], *, report: Callable[[str], None], stopping: Event = NEVER) -> None:
     """Download jars into the folder; each appears there atomically, after its checksum is checked.
 
-    Raises: Unavailable, when the repository cannot be reached or the disk is full; StackStopped.
+    Raises: Unavailable, when the repository cannot be reached or the disk is full; StartInterrupted.
     """
     folder.mkdir(parents=True, exist_ok=True)
     progress = _Progress(len(jars), report, stopping)
@@ -118,7 +118,7 @@ class _Progress:
 
     def _add(self, count: int) -> None:
         if self._stopping.is_set():
-            raise StackStopped
+            raise StartInterrupted
         with self._lock:
             self._bytes += count
 

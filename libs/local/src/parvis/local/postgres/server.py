@@ -59,7 +59,7 @@ class PostgresServer:
     def start(self, *, report: Callable[[str], None], stopping: Event = NEVER) -> None:
         """Start on the existing data folder, or on a new one.
 
-        Raises: Unavailable, with the reason and what to do; StackStopped.
+        Raises: Unavailable, with the reason and what to do; StartInterrupted.
         """
         unprivileged_folder.remove_abandoned()
         self._location = location = unprivileged_folder.prepare_location(self.folder)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
-from parvis.simulators.background import BackgroundTasks
+from parvis.simulators.background_tasks import BackgroundTasks
 from parvis.simulators.mail.certificate import tls_context
 from parvis.simulators.mail.control import MailControl
 from parvis.simulators.mail.mailbox_page import MailboxPages
@@ -13,8 +13,8 @@ from parvis.simulators.mail.mailboxes import Mailboxes
 from parvis.simulators.mail.relay import SimulatedMailRelay
 from parvis.simulators.mail.smtp_client import CitizenSmtpClient
 from parvis.simulators.printed_letters import letter_routes
-from parvis.simulators.serve import probes
 from parvis.simulators.settings import Settings
+from parvis.simulators.uvicorn_server import probes
 
 
 @dataclass(frozen=True, slots=True)

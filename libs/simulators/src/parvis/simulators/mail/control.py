@@ -8,10 +8,10 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
-from parvis.simulators.mail.mail_composer import OutgoingMail, compose_mail
-from parvis.simulators.mail.mail_reader import read_mail
-from parvis.simulators.mail.mail_reader import shown as shown_reading
 from parvis.simulators.mail.mailboxes import Mailboxes, StoredMail
+from parvis.simulators.mail.mime_builder import OutgoingMail, compose_mail
+from parvis.simulators.mail.mime_reader import read_mail
+from parvis.simulators.mail.mime_reader import shown as shown_reading
 from parvis.simulators.mail.relay import MailFaults, SimulatedMailRelay
 from parvis.simulators.mail.smtp_client import CitizenSmtpClient, SentMail
 

@@ -6,9 +6,9 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from parvis.simulators.mail.control import send
-from parvis.simulators.mail.mail_composer import OutgoingMail
-from parvis.simulators.mail.mail_reader import read_mail
 from parvis.simulators.mail.mailboxes import Mailboxes, StoredMail
+from parvis.simulators.mail.mime_builder import OutgoingMail
+from parvis.simulators.mail.mime_reader import read_mail
 from parvis.simulators.mail.recipients import MAGIC
 from parvis.simulators.mail.smtp_client import CitizenSmtpClient
 from parvis.simulators.pages import render_page

@@ -11,7 +11,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from aiosmtpd.smtp import syntax as smtp_syntax
 from pydantic import BaseModel, ConfigDict, Field
 
-from parvis.simulators.background import BackgroundTasks
+from parvis.simulators.background_tasks import BackgroundTasks
 from parvis.simulators.mail.mailboxes import EnvelopeRecipient, Mailboxes, StoredMail
 from parvis.simulators.mail.recipients import is_silent, refusal_of
 from parvis.simulators.mail.smtp_client import CitizenSmtpClient

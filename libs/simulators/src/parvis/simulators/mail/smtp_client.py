@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 import aiosmtplib
 
-from parvis.simulators.background import BackgroundTasks
+from parvis.simulators.background_tasks import BackgroundTasks
 from parvis.simulators.mail import dsn
-from parvis.simulators.mail.mail_reader import read_mail
 from parvis.simulators.mail.mailboxes import StoredMail
+from parvis.simulators.mail.mime_reader import read_mail
 from parvis.simulators.mail.recipients import bounces_later, is_away
 from parvis.simulators.settings import Settings
 

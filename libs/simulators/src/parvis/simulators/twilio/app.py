@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
-from parvis.simulators.background import BackgroundTasks
-from parvis.simulators.serve import probes
+from parvis.simulators.background_tasks import BackgroundTasks
 from parvis.simulators.settings import Settings
 from parvis.simulators.twilio.carrier import Carrier
 from parvis.simulators.twilio.control import control_routes
@@ -13,6 +12,7 @@ from parvis.simulators.twilio.messages import Account
 from parvis.simulators.twilio.messages_api import ApiRefusal, MessagesApi, answer_refusal
 from parvis.simulators.twilio.phones_page import pages
 from parvis.simulators.twilio.webhook_sender import WebhookSender
+from parvis.simulators.uvicorn_server import probes
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from parvis.simulators.background import BackgroundTasks
+from parvis.simulators.background_tasks import BackgroundTasks
 from parvis.simulators.settings import Settings
 from parvis.simulators.twilio.faults import TwilioFaults
 from parvis.simulators.twilio.magic_numbers import NEVER_ANNOUNCED, Behaviour

@@ -20,7 +20,7 @@ from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.clock import Clock
 from parvis.common.runtime.clock import now as wall_clock
 from parvis.web.oidc import verification
-from parvis.web.oidc.provider import LoginRefused, OidcProvider
+from parvis.web.oidc.provider_config import LoginRefused, OidcProviderConfig
 
 _METADATA_AGE_S = 3600
 _KEYS_AGE_S = 30  # a token with an unknown key has the keys read anew, and not more often than this
@@ -51,7 +51,7 @@ class OidcIdentity:
 class RelyingParty:
     """A town as the client of one provider."""
 
-    provider: OidcProvider
+    provider: OidcProviderConfig
     clock: Clock = wall_clock
     http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=_TIMEOUT_S))
     _metadata: dict[str, Any] = field(default_factory=dict[str, Any])

@@ -11,13 +11,13 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from parvis.web.oidc.provider import LoginRefused, OidcProvider
+from parvis.web.oidc.provider_config import LoginRefused, OidcProviderConfig
 
 _CLOCK_SKEW = timedelta(seconds=30)
 Claims = Mapping[str, Any]
 
 
-def read_signed(token: str, keys: KeySet, provider: OidcProvider) -> tuple[str, Claims]:
+def read_signed(token: str, keys: KeySet, provider: OidcProviderConfig) -> tuple[str, Claims]:
     """The algorithm and claims of a token.
 
     Raises: LoginRefused, also for a symmetric algorithm or none: only those of the settings are tried.
@@ -29,7 +29,7 @@ def read_signed(token: str, keys: KeySet, provider: OidcProvider) -> tuple[str, 
     return str(read.header.get("alg")), read.claims
 
 
-def check_id_token(claims: Claims, provider: OidcProvider, nonce: str, now: datetime) -> None:
+def check_id_token(claims: Claims, provider: OidcProviderConfig, nonce: str, now: datetime) -> None:
     """Check an ID token. Raises: LoginRefused.
 
     Source: OpenID Connect Core 1.0, section 3.1.3.7.
@@ -50,7 +50,9 @@ def check_id_token(claims: Claims, provider: OidcProvider, nonce: str, now: date
         raise LoginRefused("amr")
 
 
-def check_userinfo(claims: Claims, provider: OidcProvider, subject: str, now: datetime, *, is_signed: bool) -> None:
+def check_userinfo(
+    claims: Claims, provider: OidcProviderConfig, subject: str, now: datetime, *, is_signed: bool
+) -> None:
     """Check what the userinfo endpoint answered. Raises: LoginRefused."""
     if claims.get("sub") != subject:
         raise LoginRefused("userinfo_subject")
@@ -60,7 +62,7 @@ def check_userinfo(claims: Claims, provider: OidcProvider, subject: str, now: da
             raise LoginRefused("userinfo_expired")
 
 
-def check_required_claims(claims: Claims, provider: OidcProvider) -> None:
+def check_required_claims(claims: Claims, provider: OidcProviderConfig) -> None:
     """Check that the person may enter at all: the provider does not filter. Raises: LoginRefused, with the claim's name."""
     for name, allowed in provider.required.items():
         if not allowed & set(_texts(claims.get(name))):
@@ -78,7 +80,7 @@ def check_access_token_hash(claims: Claims, access_token: str, algorithm: str) -
         raise LoginRefused("access_token")
 
 
-def _check_issuer_and_audience(claims: Claims, provider: OidcProvider) -> None:
+def _check_issuer_and_audience(claims: Claims, provider: OidcProviderConfig) -> None:
     if claims.get("iss") != provider.issuer:
         raise LoginRefused("issuer")
     audience = _texts(claims.get("aud"))

@@ -8,7 +8,7 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.http_body import LimitBody
 from parvis.common.runtime.logs import logger
-from parvis.desk.api import get_cases, post_actions, post_work
+from parvis.desk.api import get_cases, post_actions, post_case_work
 from parvis.desk.api.dependencies import ApiDependencies
 from parvis.desk.api.json_bodies import REFUSALS
 from parvis.desk.store.row_decoding import DamagedCase
@@ -60,5 +60,5 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
     app.add_exception_handler(DamagedCase, answer_damaged_case)
     get_cases.routes(app, access)
     post_actions.routes(app, access)
-    post_work.routes(app, access)
+    post_case_work.routes(app, access)
     return app

@@ -21,17 +21,17 @@ from parvis.desk.models.accounts import (
     AccessRules,
     Action,
     AuditRecord,
-    CaseScope,
+    CaseAccessFacts,
     DeskUser,
     RoleGrant,
 )
 from parvis.desk.models.case import Agent
 from parvis.desk.store.accounts import read_case_facts
 from parvis.desk.store.audit_trail import append_audit
-from parvis.desk.store.case_queries import read_case, read_case_file, read_case_version
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
 from parvis.desk.store.sessions import find_session
+from parvis.desk.store.single_case_queries import read_case, read_case_file, read_case_version
 from parvis.desk.verify.agent_sessions import bearer_token, hash_token, is_same_token
 
 # Whoever has the token of the settings, which works on loopback only.
@@ -91,10 +91,10 @@ class ApiGuard:
                 read = AuditRecord(now(), program.account_id, program.name, self.action, department, subject, "api")
                 await append_audit(connection, read)
 
-    async def _scope(self, connection: AsyncConnection, request: Request) -> CaseScope | None:
+    async def _scope(self, connection: AsyncConnection, request: Request) -> CaseAccessFacts | None:
         if self.action not in CASE_ACTIONS:
             department = request.query_params.get("department")
-            return CaseScope(department) if department else None
+            return CaseAccessFacts(department) if department else None
         try:
             conversation = str(UUID(request.path_params["conversation_id"]))
         except ValueError:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 from parvis.desk.decide.case_version import CaseVersion
 from parvis.desk.decide.reply_recipient import find_recipient
 from parvis.desk.models.case import NO_DATE, URGENCY_RANKS, Case, CaseContact, CaseFile, State
-from parvis.web.form_texts import clean_text
+from parvis.web.text_cleaning import clean_text
 
 CleanText = Annotated[str, AfterValidator(clean_text)]
 AgentName = Annotated[

@@ -25,10 +25,10 @@ from parvis.desk.api.json_bodies import (
 )
 from parvis.desk.decide import agent_actions, request_split_and_link
 from parvis.desk.decide.access_rights import may
-from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
+from parvis.desk.decide.agent_actions import ActionContext, AgentTextInput, ReplyInput
 from parvis.desk.decide.counter_contact import CounterForm
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
-from parvis.desk.models.accounts import CaseScope
+from parvis.desk.models.accounts import CaseAccessFacts
 from parvis.desk.models.case import Case, CaseChanges
 
 
@@ -106,7 +106,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/call", dependencies=[access.allow("case.change")])
     async def call(request: Request, conversation_id: UUID, body: CallBody, key: IdempotencyKey = None) -> CaseDetail:
         """Record a call to the citizen."""
-        note = AgentText(body.text, scoped_key(body.department, key), body.then)
+        note = AgentTextInput(body.text, scoped_key(body.department, key), body.then)
         return await act_on_case(
             access,
             request,
@@ -177,7 +177,7 @@ def _counter(app: FastAPI, access: ApiDependencies) -> None:
             raise HTTPException(409, "no_department")
         form = CounterForm(**body.model_dump(exclude={"agent", "department", "quality"}))
         agent = acting_agent(request, body.agent, body.department, body.quality)
-        if not may(request.state.program, "contact.register", CaseScope(body.department)):
+        if not may(request.state.program, "contact.register", CaseAccessFacts(body.department)):
             raise HTTPException(403, "not allowed")
         try:
             registered = await access.counter.register(form, agent, seed=scoped_key(body.department, key), at=now())

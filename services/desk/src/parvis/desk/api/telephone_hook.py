@@ -8,8 +8,8 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, SecretStr
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
-from parvis.common.contract.contact_points import phone_contact_point
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.normalize_contact_points import phone_contact_point
 from parvis.common.runtime.clock import now
 from parvis.common.runtime.http_body import LimitBody
 from parvis.common.storage.postgres import Database

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.town.models import TownConfig
 from parvis.desk.commands import audit, corrected_texts, desk_accounts, rebuild, reindex
 from parvis.desk.fetch.access_file import load_access_rules

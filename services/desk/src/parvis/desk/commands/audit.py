@@ -4,8 +4,8 @@ import argparse
 import asyncio
 import sys
 
-from parvis.common.cli.subparsers import Commands
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.cli.argparse_types import Commands
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.postgres import Database
 from parvis.desk.store.audit_trail import AuditVerdict, read_hash, verify_audit
 
@@ -26,7 +26,7 @@ def _run_verify(given: argparse.Namespace) -> int:
 
 
 async def _verify(head: str) -> int:
-    database = Database(load_settings(TownSettings).database_url.get_secret_value(), service="desk-command")
+    database = Database(load_settings(SharedSettings).database_url.get_secret_value(), service="desk-command")
     number, _, noted = head.partition(":")
     async with database.transaction() as connection:
         verdict = await verify_audit(connection)

@@ -5,11 +5,11 @@ import asyncio
 import json
 from pathlib import Path
 
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract.contact import TRIAGE
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.postgres import Database
-from parvis.desk.store.text_corrections import read_corrected_texts
+from parvis.desk.store.text_correction_queries import read_corrected_texts
 
 
 def register(actions: Commands) -> None:
@@ -21,7 +21,7 @@ def register(actions: Commands) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    lines = asyncio.run(read_lines(load_settings(TownSettings).database_url.get_secret_value()))
+    lines = asyncio.run(read_lines(load_settings(SharedSettings).database_url.get_secret_value()))
     with given.file.open("w", encoding="utf-8") as file:
         given.file.chmod(0o600)
         file.writelines(lines)

@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.runtime.clock import now
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.desk.models.accounts import (
@@ -27,7 +27,7 @@ from parvis.desk.models.accounts import (
 from parvis.desk.settings import Settings
 from parvis.desk.store import accounts as account_store
 from parvis.desk.store.audit_trail import append_audit
-from parvis.desk.store.identities import remember_login
+from parvis.desk.store.login_identities import remember_login
 from parvis.desk.store.sessions import begin_session, end_sessions_of
 from parvis.desk.verify.agent_sessions import hash_token, new_token
 from parvis.desk.verify.passwords import new_totp_secret
@@ -85,7 +85,7 @@ def _run(command: Command) -> Callable[[argparse.Namespace], int]:
 
 
 async def _in_transaction(command: Command, given: argparse.Namespace) -> str:
-    town, settings = load_settings(TownSettings), load_settings(Settings)
+    town, settings = load_settings(SharedSettings), load_settings(Settings)
     department = getattr(given, "department", EVERY_DEPARTMENT)
     if department != EVERY_DEPARTMENT and department not in load_town_config(town.config_dir).departments:
         raise Misconfigured(f"there is no department {department!r}")

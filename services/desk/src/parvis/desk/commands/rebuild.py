@@ -7,10 +7,10 @@ import sys
 from parvis.common.bus.admin import is_group_active
 from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.producer import Producer
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract import topics
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
@@ -34,7 +34,7 @@ def _run_rebuild(given: argparse.Namespace) -> int:
 
 
 async def _rebuild(*, is_check: bool) -> int:
-    town = load_settings(TownSettings)
+    town = load_settings(SharedSettings)
     brokers = KafkaConnection.from_settings(town)
     if await is_group_active(brokers, f"{town.topic_prefix}-desk"):
         sys.stderr.write("a desk still runs, or was killed less than a minute ago: stop every desk first\n")
@@ -58,7 +58,7 @@ async def _rebuild(*, is_check: bool) -> int:
     return 0
 
 
-def _database(town: TownSettings) -> Database:
+def _database(town: SharedSettings) -> Database:
     url = town.database_url.get_secret_value()
     return Database(url, service="desk-command", statement_timeout_s=_STATEMENT_TIMEOUT_S)
 

@@ -3,8 +3,8 @@
 import argparse
 import asyncio
 
-from parvis.common.cli.subparsers import Commands
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.cli.argparse_types import Commands
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.desk.store.search_index import rebuild_index
@@ -20,7 +20,7 @@ def _run(_: argparse.Namespace) -> int:
 
 
 async def _reindex() -> int:
-    town = load_settings(TownSettings)
+    town = load_settings(SharedSettings)
     database = Database(town.database_url.get_secret_value(), service="desk-command")
     count = await rebuild_index(database, load_town_config(town.config_dir))
     await database.close()

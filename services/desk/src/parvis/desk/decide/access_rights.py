@@ -6,7 +6,7 @@ from parvis.desk.models.accounts import (
     CONFIDENTIALITIES,
     EVERY_DEPARTMENT,
     Action,
-    CaseScope,
+    CaseAccessFacts,
     ConfidentialCases,
     DeskUser,
     HiddenCases,
@@ -41,7 +41,7 @@ _FORM_ACTIONS: dict[str, Action] = {
 }
 
 
-def may(user: DeskUser, action: Action, case: CaseScope | None = None) -> bool:
+def may(user: DeskUser, action: Action, case: CaseAccessFacts | None = None) -> bool:
     """Whether the user may do this.
 
     Shape:  `case` is the case that the action is about, or the department alone; None for what concerns neither.
@@ -70,19 +70,19 @@ def form_action(name: str) -> Action:
 
 def scope_of(
     rules: ConfidentialCases, department: str, procedure: str | None, tags: Iterable[str], conversation_id: str = ""
-) -> CaseScope:
+) -> CaseAccessFacts:
     """The scope of a case: it is confidential if its department, its procedure or one of its tags is."""
     kinds = rules.departments.get(department, frozenset[str]())
     kinds |= rules.procedures.get(procedure or "", frozenset[str]())
     for tag in tags:
         kinds |= rules.tags.get(tag, frozenset[str]())
-    return CaseScope(department, kinds, conversation_id)
+    return CaseAccessFacts(department, kinds, conversation_id)
 
 
 def hidden_cases(user: DeskUser, rules: ConfidentialCases, department: str) -> HiddenCases:
     """The cases of a department that the user may not read."""
     hidden = {
-        kind for kind in CONFIDENTIALITIES if not may(user, "case.read", CaseScope(department, frozenset({kind})))
+        kind for kind in CONFIDENTIALITIES if not may(user, "case.read", CaseAccessFacts(department, frozenset({kind})))
     }
     return HiddenCases(
         everything=bool(rules.departments.get(department, frozenset[str]()) & hidden),

@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from parvis.common.contract.contact import ConversationId, ReplyAddress
-from parvis.common.contract.contact_points import email_contact_point, phone_contact_point, postal_contact_point
 from parvis.common.contract.errors import Rejected
-from parvis.common.contract.reply import PersonalReply, ReplyId, ReplyRequested, make_reply_id
+from parvis.common.contract.normalize_contact_points import (
+    email_contact_point,
+    phone_contact_point,
+    postal_contact_point,
+)
+from parvis.common.contract.reply import ReplyId, ReplyPersonalData, ReplyRequested, make_reply_id
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.text.invisible_characters import remove_invisible_characters
 from parvis.common.town.answer_texts import has_open_variable
-from parvis.common.town.fill_template_variables import standard_variables
 from parvis.common.town.models import TownConfig
+from parvis.common.town.template_variables import standard_variables
 from parvis.desk.decide.case_updated import build_case_updated
 from parvis.desk.decide.reply_files import check_departure
 from parvis.desk.decide.reply_recipient import find_case_addressee, find_recipient, latest_message_id, reply_language
@@ -22,7 +26,7 @@ from parvis.desk.models.case import (
     Agent,
     AgentReply,
     Case,
-    CaseAction,
+    CaseActionRecord,
     CaseChanges,
     CaseContact,
     CaseRow,
@@ -50,7 +54,7 @@ class ActionContext:
 
 
 @dataclass(frozen=True)
-class AgentText:
+class AgentTextInput:
     """An agent's text, and the state of the case afterwards. A form sent twice has the same idempotency key."""
 
     text: str
@@ -59,7 +63,7 @@ class AgentText:
 
 
 @dataclass(frozen=True)
-class ReplyInput(AgentText):
+class ReplyInput(AgentTextInput):
     """A reply. `channel` and `address` are empty unless the agent chose others than the citizen's."""
 
     channel: str = ""
@@ -147,7 +151,7 @@ def _reply_requested(
         requested_at=context.at,
         requested_by=context.agent.name[:80],
         attachments=tuple(file.claim for file in answer.files),
-        personal=PersonalReply(
+        personal=ReplyPersonalData(
             contact_points=addressee.contact_points,
             stated=stated or addressee.stated,
             variables=standard_variables(
@@ -170,14 +174,18 @@ def confirm_wish(case: Case, context: ActionContext, contacts: Sequence[CaseCont
     if contact_id not in {wish.contact_id for wish in find_case_addressee(contacts).unconfirmed}:
         raise Rejected("no_wish")
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"wish:{contact_id}")
-    row = CaseAction(str(act_id), case.conversation_id, "wish_confirmed", context.agent.name, contact_id, context.at)
+    row = CaseActionRecord(
+        str(act_id), case.conversation_id, "wish_confirmed", context.agent.name, contact_id, context.at
+    )
     return add_row(case, row, context)
 
 
-def record_call(case: Case, context: ActionContext, note: AgentText) -> CaseChanges:
+def record_call(case: Case, context: ActionContext, note: AgentTextInput) -> CaseChanges:
     """Record a call to the citizen with the agent's notes."""
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"called:{note.idempotency_key}")
-    row = CaseAction(str(act_id), case.conversation_id, "called", context.agent.name, checked_text(note), context.at)
+    row = CaseActionRecord(
+        str(act_id), case.conversation_id, "called", context.agent.name, checked_text(note), context.at
+    )
     return add_row(_after_contacting_citizen(case, note, context), row, context)
 
 
@@ -214,13 +222,13 @@ def request_transfer(
     return CaseChanges(rows=[row], events=[requested])
 
 
-def _after_contacting_citizen(case: Case, text: AgentText, context: ActionContext) -> Case:
+def _after_contacting_citizen(case: Case, text: AgentTextInput, context: ActionContext) -> Case:
     owner = case.taken_by or context.agent.name
     return replace(case, taken_by=owner, state=text.next_state, undelivered=False, snoozed_until=None)
 
 
 def record_action(case: Case, kind: str, context: ActionContext) -> CaseChanges:
-    row = CaseAction(str(uuid.uuid4()), case.conversation_id, kind, context.agent.name, "", context.at)
+    row = CaseActionRecord(str(uuid.uuid4()), case.conversation_id, kind, context.agent.name, "", context.at)
     return add_row(case, row, context)
 
 
@@ -229,7 +237,7 @@ def add_row(case: Case, row: CaseRow, context: ActionContext) -> CaseChanges:
     return CaseChanges(case, [row], [build_case_updated(case, context.town_config, context.at)])
 
 
-def checked_text(agent_text: AgentText) -> str:
+def checked_text(agent_text: AgentTextInput) -> str:
     text = agent_text.text.strip()
     if not remove_invisible_characters(text):
         raise Rejected("no_text")

@@ -18,7 +18,7 @@ from parvis.desk.models.case import (
     NO_DATE,
     URGENCY_RANKS,
     Case,
-    CaseAction,
+    CaseActionRecord,
     CaseChanges,
     CaseContactRecord,
     CaseRow,
@@ -213,11 +213,11 @@ def update_department(case: Case, department: str, sequence: int) -> Case:
     return replace(case, department_sequence=sequence, department=department, taken_by=None, snoozed_until=None)
 
 
-def _reopen(case: Case, kind: str, cause: str, at: datetime) -> tuple[Case, list[CaseAction]]:
+def _reopen(case: Case, kind: str, cause: str, at: datetime) -> tuple[Case, list[CaseActionRecord]]:
     if case.state == "open":
         return case, []
     act = uuid.uuid5(uuid.UUID(case.conversation_id), f"{kind}:{cause}")
-    return replace(case, state="open"), [CaseAction(str(act), case.conversation_id, kind, "", "", at)]
+    return replace(case, state="open"), [CaseActionRecord(str(act), case.conversation_id, kind, "", "", at)]
 
 
 def _with_case_updated(

@@ -20,7 +20,7 @@ from parvis.desk.models.case import (
     NO_DATE,
     URGENCY_RANKS,
     Case,
-    CaseAction,
+    CaseActionRecord,
     CaseChanges,
     CaseContact,
     CaseRelation,
@@ -100,7 +100,7 @@ def apply_refusal(event: SplitRefused | LinkRefused) -> CaseChanges:
     kind, name = ("split", event.split_id) if isinstance(event, SplitRefused) else ("link", event.link_id)
     act = uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}-refused:{event.conversation_id}:{name}")
     why = event.why.replace(" ", "-")
-    return CaseChanges(rows=[CaseAction(str(act), event.conversation_id, f"{kind}_refused", "", why, event.at)])
+    return CaseChanges(rows=[CaseActionRecord(str(act), event.conversation_id, f"{kind}_refused", "", why, event.at)])
 
 
 def summarize_contacts(case: Case, contacts: Sequence[CaseContact], town_config: TownConfig) -> Case:

@@ -9,9 +9,9 @@ from typing import Any
 
 from parvis.common.contract.errors import Rejected
 from parvis.desk.decide.agent_actions import ActionContext, ReplyInput, add_row, close_case, request_reply, take_case
-from parvis.desk.decide.case_work import assign_case, snooze_case
 from parvis.desk.decide.reply_recipient import find_recipient
-from parvis.desk.models.case import STATES, Case, CaseAction, CaseChanges, CaseContact, ReplyRecipient, State
+from parvis.desk.decide.snooze_and_assign import assign_case, snooze_case
+from parvis.desk.models.case import STATES, Case, CaseActionRecord, CaseChanges, CaseContact, ReplyRecipient, State
 
 BULK_KINDS = ("take", "assign", "snooze", "close", "reply")
 MAX_BULK_CASES = 50
@@ -91,5 +91,7 @@ def undo_act(case: Case, context: ActionContext, bulk_id: str, kind: str, before
     )  # fmt: skip
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"undone:{bulk_id}")
     return add_row(
-        restored, CaseAction(str(act_id), case.conversation_id, "undone", context.agent.name, kind, context.at), context
+        restored,
+        CaseActionRecord(str(act_id), case.conversation_id, "undone", context.agent.name, kind, context.at),
+        context,
     )

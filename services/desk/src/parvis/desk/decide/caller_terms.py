@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from parvis.common.contract.contact import ContactReceived
-from parvis.common.contract.contact_points import email_contact_point, phone_contact_point
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.normalize_contact_points import email_contact_point, phone_contact_point
 from parvis.common.contract.references import find_references
 from parvis.common.text.folding import fold, fold_words
 from parvis.desk.decide.search_terms import quote_term

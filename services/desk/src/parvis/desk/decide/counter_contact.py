@@ -8,20 +8,20 @@ from datetime import datetime
 from parvis.common.contract.contact import (
     ClaimCheck,
     ContactId,
+    ContactPersonalData,
     ContactPoint,
     ContactReceived,
-    PersonalContact,
+    ConversationIdentifiers,
     ReplyAddress,
-    ThreadIdentifiers,
     Verification,
 )
-from parvis.common.contract.contact_points import (
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.normalize_contact_points import (
     email_contact_point,
     hash_contact_point,
     phone_contact_point,
     postal_contact_point,
 )
-from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import find_references, make_reference
 from parvis.common.text.invisible_characters import remove_invisible_characters
 from parvis.common.town.models import TownConfig, localized
@@ -103,10 +103,10 @@ def make_counter_contact(
         procedure=form.procedure or None,
         language=town_config.town.supported_language(form.language),
         sender=Verification(level="staff", evidence=f"seen or heard by an agent of {agent.department}"),
-        thread=ThreadIdentifiers(conversation_id=conversation, reference=quoted[0] if quoted else None),
+        thread=ConversationIdentifiers(conversation_id=conversation, reference=quoted[0] if quoted else None),
         original=original,
         contact_point_hash=hash_contact_point(sender, hashing_key) if sender else None,
-        personal=PersonalContact.model_validate(
+        personal=ContactPersonalData.model_validate(
             {
                 "from": sender,
                 "display_name": " ".join(form.name.split())[:400],

@@ -19,7 +19,7 @@ _LONGEST = 200
 
 
 @dataclass(frozen=True)
-class Place:
+class ReportedLocation:
     """A street with its house number, or a point in degrees; None for what is not known."""
 
     address: str | None = None
@@ -27,7 +27,7 @@ class Place:
     longitude: float | None = None
 
 
-def find_place(contact: ContactReceived, town_config: TownConfig) -> Place:
+def find_place(contact: ContactReceived, town_config: TownConfig) -> ReportedLocation:
     """The place that the form's answers name; nothing for a street without a number, which is many places."""
     procedure = town_config.procedure(contact.procedure)
     fields = {field.name for field in procedure.form if isinstance(field, AddressField)} if procedure else set[str]()
@@ -35,8 +35,8 @@ def find_place(contact: ContactReceived, town_config: TownConfig) -> Place:
     point = next(filter(None, map(_POINT.search, answers)), None)
     address = next(filter(None, map(normalize_address, answers)), None)
     if point is None or not (abs(float(point[1])) <= 90 and abs(float(point[2])) <= 180):
-        return Place(address)
-    return Place(address, float(point[1]), float(point[2]))
+        return ReportedLocation(address)
+    return ReportedLocation(address, float(point[1]), float(point[2]))
 
 
 def normalize_address(text: str) -> str | None:

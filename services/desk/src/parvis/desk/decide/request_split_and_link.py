@@ -11,7 +11,7 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import find_references
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.town.models import TownConfig
-from parvis.desk.models.case import Agent, Case, CaseAction, CaseChanges, CaseContact
+from parvis.desk.models.case import Agent, Case, CaseActionRecord, CaseChanges, CaseContact
 
 _MAX_REASON_LENGTH = 400
 
@@ -73,7 +73,8 @@ def request_split(
         requested_at=at,
     )
     return CaseChanges(
-        rows=[CaseAction(split_id, case.conversation_id, "split_asked", agent.name, reason, at)], events=[requested]
+        rows=[CaseActionRecord(split_id, case.conversation_id, "split_asked", agent.name, reason, at)],
+        events=[requested],
     )
 
 
@@ -99,5 +100,5 @@ def request_link(case: Case, agent: Agent, link_input: LinkInput, at: datetime) 
     )
     kind = "link_asked" if link_input.wanted == "linked" else "unlink_asked"
     return CaseChanges(
-        rows=[CaseAction(link_id, case.conversation_id, kind, agent.name, references[0], at)], events=[requested]
+        rows=[CaseActionRecord(link_id, case.conversation_id, kind, agent.name, references[0], at)], events=[requested]
     )

@@ -10,7 +10,7 @@ from parvis.common.text.folding import fold
 from parvis.common.text.invisible_characters import remove_invisible_characters
 from parvis.common.text.telephone import parse_e164
 from parvis.common.town.models import TownConfig
-from parvis.desk.models.case import AgentReply, CaseAction, CaseContact
+from parvis.desk.models.case import AgentReply, CaseActionRecord, CaseContact
 from parvis.web.format_form_answers import format_answers
 
 NOTE_KINDS = frozenset({"called", "noted", "call_noted", "text_corrected"})  # actions whose text an agent wrote
@@ -69,7 +69,7 @@ def describe_reply(reply: AgentReply) -> SearchEntry:
     return SearchEntry(reply.reply_id, reply.conversation_id, "reply", "", reply.at, words, tuple(terms))
 
 
-def describe_note(note: CaseAction) -> SearchEntry:
+def describe_note(note: CaseActionRecord) -> SearchEntry:
     """The entry of what an agent noted on a case."""
     terms = _address_terms(note.text) | _time_terms(note.at)
     words = join_words(f"{note.text} {note.agent}")

@@ -7,7 +7,7 @@ from parvis.common.contract.channels import channel
 from parvis.common.contract.errors import Rejected
 from parvis.common.text.invisible_characters import remove_invisible_characters
 from parvis.desk.decide.agent_actions import ActionContext, add_row
-from parvis.desk.models.case import Case, CaseAction, CaseChanges, CaseContact
+from parvis.desk.models.case import Case, CaseActionRecord, CaseChanges, CaseContact
 
 LONGEST_LETTER = 40_000
 
@@ -31,7 +31,7 @@ def correct_text(
     act_id = str(uuid.uuid5(uuid.UUID(contact_id), f"text:{key}"))
     if letter.correction and letter.correction.text == text and letter.correction.act_id != act_id:
         return CaseChanges()
-    row = CaseAction(
+    row = CaseActionRecord(
         act_id, case.conversation_id, "text_corrected", context.agent.name, text, context.at, contact_id=contact_id
     )
     return add_row(case, row, context)

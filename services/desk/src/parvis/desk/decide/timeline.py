@@ -6,10 +6,10 @@ from datetime import datetime
 from operator import itemgetter
 from typing import TypeAlias
 
-from parvis.common.contract.routing.history import PastContact
+from parvis.common.contract.routing.conversation_history import PastContact
 from parvis.desk.models.case import (
     AgentReply,
-    CaseAction,
+    CaseActionRecord,
     CaseContact,
     CaseFile,
     CaseRelation,
@@ -26,7 +26,7 @@ TimelineItem: TypeAlias = (
     | CaseRelation
     | AgentReply
     | TransferRecord
-    | CaseAction
+    | CaseActionRecord
     | DeliveryStatus
     | PastContact
 )

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import replace
 
 from parvis.desk.decide.agent_actions import ActionContext, add_row
-from parvis.desk.models.case import STATES, AgentReply, Case, CaseAction, CaseChanges
+from parvis.desk.models.case import STATES, AgentReply, Case, CaseActionRecord, CaseChanges
 
 
 def withdraw_reply(case: Case, context: ActionContext, reply: AgentReply) -> CaseChanges:
@@ -14,5 +14,5 @@ def withdraw_reply(case: Case, context: ActionContext, reply: AgentReply) -> Cas
     is_unchanged = case.state == before.get("then") and case.taken_by in (before.get("taken_by"), reply.agent)
     restored = replace(case, state=state, taken_by=before.get("taken_by")) if is_unchanged else case
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"withdrawn:{reply.reply_id}")
-    row = CaseAction(str(act_id), case.conversation_id, "withdrawn", context.agent.name, reply.text, context.at)
+    row = CaseActionRecord(str(act_id), case.conversation_id, "withdrawn", context.agent.name, reply.text, context.at)
     return add_row(restored, row, context)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from parvis.common.town.field_types import ConfigModel
+from parvis.common.town.config_types import ConfigModel
 from parvis.common.town.models import TownConfig
 from parvis.common.town.yaml_documents import YamlDocument, closest_match, read_document, validate_document
 from parvis.desk.models.accounts import (

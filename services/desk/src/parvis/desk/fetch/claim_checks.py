@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from parvis.common.contract.contact import ClaimCheck, ScanVerdict
 from parvis.common.contract.errors import Poison, Rejected, Unavailable
-from parvis.common.contract.routing.history import History
+from parvis.common.contract.routing.conversation_history import History
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore

@@ -48,7 +48,7 @@ class RoleGrant:
 
 
 @dataclass(frozen=True)
-class CaseScope:
+class CaseAccessFacts:
     """The facts of a case that decide who may see it."""
 
     department: str

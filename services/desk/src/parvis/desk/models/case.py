@@ -104,7 +104,7 @@ class CaseContact:
     contact: ContactReceived
     moved: int | None = None
     is_confirmed: bool = False
-    correction: "CaseAction | None" = None
+    correction: "CaseActionRecord | None" = None
 
     @property
     def number(self) -> int:
@@ -198,7 +198,7 @@ class TransferRecord:
 
 
 @dataclass(frozen=True)
-class CaseAction:
+class CaseActionRecord:
     """An action on a case, by an agent or by the desk itself (agent "")."""
 
     act_id: str
@@ -244,7 +244,7 @@ CaseRow: TypeAlias = (
     | AgentReply
     | DeliveryStatus
     | TransferRecord
-    | CaseAction
+    | CaseActionRecord
     | CounterContact
     | TransferOutcome
 )
@@ -271,7 +271,7 @@ class CaseFile:
     replies: tuple[AgentReply, ...] = ()
     deliveries: tuple[DeliveryStatus, ...] = ()
     transfers: tuple[TransferRecord, ...] = ()
-    actions: tuple[CaseAction, ...] = ()
+    actions: tuple[CaseActionRecord, ...] = ()
     damaged: int = 0  # records that cannot be read
 
 

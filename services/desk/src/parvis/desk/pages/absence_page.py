@@ -8,12 +8,12 @@ from fastapi.responses import Response
 
 from parvis.desk.decide.access_rights import may, working_departments
 from parvis.desk.models.absence import Absence
-from parvis.desk.models.accounts import CaseScope
+from parvis.desk.models.accounts import CaseAccessFacts
 from parvis.desk.pages.accounts_page import end_of_day
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.store.absences import end_absence, note_absence, read_absences, return_cases_of_absent
 from parvis.desk.store.audit_trail import append_audit
-from parvis.desk.store.case_queries import read_colleagues
+from parvis.desk.store.single_case_queries import read_colleagues
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 
@@ -60,7 +60,7 @@ async def _page(
 
 
 def _may_note_others(session: AgentSession) -> bool:
-    return may(session.user, "absence.note", CaseScope(session.own_department))
+    return may(session.user, "absence.note", CaseAccessFacts(session.own_department))
 
 
 def _named(session: AgentSession, form: SubmittedForm) -> str:

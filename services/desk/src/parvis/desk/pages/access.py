@@ -12,12 +12,12 @@ from parvis.common.runtime.clock import Clock, now
 from parvis.common.storage.postgres import Database
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide.access_rights import CASE_ACTIONS, form_action, may, scope_of, working_departments
-from parvis.desk.models.accounts import AccessRules, Action, AuditRecord, CaseScope
+from parvis.desk.models.accounts import AccessRules, Action, AuditRecord, CaseAccessFacts
 from parvis.desk.models.case import Agent
 from parvis.desk.store import sessions as session_store
 from parvis.desk.store.accounts import read_case_facts
 from parvis.desk.store.audit_trail import append_audit
-from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions, hash_token, new_token
+from parvis.desk.verify.agent_sessions import AgentSession, SessionCookies, hash_token, new_token
 
 # What shows personal data. Changes are recorded in the transaction that makes them.
 _RECORDED: frozenset[Action] = frozenset({"queue.read", "case.read", "file.read", "audit.read", "account.read"})
@@ -31,7 +31,7 @@ class NotLoggedIn(Exception):
 class NotAllowed(Exception):
     """The account may not do this. `scope` is the case or department that it is about."""
 
-    def __init__(self, action: Action, scope: CaseScope | None) -> None:
+    def __init__(self, action: Action, scope: CaseAccessFacts | None) -> None:
         super().__init__(action)
         self.action, self.scope = action, scope
 
@@ -41,7 +41,7 @@ class DeskAccess:
     """Who may do what at the desk: sessions, rights, and the audit trail."""
 
     database: Database
-    sessions: AgentSessions
+    sessions: SessionCookies
     rules: AccessRules
     town_config: TownConfig
     clock: Clock = now
@@ -60,7 +60,7 @@ class DeskAccess:
         if action in CASE_ACTIONS:
             return may(session.user, action, session.case)
         if action in _DEPARTMENT_ACTIONS:
-            return may(session.user, action, CaseScope(session.own_department))
+            return may(session.user, action, CaseAccessFacts(session.own_department))
         return may(session.user, action)
 
     async def may_still(
@@ -71,7 +71,7 @@ class DeskAccess:
         if present is None:
             return False
         if session.case is None:
-            scope = CaseScope(present.own_department)
+            scope = CaseAccessFacts(present.own_department)
             return scope.department == session.own_department and may(present.user, action, scope)
         scope = await self.scope_of_case(connection, session.case.conversation_id)
         return scope is not None and scope.department == session.case.department and may(present.user, action, scope)
@@ -106,7 +106,7 @@ class DeskAccess:
         await session_store.purge_sessions(connection, before=at - timedelta(days=1))
         return token
 
-    async def scope_of_case(self, connection: AsyncConnection, conversation: str) -> CaseScope | None:
+    async def scope_of_case(self, connection: AsyncConnection, conversation: str) -> CaseAccessFacts | None:
         """The scope of a case. None if there is no such case."""
         facts = await read_case_facts(connection, conversation)
         return scope_of(self.rules.confidential, *facts, conversation) if facts else None
@@ -152,7 +152,7 @@ class RouteGuard:
             if scope is None or not may(session.user, action, scope):
                 raise NotAllowed(action, scope)
             return replace(session, agent=replace(session.agent, department=scope.department), case=scope)
-        scope = CaseScope(session.own_department) if action in _DEPARTMENT_ACTIONS else None
+        scope = CaseAccessFacts(session.own_department) if action in _DEPARTMENT_ACTIONS else None
         if not may(session.user, action, scope):
             raise NotAllowed(action, scope)
         return session

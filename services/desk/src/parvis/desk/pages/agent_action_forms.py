@@ -8,12 +8,12 @@ from fastapi.responses import Response
 
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.desk.decide import agent_actions, request_split_and_link
-from parvis.desk.decide.agent_actions import AgentText
+from parvis.desk.decide.agent_actions import AgentTextInput
 from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.case import Case, CaseChanges, CaseContact
 from parvis.desk.pages import answer_forms, case_work_forms, reply_files
-from parvis.desk.pages.case_page import SentForm, case_page
+from parvis.desk.pages.case_page import RedisplayedForm, case_page
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import keep_draft, next_state, one_time_seed, seen_version, typed_fields
 from parvis.desk.pages.refusals import unsent_page
@@ -61,9 +61,9 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         except Unavailable:
             return unsent_page(dependencies, request, session, form)
         except CaseNotFound:
-            sent = SentForm(typed_fields(form))
+            sent = RedisplayedForm(typed_fields(form))
         except CaseChanged:
-            sent = SentForm(
+            sent = RedisplayedForm(
                 typed_fields(form), seen=seen_version(form), action="" if action == "reply" else action, status=409
             )
         except Rejected as error:
@@ -71,7 +71,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
             if str(error) == "sent_before":  # the next attempt is another action
                 del typed["_once"]
             box = "reply" if str(error).startswith("file") else action  # files come with any button
-            sent = SentForm(typed, wrong=(box, str(error)), status=422)
+            sent = RedisplayedForm(typed, wrong=(box, str(error)), status=422)
         await keep_draft(dependencies, session, conversation, form)
         return await case_page(dependencies, request, session, conversation, sent)
 
@@ -114,7 +114,7 @@ async def _call(
     dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> Response:
     context = dependencies.action_context(session)
-    note = AgentText(form.first("note"), one_time_seed(dependencies, session, form), next_state(form))
+    note = AgentTextInput(form.first("note"), one_time_seed(dependencies, session, form), next_state(form))
     await dependencies.cases.change_case(
         conversation, session.agent, lambda case, _: agent_actions.record_call(case, context, note)
     )

@@ -16,17 +16,17 @@ from parvis.desk.decide import agent_actions
 from parvis.desk.decide.agent_actions import ReplyInput
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
 from parvis.desk.models.case import Case, CaseChanges, CaseContact, ReplyRecipient
-from parvis.desk.pages.case_page import SentForm, case_page, is_visible
+from parvis.desk.pages.case_page import RedisplayedForm, case_page, is_visible
 from parvis.desk.pages.dependencies import DeskDependencies, last_list, redirect
 from parvis.desk.pages.form_fields import draft_fields, next_state, one_time_seed, seen_version, typed_fields
 from parvis.desk.pages.queue_page import read_filter, reader_of
 from parvis.desk.pages.reply_files import CHOSEN
 from parvis.desk.render.answer_texts import fill_answer_texts
 from parvis.desk.render.view_models import ReplyPreview, build_preview, render_reply
-from parvis.desk.store.case_queries import read_case
 from parvis.desk.store.case_transactions import CaseNotFound
 from parvis.desk.store.case_updates import read_brief_contacts
-from parvis.desk.store.reserved_replies import withdraw_reserved_reply
+from parvis.desk.store.single_case_queries import read_case
+from parvis.desk.store.withdrawable_replies import withdraw_reserved_reply
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 from parvis.web.language_negotiation import negotiate_language
@@ -72,7 +72,9 @@ async def _preview(
 ) -> Response:
     """The page with a preview of the reply; nothing is sent or stored."""
     preview = await _render_preview(dependencies, session, conversation, form)
-    return await case_page(dependencies, request, session, conversation, SentForm(typed_fields(form), preview=preview))
+    return await case_page(
+        dependencies, request, session, conversation, RedisplayedForm(typed_fields(form), preview=preview)
+    )
 
 
 async def measure_draft(

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.references import find_references
 from parvis.desk.decide.access_rights import may
-from parvis.desk.models.accounts import CaseScope
+from parvis.desk.models.accounts import CaseAccessFacts
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.store import accounts as account_store
 from parvis.desk.store.audit_trail import append_audit
@@ -60,7 +60,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         session = dependencies.require_session(request)
         async with dependencies.access.database.transaction() as connection:
             opened = await account_store.list_break_glass(connection)
-        mine = [row for row in opened if may(session.user, "break-glass.review", CaseScope(row["department"]))]
+        mine = [row for row in opened if may(session.user, "break-glass.review", CaseAccessFacts(row["department"]))]
         return dependencies.render_page(request, "break_glass_list.html", session, opened=mine)
 
     @router.post("/break-glass/{opened}/review", dependencies=[allow("break-glass.review")])
@@ -86,7 +86,7 @@ def _form(dependencies: DeskDependencies, request: Request, conversation: str, s
     )  # fmt: skip
 
 
-async def _scope(dependencies: DeskDependencies, conversation: str) -> CaseScope:
+async def _scope(dependencies: DeskDependencies, conversation: str) -> CaseAccessFacts:
     async with dependencies.access.database.transaction() as connection:
         scope = await dependencies.access.scope_of_case(connection, conversation)
     if scope is None:
@@ -117,7 +117,7 @@ async def _review(dependencies: DeskDependencies, session: AgentSession, opened:
     """Mark one as reviewed, by a supervisor of the case's department who did not open it."""
     async with dependencies.access.database.transaction() as connection:
         entry = await account_store.find_break_glass(connection, opened)
-        if entry is None or not may(session.user, "break-glass.review", CaseScope(entry["department"])):
+        if entry is None or not may(session.user, "break-glass.review", CaseAccessFacts(entry["department"])):
             raise HTTPException(404)
         if entry["account_id"] == session.user.account_id:
             raise HTTPException(403)

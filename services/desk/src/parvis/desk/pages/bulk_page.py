@@ -29,8 +29,8 @@ from parvis.desk.pages.form_fields import next_state, one_time_seed
 from parvis.desk.pages.refusals import unsent_page
 from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.bulk_acts import BulkOutcome, apply_to_case, read_bulk_outcomes, undo_in_case
-from parvis.desk.store.case_queries import read_case, read_case_file, read_case_version, read_colleagues
 from parvis.desk.store.row_decoding import DamagedCase
+from parvis.desk.store.single_case_queries import read_case, read_case_file, read_case_version, read_colleagues
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 

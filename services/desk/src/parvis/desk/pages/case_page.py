@@ -10,32 +10,32 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from parvis.common.contract.contact import ClaimCheck
-from parvis.common.contract.routing.history import PastContact
+from parvis.common.contract.routing.conversation_history import PastContact
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import Department, TownConfig
 from parvis.desk.decide.access_rights import hidden_cases
 from parvis.desk.decide.case_version import CaseVersion, mark_new
 from parvis.desk.decide.reply_recipient import find_case_addressee, find_dead_addresses, find_recipient, reply_language
 from parvis.desk.decide.timeline import TimelinePage, build_timeline, cut_page
-from parvis.desk.decide.unconfirmed_wishes import WishToConfirm, explain_wish
+from parvis.desk.decide.unproven_reply_address import UnconfirmedReplyAddress, explain_wish
 from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRelation
 from parvis.desk.models.outgoing_file import ENDINGS
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.answer_texts import fill_answer_texts
 from parvis.desk.render.view_models import ReplyPreview, build_contact_view, parse_day
-from parvis.desk.store.case_queries import (
+from parvis.desk.store.case_updates import read_whole_contacts
+from parvis.desk.store.draft_files import read_draft_files
+from parvis.desk.store.reply_drafts import read_draft
+from parvis.desk.store.row_decoding import DamagedCase
+from parvis.desk.store.same_place import count_same_place
+from parvis.desk.store.single_case_queries import (
     read_case,
     read_case_file,
     read_case_version,
     read_colleagues,
     read_linked_case,
 )
-from parvis.desk.store.case_updates import read_whole_contacts
-from parvis.desk.store.draft_files import read_draft_files
-from parvis.desk.store.reply_drafts import read_draft
-from parvis.desk.store.reserved_replies import read_reserved_replies
-from parvis.desk.store.row_decoding import DamagedCase
-from parvis.desk.store.same_place import count_same_place
+from parvis.desk.store.withdrawable_replies import read_reserved_replies
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.error_pages import error_page
 from parvis.web.language_negotiation import negotiate_language
@@ -58,7 +58,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
 
 
 @dataclass(frozen=True)
-class SentForm:
+class RedisplayedForm:
     """A form that comes back with the page.
 
     Shape:  fields, as typed; wrong, the form at fault and the key of its problem; seen, the version of the case that the agent
@@ -78,7 +78,7 @@ async def case_page(
     request: Request,
     session: AgentSession,
     conversation: str,
-    sent: SentForm | None = None,
+    sent: RedisplayedForm | None = None,
 ) -> Response:
     """Render the page, with the form that was sent where it comes back."""
     async with dependencies.cases.database.transaction() as connection:
@@ -93,7 +93,7 @@ async def case_page(
         hidden = hidden_cases(session.user, dependencies.access.rules.confidential, session.agent.department)
         reports = await count_same_place(connection, [conversation], hidden)
         reserved = await read_reserved_replies(connection, session.agent, dependencies.clock())
-    sent = sent or SentForm(kept.fields if kept else {})
+    sent = sent or RedisplayedForm(kept.fields if kept else {})
     if file is None or file.case.department != session.agent.department:
         return moved_page(dependencies, request, session, file, unsent=sent.fields.get("text", ""))
     dead = find_dead_addresses(file)
@@ -174,10 +174,10 @@ async def _with_texts(
     return replace(page, entries=entries), list(shown.values()), len(brief) - len(shown)
 
 
-def _wishes_to_confirm(file: CaseFile, shown: Sequence[CaseContact]) -> Mapping[str, Sequence[WishToConfirm]]:
+def _wishes_to_confirm(file: CaseFile, shown: Sequence[CaseContact]) -> Mapping[str, Sequence[UnconfirmedReplyAddress]]:
     """The wishes of the contacts on the page, by contact id."""
     whole = {opened.contact.contact_id: opened.contact for opened in shown}
-    wishes: dict[str, list[WishToConfirm]] = {}
+    wishes: dict[str, list[UnconfirmedReplyAddress]] = {}
     for wish in find_case_addressee(file.contacts).unconfirmed:
         if contact := whole.get(wish.contact_id):
             wishes.setdefault(wish.contact_id, []).append(explain_wish(wish, contact))

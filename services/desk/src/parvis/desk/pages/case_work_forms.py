@@ -5,8 +5,8 @@ from functools import partial
 
 from fastapi.responses import Response
 
-from parvis.desk.decide import case_notes, case_work, text_correction
-from parvis.desk.decide.agent_actions import ActionContext, AgentText
+from parvis.desk.decide import case_notes, snooze_and_assign, text_correction
+from parvis.desk.decide.agent_actions import ActionContext, AgentTextInput
 from parvis.desk.models.case import Case, CaseChanges
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import one_time_seed
@@ -22,7 +22,7 @@ async def _note(
     dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm, kind: str = "noted"
 ) -> Response:
     context = dependencies.action_context(session)
-    note = AgentText(form.first("internal"), one_time_seed(dependencies, session, form))
+    note = AgentTextInput(form.first("internal"), one_time_seed(dependencies, session, form))
     await dependencies.cases.change_case(
         conversation, session.agent, lambda case, _: case_notes.record_note(case, context, note, kind=kind)
     )
@@ -36,7 +36,7 @@ async def _assign(
     await check_present(dependencies, session, colleague, form)
     context = dependencies.action_context(session)
     await dependencies.cases.change_case(
-        conversation, session.agent, lambda case, _: case_work.assign_case(case, context, colleague)
+        conversation, session.agent, lambda case, _: snooze_and_assign.assign_case(case, context, colleague)
     )
     return redirect(f"/cases/{conversation}?notice=assigned#notice")
 
@@ -81,10 +81,10 @@ async def _correct_text(
 REQUESTS: dict[str, FormHandler] = {
     "note": _note,
     "call-note": partial(_note, kind="call_noted"),
-    "snooze": _change(case_work.snooze_case, "snooze-until", "snoozed"),
-    "wake": _change(lambda case, context, _: case_work.wake_case(case, context), "", "woken"),
+    "snooze": _change(snooze_and_assign.snooze_case, "snooze-until", "snoozed"),
+    "wake": _change(lambda case, context, _: snooze_and_assign.wake_case(case, context), "", "woken"),
     "assign": _assign,
-    "procedure": _change(case_work.correct_procedure, "procedure", "corrected"),
+    "procedure": _change(snooze_and_assign.correct_procedure, "procedure", "corrected"),
     "correct-text": _correct_text,
-    "urgency": _change(case_work.correct_urgency, "urgency", "corrected"),
+    "urgency": _change(snooze_and_assign.correct_urgency, "urgency", "corrected"),
 }

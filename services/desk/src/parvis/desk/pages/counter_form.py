@@ -13,11 +13,11 @@ from parvis.desk.decide.counter_contact import CounterForm, VisitedCase
 from parvis.desk.decide.reply_recipient import find_case_addressee
 from parvis.desk.models.case import IN_PERSON_CHANNELS
 from parvis.desk.pages.case_page import is_visible
-from parvis.desk.pages.counter_search import FoundCaller, search_callers
+from parvis.desk.pages.counter_search import CallerSearchResult, search_callers
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
-from parvis.desk.store.case_queries import read_case
 from parvis.desk.store.case_updates import read_brief_contacts
 from parvis.desk.store.row_decoding import DamagedCase
+from parvis.desk.store.single_case_queries import read_case
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 from parvis.web.pages import group_digits
@@ -95,7 +95,7 @@ async def _submit(
     return redirect(f"/counter/{registered.reference}")
 
 
-def _typed_by_caller(found: FoundCaller) -> dict[str, str]:
+def _typed_by_caller(found: CallerSearchResult) -> dict[str, str]:
     """The fields of the form that what was typed for the search fills."""
     typed = found.typed
     filled = {
@@ -107,7 +107,7 @@ def _typed_by_caller(found: FoundCaller) -> dict[str, str]:
     return {name: value for name, value in filled.items() if value}
 
 
-def _focus(found: FoundCaller, typed: Mapping[str, str], *, is_new: bool) -> str:
+def _focus(found: CallerSearchResult, typed: Mapping[str, str], *, is_new: bool) -> str:
     """Where the agent goes on: the search, the cases that were found, or the first thing that is not known yet."""
     if typed.get("conversation") or typed.get("reference"):
         return "text"
@@ -162,7 +162,7 @@ def _page(
     typed: Mapping[str, str],
     status: int = 200,
     wrong: str = "",
-    found: FoundCaller | None = None,
+    found: CallerSearchResult | None = None,
     focus: str = "",
 ) -> Response:
     agents = session.agent.department
@@ -172,7 +172,7 @@ def _page(
     page = dependencies.render_page(
         request, "counter.html", session, status=status, typed=typed, wrong=wrong, procedures=own + others,
         channels=IN_PERSON_CHANNELS, departments=open_ones, own_department=agents if agents != TRIAGE else "",
-        found=found or FoundCaller(), focus=focus,
+        found=found or CallerSearchResult(), focus=focus,
     )  # fmt: skip
     page.headers.update(allow_scripts({}))
     return page

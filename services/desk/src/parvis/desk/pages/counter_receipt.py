@@ -6,8 +6,8 @@ from fastapi.responses import Response
 from parvis.common.contract.contact import TRIAGE
 from parvis.desk.models.case import NO_DATE
 from parvis.desk.pages.dependencies import DeskDependencies
-from parvis.desk.render.receipt_code import draw_receipt_code
-from parvis.desk.store.case_queries import find_reference, read_linked_case, read_receipt
+from parvis.desk.render.receipt_qr import draw_receipt_code
+from parvis.desk.store.single_case_queries import find_reference, read_linked_case, read_receipt
 from parvis.web.security_headers import allow_scripts
 
 PAPERS = ("a5", "roll")

@@ -9,7 +9,7 @@ from parvis.common.contract.contact import TRIAGE
 from parvis.common.contract.errors import Unavailable
 from parvis.desk.decide.access_rights import may, scope_of
 from parvis.desk.decide.caller_terms import TypedCaller, read_caller
-from parvis.desk.models.accounts import CaseScope
+from parvis.desk.models.accounts import CaseAccessFacts
 from parvis.desk.models.case import Case
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.store.audit_trail import append_audit
@@ -28,7 +28,7 @@ class CaseOfCaller:
 
 
 @dataclass(frozen=True)
-class FoundCaller:
+class CallerSearchResult:
     """What was typed, and the cases of whom it may be. `channel` is `phone` for a number that called."""
 
     typed: TypedCaller = field(default_factory=TypedCaller)
@@ -65,7 +65,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     return router
 
 
-async def search_callers(dependencies: DeskDependencies, request: Request, session: AgentSession) -> FoundCaller:
+async def search_callers(dependencies: DeskDependencies, request: Request, session: AgentSession) -> CallerSearchResult:
     """The cases of who is meant by `q`, or calls from `tel`: those of the chosen department that the agent may read.
 
     Reception, and whoever may read no case there, finds the state of cases alone, of all departments, once a number, an
@@ -75,7 +75,7 @@ async def search_callers(dependencies: DeskDependencies, request: Request, sessi
     channel = "phone" if tel or request.query_params.get("channel") == "phone" else ""
     typed = read_caller(tel or request.query_params.get("q", ""))
     own = session.own_department
-    is_reception = own == TRIAGE or not may(session.user, "case.read", CaseScope(own))
+    is_reception = own == TRIAGE or not may(session.user, "case.read", CaseAccessFacts(own))
     department = None if is_reception and typed.is_identified else own
     try:
         async with dependencies.cases.database.transaction() as connection:
@@ -88,8 +88,8 @@ async def search_callers(dependencies: DeskDependencies, request: Request, sessi
                 record = dependencies.access.record(session, "caller.find", detail=references)
                 await append_audit(connection, record)
     except Unavailable:  # what is said can be noted even so
-        return FoundCaller(typed, channel=channel, is_unavailable=True)
-    return FoundCaller(typed, shown, tuple(calls), channel)
+        return CallerSearchResult(typed, channel=channel, is_unavailable=True)
+    return CallerSearchResult(typed, shown, tuple(calls), channel)
 
 
 def _look(dependencies: DeskDependencies, session: AgentSession, case: Case, typed: TypedCaller) -> CaseOfCaller | None:

@@ -24,7 +24,7 @@ from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
 from parvis.desk.store.live_updates import LiveUpdates
 from parvis.desk.store.outgoing_files import OutgoingFiles
-from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions
+from parvis.desk.verify.agent_sessions import AgentSession, SessionCookies
 from parvis.desk.verify.passkeys import PasskeyVerifier
 from parvis.web.form_parsing import SubmittedForm, read_form
 from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
@@ -66,7 +66,7 @@ class DeskDependencies:
     withdrawal_period: timedelta = timedelta(seconds=10)  # between the click and the departure of an answer
 
     @property
-    def sessions(self) -> AgentSessions:
+    def sessions(self) -> SessionCookies:
         return self.access.sessions
 
     def require_session(self, request: Request) -> AgentSession:

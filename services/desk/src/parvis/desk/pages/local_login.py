@@ -11,7 +11,7 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.logs import logger
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.pages.login import logged_in, login_page
-from parvis.desk.store import credentials, identities
+from parvis.desk.store import credentials, login_identities
 from parvis.desk.store.credentials import StoredCredential
 from parvis.desk.verify.agent_sessions import hash_token, new_token
 from parvis.desk.verify.passkeys import RegisteredPasskey, credential_id_of
@@ -60,7 +60,7 @@ async def remember_challenge(
     """Store the challenge of a question; gives the state that the answer brings back, once."""
     state, at = new_token(), dependencies.clock()
     async with dependencies.access.database.transaction() as connection:
-        await identities.remember_login(
+        await login_identities.remember_login(
             connection, hash_token(state), kind, base64.b64encode(challenge).decode(), at=at, expires_at=at + QUESTION_LASTS,
             account_id=account_id,
         )  # fmt: skip
@@ -98,7 +98,7 @@ async def _check_password(dependencies: DeskDependencies, form: SubmittedForm) -
 async def _check_passkey(dependencies: DeskDependencies, answer: str, state: str) -> StoredCredential | None:
     at = dependencies.clock()
     async with dependencies.access.database.transaction() as connection:
-        asked = await identities.take_login(connection, hash_token(state), "passkey-login", at)
+        asked = await login_identities.take_login(connection, hash_token(state), "passkey-login", at)
     credential_id = credential_id_of(answer)
     if asked is None or credential_id is None:
         return None

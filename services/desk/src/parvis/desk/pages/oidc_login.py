@@ -18,7 +18,7 @@ from parvis.desk.store import accounts as account_store
 from parvis.desk.store import identities
 from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.verify.agent_sessions import hash_token, new_token
-from parvis.web.oidc.provider import LoginRefused
+from parvis.web.oidc.provider_config import LoginRefused
 from parvis.web.oidc.relying_party import LoginAttempt, OidcIdentity, RelyingParty
 
 log = logger()

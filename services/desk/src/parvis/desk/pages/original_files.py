@@ -16,8 +16,8 @@ from parvis.desk.fetch.claim_checks import InfectedFile, MissingFile, UnscannedF
 from parvis.desk.pages.case_page import is_visible
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.view_models import attachment_name, original_file_name
-from parvis.desk.store.case_queries import read_case
 from parvis.desk.store.case_updates import read_brief_contacts
+from parvis.desk.store.single_case_queries import read_case
 
 # A download is never rendered, and could do nothing if it were.
 DOWNLOAD_HEADERS = {

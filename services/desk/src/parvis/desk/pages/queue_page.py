@@ -10,16 +10,16 @@ from starlette.datastructures import QueryParams
 
 from parvis.desk.decide.access_rights import hidden_cases, may
 from parvis.desk.decide.bulk_acts import BULK_KINDS
-from parvis.desk.models.accounts import Action, CaseScope
+from parvis.desk.models.accounts import Action, CaseAccessFacts
 from parvis.desk.models.queue import MAX_COUNT, VIEWS, QueueCursor, QueueFilter, SavedView
 from parvis.desk.pages.dependencies import DeskDependencies, redirect, remember_list
-from parvis.desk.render.queue_view import QueueView, end_of_day, initials
+from parvis.desk.render.queue_view import QueuePresenter, end_of_day, initials
 from parvis.desk.render.view_models import decode_cursor, encode_cursor
 from parvis.desk.store.absences import read_absences
 from parvis.desk.store.queue_queries import QueueReader
-from parvis.desk.store.reserved_replies import read_reserved_replies
 from parvis.desk.store.same_place import count_same_place
 from parvis.desk.store.saved_views import delete_view, read_saved_views, save_view
+from parvis.desk.store.withdrawable_replies import read_reserved_replies
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.language_negotiation import negotiate_language
 
@@ -111,12 +111,12 @@ async def _show(dependencies: DeskDependencies, request: Request, session: Agent
         row.case.conversation_id: others_looking(dependencies, session, row.case.conversation_id) for row in page.rows
     }
     language = negotiate_language(request, dependencies.town_config.town)
-    view = QueueView(dependencies.town_config, dependencies.pages.dates, language, dependencies.clock())
+    view = QueuePresenter(dependencies.town_config, dependencies.pages.dates, language, dependencies.clock())
     answer = dependencies.render_page(
         request, "queue.html", session, groups=view.group(page.rows, wanted), looking=looking, damaged=page.damaged, numbers=numbers,
         most=MAX_COUNT, wanted=wanted, views=VIEWS, own_views=list(zip(saved, own, strict=True)),
         own_query=dict(parse_qsl(wanted.url().partition("?")[2])),
-        absent=len(absent), reports=reports, bulk_acts=BULK_KINDS, may_act=may(session.user, "case.change", CaseScope(session.own_department)),
+        absent=len(absent), reports=reports, bulk_acts=BULK_KINDS, may_act=may(session.user, "case.change", CaseAccessFacts(session.own_department)),
         after=encode_cursor(page.after) if page.after else None, is_first=after is None, reserved=reserved,
         events=_events_url(wanted, request.query_params.get("after") if after else None, page.after),
     )  # fmt: skip

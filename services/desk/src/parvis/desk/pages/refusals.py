@@ -12,8 +12,8 @@ from parvis.desk.pages.access import NotAllowed
 from parvis.desk.pages.case_page import moved_page
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.store.audit_trail import append_audit
-from parvis.desk.store.case_queries import read_case, read_case_file
 from parvis.desk.store.row_decoding import DamagedCase
+from parvis.desk.store.single_case_queries import read_case, read_case_file
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.error_pages import error_page
 from parvis.web.form_parsing import SubmittedForm

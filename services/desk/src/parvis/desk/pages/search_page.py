@@ -11,9 +11,9 @@ from parvis.desk.decide.search_query import MAX_QUERY_LENGTH, ParsedSearch, pars
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.render.search_views import FoundMessage, FoundPerson, group_by_case, mark_passage
 from parvis.desk.render.view_models import encode_cursor, search_cursor
-from parvis.desk.store.case_queries import find_reference
+from parvis.desk.store.search_hit_records import FoundRecords, read_found_records
 from parvis.desk.store.search_queries import MessageHit, SearchResult, search_messages
-from parvis.desk.store.search_results import FoundRecords, read_found_records
+from parvis.desk.store.single_case_queries import find_reference
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:

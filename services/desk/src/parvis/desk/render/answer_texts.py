@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from parvis.common.town.answer_texts import AnswerText, FilledAnswerText, fill_answer_text
-from parvis.common.town.fill_template_variables import format_day, standard_variables
 from parvis.common.town.models import TownConfig, localized
+from parvis.common.town.template_variables import format_day, standard_variables
 from parvis.desk.models.case import NO_DATE, Agent, Case
 
 

@@ -26,7 +26,7 @@ class RowView:
 
 
 @dataclass(frozen=True)
-class QueueView:
+class QueuePresenter:
     """Turns cases into rows, in one language, as seen at one instant."""
 
     town_config: TownConfig

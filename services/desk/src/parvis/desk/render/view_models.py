@@ -17,8 +17,8 @@ from parvis.common.contract.contact import Attachment, ClaimCheck, ContactReceiv
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import PICTURES
 from parvis.common.text.sms_encoding import MAX_SMS_CHARACTERS, count_segments, simplify_typography
-from parvis.common.town.fill_template_variables import standard_variables
 from parvis.common.town.models import TownConfig
+from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import RenderedTemplate, TemplateSet
 from parvis.desk.models.case import Agent, Case, CaseContact, ReplyRecipient
 from parvis.web.format_form_answers import format_answers

@@ -13,7 +13,7 @@ from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.common.town.models import TownConfig
-from parvis.desk.decide.absences import return_case
+from parvis.desk.decide.absent_agent_cases import return_case
 from parvis.desk.decide.agent_actions import ActionContext
 from parvis.desk.models.absence import Absence
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact

@@ -18,11 +18,11 @@ from parvis.desk.decide.bulk_acts import BulkAct, state_before, undo_act
 from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact
 from parvis.desk.schema.case_tables import bulk_act, case_file
-from parvis.desk.store.case_queries import read_case_version
 from parvis.desk.store.case_transactions import CaseNotFound, CaseStore, CaseWork
 from parvis.desk.store.case_updates import lock_cases
-from parvis.desk.store.reserved_replies import withdraw_reserved_reply
 from parvis.desk.store.row_decoding import DamagedCase
+from parvis.desk.store.single_case_queries import read_case_version
+from parvis.desk.store.withdrawable_replies import withdraw_reserved_reply
 
 KEPT_FOR = timedelta(days=7)
 _b = bulk_act.c

@@ -24,7 +24,7 @@ from parvis.desk.models.case import (
     Agent,
     AgentReply,
     Case,
-    CaseAction,
+    CaseActionRecord,
     CaseChanges,
     CaseContact,
     CaseRow,
@@ -32,7 +32,6 @@ from parvis.desk.models.case import (
     OutgoingEvent,
 )
 from parvis.desk.store.audit_trail import append_audit
-from parvis.desk.store.case_queries import read_case_version
 from parvis.desk.store.case_updates import (
     are_stored_alike,
     has_reply,
@@ -44,6 +43,7 @@ from parvis.desk.store.case_updates import (
 from parvis.desk.store.draft_files import delete_draft_files
 from parvis.desk.store.reply_drafts import delete_draft, save_draft
 from parvis.desk.store.search_index import index_rows
+from parvis.desk.store.single_case_queries import read_case_version
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
 
@@ -184,7 +184,7 @@ class CaseStore:
 
 def _audit_record(agent: Agent, changes: CaseChanges, conversation: str) -> AuditRecord:
     """Who changed which case, and the kinds of what was added to it: `taken`, `AgentReply`, never its text."""
-    kinds = [row.kind if isinstance(row, CaseAction) else type(row).__name__ for row in changes.rows]
+    kinds = [row.kind if isinstance(row, CaseActionRecord) else type(row).__name__ for row in changes.rows]
     return AuditRecord(
         now(), agent.account_id, agent.name, "case.change", agent.department, conversation, " ".join(kinds)
     )
@@ -192,4 +192,4 @@ def _audit_record(agent: Agent, changes: CaseChanges, conversation: str) -> Audi
 
 def _answers(row: CaseRow) -> bool:
     """Whether a record says that the agent has answered, by letter or by telephone."""
-    return isinstance(row, AgentReply) or (isinstance(row, CaseAction) and row.kind == "called")
+    return isinstance(row, AgentReply) or (isinstance(row, CaseActionRecord) and row.kind == "called")

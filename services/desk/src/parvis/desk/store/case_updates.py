@@ -12,7 +12,7 @@ from parvis.common.contract.channels import channel
 from parvis.desk.models.case import (
     AgentReply,
     Case,
-    CaseAction,
+    CaseActionRecord,
     CaseContact,
     CaseContactRecord,
     CaseRelation,
@@ -39,7 +39,7 @@ from parvis.desk.schema.case_tables import (
 from parvis.desk.store.caller_lookup import index_callers
 from parvis.desk.store.live_updates import notify_departments
 from parvis.desk.store.row_decoding import decode_all, decode_case, decode_contact
-from parvis.desk.store.text_corrections import read_corrections
+from parvis.desk.store.text_correction_queries import read_corrections
 
 TABLE_OF: dict[type[object], Table] = {
     CaseContactRecord: contact,
@@ -49,7 +49,7 @@ TABLE_OF: dict[type[object], Table] = {
     AgentReply: reply,
     DeliveryStatus: delivery,
     TransferRecord: transfer,
-    CaseAction: act,
+    CaseActionRecord: act,
     CounterContact: counter_contact,
 }
 
@@ -57,7 +57,7 @@ TABLE_OF: dict[type[object], Table] = {
 _SAID: dict[type[object], tuple[str, ...]] = {
     AgentReply: ("channel", "address", "text", "files"),
     TransferRecord: ("to_department", "reason"),
-    CaseAction: ("kind", "text", "contact_id"),
+    CaseActionRecord: ("kind", "text", "contact_id"),
 }
 
 _TEXTS = (

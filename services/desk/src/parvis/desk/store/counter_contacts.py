@@ -13,8 +13,8 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide.counter_contact import CounterForm, VisitedCase, canonical_bytes, make_counter_contact
 from parvis.desk.models.case import Agent, CounterContact
-from parvis.desk.store.case_queries import read_counter_contact
 from parvis.desk.store.case_transactions import CaseStore
+from parvis.desk.store.single_case_queries import read_counter_contact
 
 log = logger()
 

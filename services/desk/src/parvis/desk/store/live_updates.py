@@ -18,7 +18,7 @@ from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.desk.models.case import Agent, Case
 from parvis.desk.schema.case_tables import case_file
-from parvis.desk.store.open_queue_pages import OpenQueuePages
+from parvis.desk.store.queue_page_cache import QueuePageCache
 
 log = logger()
 QUEUE_CHANNEL, VIEWER_CHANNEL = "desk_queue", "desk_viewer"
@@ -57,12 +57,12 @@ class LiveUpdates:
 
     database: Database
     is_closed: bool = False
-    queue_pages: OpenQueuePages = field(init=False)
+    queue_pages: QueuePageCache = field(init=False)
     _waiting: dict[str, set[asyncio.Event]] = field(default_factory=dict[str, set[asyncio.Event]])
     _viewers: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
 
     def __post_init__(self) -> None:
-        self.queue_pages = OpenQueuePages(self.database)
+        self.queue_pages = QueuePageCache(self.database)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Listen until the service stops."""

@@ -10,7 +10,7 @@ from parvis.common.contract.errors import Poison
 from parvis.common.contract.reply import ReplyKind
 from parvis.common.contract.routing.decisions import ContactRouted
 from parvis.common.contract.routing.split_and_link import LinkRefused, SplitRefused
-from parvis.common.contract.routing.transfer import IncompleteTransfer, TransferRefused
+from parvis.common.contract.routing.transfer import DivertedTransfer, TransferRefused
 from parvis.common.runtime.logs import logger
 from parvis.desk.models.case import (
     ACTION_KINDS,
@@ -21,7 +21,7 @@ from parvis.desk.models.case import (
     URGENCY_RANKS,
     AgentReply,
     Case,
-    CaseAction,
+    CaseActionRecord,
     CaseContact,
     CaseRelation,
     DeliveryStatus,
@@ -47,7 +47,7 @@ _KNOWN_VALUES: dict[type[object], dict[str, frozenset[object]]] = {
         "failure_class": frozenset({None, *get_args(FailureClass)}),
     },
     TransferRecord: {"outcome": frozenset(TRANSFER_OUTCOMES)},
-    CaseAction: {"kind": frozenset(ACTION_KINDS)},
+    CaseActionRecord: {"kind": frozenset(ACTION_KINDS)},
 }
 _REASONS = frozenset(
     reason.replace(" ", "-")
@@ -123,8 +123,8 @@ def _decode(model: type[Model], row: Row) -> Model:
             raise Poison(f"{model.__name__}.{name} is no list of texts")
     if model is TransferRecord and row["why"] is not None and row["why"].replace(" ", "-") not in _REASONS:
         raise Poison("TransferRecord.why is no known reason")
-    if model is CaseAction and row["kind"] in ("split_refused", "link_refused") and row["text"] not in _REASONS:
-        raise Poison("CaseAction.text is no known reason")
+    if model is CaseActionRecord and row["kind"] in ("split_refused", "link_refused") and row["text"] not in _REASONS:
+        raise Poison("CaseActionRecord.text is no known reason")
     if model in (DepartmentMove, CaseRelation):
         _check_json(row)
     if model is AgentReply:
@@ -142,7 +142,7 @@ def _check_json(row: Row) -> None:
         if row["history"] is not None:
             ClaimCheck.model_validate(row["history"])
         if row.get("stopped") is not None:
-            IncompleteTransfer.model_validate(row["stopped"])
+            DivertedTransfer.model_validate(row["stopped"])
     except ValueError as error:
         raise Poison("the stored JSON of a move cannot be read") from error
 

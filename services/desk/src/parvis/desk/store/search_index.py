@@ -14,16 +14,16 @@ from parvis.desk.decide.search_terms import (
     describe_note,
     describe_reply,
 )
-from parvis.desk.models.case import AgentReply, CaseAction, CaseContactRecord, CaseRow
+from parvis.desk.models.case import AgentReply, CaseActionRecord, CaseContactRecord, CaseRow
 from parvis.desk.schema.case_tables import act, contact, reply, search_entry
 from parvis.desk.store.row_decoding import decode_all, decode_contact, decoder
 
 _REBUILD_ROWS = 500
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
-_SOURCES: tuple[tuple[Table, str, type[CaseContactRecord | AgentReply | CaseAction]], ...] = (
+_SOURCES: tuple[tuple[Table, str, type[CaseContactRecord | AgentReply | CaseActionRecord]], ...] = (
     (contact, "contact_id", CaseContactRecord),
     (reply, "reply_id", AgentReply),
-    (act, "act_id", CaseAction),
+    (act, "act_id", CaseActionRecord),
 )
 
 _UPSERT = text(
@@ -110,7 +110,7 @@ def _describe(row: CaseRow, town_config: TownConfig | None) -> list[SearchEntry]
             return [describe_contact(opened, row.conversation_id, town_config) for opened in contacts]
         case AgentReply() if row.withdrawn_at is None:
             return [describe_reply(row)]
-        case CaseAction() if row.kind in NOTE_KINDS:
+        case CaseActionRecord() if row.kind in NOTE_KINDS:
             return [describe_note(row)]
         case _:
             return []

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from fastapi import Request, Response
 from pydantic import SecretStr
 
-from parvis.desk.models.accounts import CaseScope, DeskUser
+from parvis.desk.models.accounts import CaseAccessFacts, DeskUser
 from parvis.desk.models.case import Agent
 from parvis.web import tokens
 from parvis.web.security_headers import is_same_origin
@@ -28,12 +28,12 @@ class AgentSession:
     session_id: str
     user: DeskUser
     own_department: str = ""
-    case: CaseScope | None = None
+    case: CaseAccessFacts | None = None
     id_token: str | None = None
 
 
 @dataclass(frozen=True)
-class AgentSessions:
+class SessionCookies:
     """Makes and reads what a session's browser holds.
 
     Shape:  `lifetime` is how long a session lasts at most, `idle` without a request; `public_url` is where the desk is reached.

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from parvis.common.contract.mail_tokens import reply_id_of_bounce_address
 from parvis.common.contract.reply import ReplyId
-from parvis.common.contract.reply_tokens import reply_id_of_bounce_address
 from parvis.common.town.models import TownConfig
 
 _BOUNCE = "bounce"

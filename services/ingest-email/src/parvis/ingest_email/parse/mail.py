@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from parvis.ingest_email.models.parsed_mail import MAX_HEADERS_BYTES, MAX_TEXT_CHARACTERS, MailReport, ParsedMail
 from parvis.ingest_email.parse.bounce.report import parse_report
 from parvis.ingest_email.parse.machine_sent import find_machine_reason
-from parvis.ingest_email.parse.mime.body import parse_body
-from parvis.ingest_email.parse.mime.collected_parts import ParsedBody
+from parvis.ingest_email.parse.mime.collect_parts import parse_body
+from parvis.ingest_email.parse.mime.collected_parts import CollectedParts
 from parvis.ingest_email.parse.mime.headers import Headers, list_thread_ids, parse_headers
-from parvis.ingest_email.parse.mime.stand_ins import find_stand_in
+from parvis.ingest_email.parse.mime.placeholder_detection import find_stand_in
 from parvis.ingest_email.parse.quoting.split_reply import SIGNATURE_CHARACTERS, SplitReply, split_reply
 
 # Raised by parsers for unforeseen bytes; then only the header is used.
@@ -51,7 +51,7 @@ def parse_mail(content: bytes) -> tuple[ParsedMail, list[bytes]]:
     return head.model_copy(update=fields), [file for _, file in body.attachments]
 
 
-def _is_bare_reaction(head: ParsedMail, body: ParsedBody, text: str) -> bool:
+def _is_bare_reaction(head: ParsedMail, body: CollectedParts, text: str) -> bool:
     """Whether a mail is an emoji and nothing else (RFC 9078); Gmail adds a line of its own. With words, a person wrote."""
     rows = [row for row in text.splitlines() if row.strip()]
     by_gmail = len(rows) <= _GMAIL_ROWS and any("google.com/gmail" in row for row in rows)
@@ -60,13 +60,13 @@ def _is_bare_reaction(head: ParsedMail, body: ParsedBody, text: str) -> bool:
     return "reaction" in body.remarks and bool(head.in_reply_to) and is_emoji and not body.attachments
 
 
-def _split_texts(body: ParsedBody, head: ParsedMail) -> list[SplitReply]:
+def _split_texts(body: CollectedParts, head: ParsedMail) -> list[SplitReply]:
     is_sent_on = _SENT_ON.match(head.subject) is not None
     is_reply = not is_sent_on and bool(head.in_reply_to or _ANSWER.match(head.subject))
     return [split_reply(text_part.text, is_reply=is_reply, is_sent_on=is_sent_on) for text_part in body.texts]
 
 
-def _body_fields(body: ParsedBody, parts: Sequence[SplitReply], subject: str) -> dict[str, object]:
+def _body_fields(body: CollectedParts, parts: Sequence[SplitReply], subject: str) -> dict[str, object]:
     if any(part.is_forward for part in parts) and "mail-forwarded" not in body.remarks:
         body.add_remark("mail-forwarded")
     text, quoted = _join([part.text for part in parts]), _join([*(part.quoted for part in parts), *body.quoted])

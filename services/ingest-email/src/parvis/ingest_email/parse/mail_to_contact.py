@@ -10,20 +10,20 @@ from parvis.common.contract.contact import (
     Attachment,
     ClaimCheck,
     ContactId,
+    ContactPersonalData,
     ContactPoint,
     ContactReceived,
+    ConversationIdentifiers,
     MachineSent,
-    PersonalContact,
     ReplyAddress,
-    ThreadIdentifiers,
     Verification,
 )
-from parvis.common.contract.contact_points import email_contact_point, hash_contact_point
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.find_addressee import OTHER_REPLY_TO
+from parvis.common.contract.mail_tokens import conversation_id_of_message_id
+from parvis.common.contract.normalize_contact_points import email_contact_point, hash_contact_point
 from parvis.common.contract.references import find_references, make_reference
-from parvis.common.contract.reply_tokens import conversation_id_of_message_id
-from parvis.common.contract.sources import UNPROVED_MAIL, hash_sources, mail_sources, network_sources
+from parvis.common.contract.sender_source_hashes import UNPROVED_MAIL, hash_sources, mail_sources, network_sources
 from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES, truncate_text
 from parvis.common.text.language import detect_language
 from parvis.common.text.reply_channels import find_stated_reply_channels
@@ -90,7 +90,7 @@ def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: TownMailIdentit
         unreadable=mail.trouble[:200] if mail.trouble else None,
         contact_point_hash=hash_contact_point(sender, keys.hashing_key) if sender else None,
         sources=hash_sources(_sources(arrival, None if is_form else sender), arrival.received_at, keys.hashing_key),
-        personal=PersonalContact.model_validate(
+        personal=ContactPersonalData.model_validate(
             {
                 "from": sender,
                 "display_name": "" if is_form else mail.sender_name[:400],
@@ -197,14 +197,14 @@ def _remarks(
     )
 
 
-def _thread(mail: ParsedMail, keys: TownMailIdentity) -> ThreadIdentifiers:
+def _thread(mail: ParsedMail, keys: TownMailIdentity) -> ConversationIdentifiers:
     """Find the conversation by our signed token; quoted references are passed on but prove nothing."""
     conversations = (
         conversation_id_of_message_id(conversation_id, keys.mail_domain, keys.signing_key)
         for conversation_id in mail.in_reply_to
     )
     quoted = find_references(f"{mail.subject}\n{mail.text}\n{mail.quoted}")
-    return ThreadIdentifiers(
+    return ConversationIdentifiers(
         conversation_id=next((conversation_id for conversation_id in conversations if conversation_id), None),
         reference=next(iter(quoted), None),
         message_id=mail.message_id or None,

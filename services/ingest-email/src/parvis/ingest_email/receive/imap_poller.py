@@ -102,7 +102,7 @@ class ImapPoller:
 
     async def _poll(self, mailbox: ImapMailbox, stopping: asyncio.Event) -> AsyncGenerator[int]:
         """Take the mails that are there, then wait for more, until the service stops."""
-        folder = imap_position.FolderState(self.account.name, self.account.folder, mailbox.uidvalidity)
+        folder = imap_position.FolderGeneration(self.account.name, self.account.folder, mailbox.uidvalidity)
         await self._move_leftovers(mailbox, folder)
         while not stopping.is_set():
             summaries = await mailbox.list_after(await self._last_uid(mailbox, folder), limit=_BATCH)
@@ -116,7 +116,7 @@ class ImapPoller:
                     stopping, poll_s=self.pull_settings.poll_s, idle_s=self.pull_settings.idle_s
                 )
 
-    async def _last_uid(self, mailbox: ImapMailbox, folder: imap_position.FolderState) -> int:
+    async def _last_uid(self, mailbox: ImapMailbox, folder: imap_position.FolderGeneration) -> int:
         """The UID after which to list; 0 for a new or rebuilt folder, and where the stored UID cannot be one of this folder."""
         async with self.database.transaction() as connection:
             last_uid = await imap_position.find_last_uid(connection, folder)
@@ -136,7 +136,11 @@ class ImapPoller:
         return 0
 
     async def _take_mail(
-        self, mailbox: ImapMailbox, folder: imap_position.FolderState, summary: MailSummary, stopping: asyncio.Event
+        self,
+        mailbox: ImapMailbox,
+        folder: imap_position.FolderGeneration,
+        summary: MailSummary,
+        stopping: asyncio.Event,
     ) -> bool:
         """Take one mail; false when another replica polls this mailbox."""
         is_large = summary.size_bytes > self.pull_settings.max_mail_bytes
@@ -173,7 +177,7 @@ class ImapPoller:
                 self.failed_attempts[uid] += 1
             await sleep_unless_stopped(stopping, _REFUSED_PAUSE_S)
 
-    async def _give_up(self, folder: imap_position.FolderState, uid: int, error: Unavailable) -> None:
+    async def _give_up(self, folder: imap_position.FolderGeneration, uid: int, error: Unavailable) -> None:
         """Leave the mail in the mailbox for people, and go on after it."""
         log.error(
             "mail.given_up",
@@ -192,18 +196,18 @@ class ImapPoller:
         self.failed_attempts[uid] += 1
         return self.failed_attempts[uid] < _MAX_ATTEMPTS
 
-    async def _skip(self, folder: imap_position.FolderState, uid: int) -> None:
+    async def _skip(self, folder: imap_position.FolderGeneration, uid: int) -> None:
         del self.failed_attempts[uid]
         async with self.database.transaction() as connection:
             if (await imap_position.find_last_uid(connection, folder) or 0) < uid:
                 await imap_position.advance_position(connection, folder, uid)
 
-    async def _is_taken(self, folder: imap_position.FolderState, uid: int) -> bool:
+    async def _is_taken(self, folder: imap_position.FolderGeneration, uid: int) -> bool:
         async with self.database.transaction() as connection:
             return (await imap_position.find_last_uid(connection, folder) or 0) >= uid
 
     async def _publish_and_record(
-        self, folder: imap_position.FolderState, summary: MailSummary, content: bytes | None, *, is_large: bool
+        self, folder: imap_position.FolderGeneration, summary: MailSummary, content: bytes | None, *, is_large: bool
     ) -> str | None:
         """Publish the mail, then record it. Gives the target folder; None if somebody has removed the mail meanwhile."""
         published = await self._publish(summary, content, is_large=is_large) if content is not None else None
@@ -243,7 +247,7 @@ class ImapPoller:
                 return recipient
         return self.mailboxes.general_mailbox()
 
-    async def _move(self, mailbox: ImapMailbox, folder: imap_position.FolderState, uid: int, target: str) -> None:
+    async def _move(self, mailbox: ImapMailbox, folder: imap_position.FolderGeneration, uid: int, target: str) -> None:
         try:
             await mailbox.move_or_flag(uid, target)
         except Unavailable as error:
@@ -256,12 +260,12 @@ class ImapPoller:
             raise  # the connection is broken
         await self._record_moved(folder, uid)
 
-    async def _record_moved(self, folder: imap_position.FolderState, uid: int) -> None:
+    async def _record_moved(self, folder: imap_position.FolderGeneration, uid: int) -> None:
         self.failed_attempts.pop(uid, None)
         async with self.database.transaction() as connection:
             await imap_position.record_moved(connection, folder, uid)
 
-    async def _move_leftovers(self, mailbox: ImapMailbox, folder: imap_position.FolderState) -> None:
+    async def _move_leftovers(self, mailbox: ImapMailbox, folder: imap_position.FolderGeneration) -> None:
         """Move mails that a crash left taken but not moved."""
         async with imap_position.folder_lock(self.database, folder) as is_locked:
             if not is_locked:

@@ -20,9 +20,9 @@ class MemoryBudget:
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
-    async def open_share(self) -> AsyncGenerator["MemoryShare"]:
+    async def open_share(self) -> AsyncGenerator["MemoryReservation"]:
         """The share of one mail, released with the block."""
-        share = MemoryShare(self)
+        share = MemoryReservation(self)
         try:
             yield share
         finally:
@@ -43,7 +43,7 @@ class MemoryBudget:
             return False
 
 
-class MemoryShare:
+class MemoryReservation:
     """The memory reserved for one mail."""
 
     def __init__(self, room: MemoryBudget) -> None:

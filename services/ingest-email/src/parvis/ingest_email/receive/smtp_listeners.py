@@ -10,7 +10,7 @@ from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.ingest_email.receive.mail_acceptance import MailAcceptance
 from parvis.ingest_email.receive.smtp_hooks import SmtpHooks
-from parvis.ingest_email.receive.smtp_server import LmtpServer, SharedResources, SmtpServer
+from parvis.ingest_email.receive.smtp_server import LmtpServer, SharedResources, SmtpSession
 
 log = logger()
 _BACKLOG = 200
@@ -50,10 +50,10 @@ class SmtpListeners:
         self._most = max_connections
         self._health = health
         health.mark_failing("listeners", "not open yet")
-        self._open: set[SmtpServer] = set()
+        self._open: set[SmtpSession] = set()
         self._all_gone = asyncio.Event()
         self.opened = asyncio.Event()
-        self._bound: list[tuple[type[SmtpServer], socket.socket]] = []
+        self._bound: list[tuple[type[SmtpSession], socket.socket]] = []
         self.stopping = False
 
     def bind(self) -> None:
@@ -61,7 +61,7 @@ class SmtpListeners:
 
         Raises: Misconfigured, when one is taken.
         """
-        for kind, port in ((SmtpServer, self._ports.smtp), (LmtpServer, self._ports.lmtp)):
+        for kind, port in ((SmtpSession, self._ports.smtp), (LmtpServer, self._ports.lmtp)):
             if port:
                 self._bound.append((kind, _bind_port(self._ports.host, port)))
 
@@ -75,19 +75,19 @@ class SmtpListeners:
             server.close()  # no new connection; those there are stay
         await self._drain()
 
-    def add(self, connection: SmtpServer) -> bool:
+    def add(self, connection: SmtpSession) -> bool:
         if len(self._open) >= self._most:
             return False
         self._open.add(connection)
         return True
 
-    def discard(self, connection: SmtpServer) -> None:
+    def discard(self, connection: SmtpSession) -> None:
         self._open.discard(connection)
         if self.stopping and not self._open:
             self._all_gone.set()
 
-    async def _listen(self, kind: type[SmtpServer], bound: socket.socket) -> asyncio.Server:
-        def connection() -> SmtpServer:
+    async def _listen(self, kind: type[SmtpSession], bound: socket.socket) -> asyncio.Server:
+        def connection() -> SmtpSession:
             return kind(
                 self._hooks,
                 self._acceptance,

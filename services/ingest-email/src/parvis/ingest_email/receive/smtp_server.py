@@ -14,9 +14,9 @@ from aiosmtpd.smtp import syntax as smtp_syntax
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.ingest_email.decide.recipients import TownRecipient
-from parvis.ingest_email.receive.limits import SMALL_BYTES, MemoryBudget, MemoryShare
+from parvis.ingest_email.receive.limits import SMALL_BYTES, MemoryBudget, MemoryReservation
 from parvis.ingest_email.receive.mail_acceptance import TEMPORARY_FAILURE, MailAcceptance
-from parvis.ingest_email.receive.smtp_extensions import SmtpExtensions
+from parvis.ingest_email.receive.smtp_commands import SmtpExtensions
 from parvis.ingest_email.receive.smtp_hooks import NULL_SENDER, SmtpHooks
 
 log = logger()
@@ -48,12 +48,12 @@ class ConnectionRegistry(Protocol):
 
     stopping: bool
 
-    def add(self, connection: "SmtpServer") -> bool: ...
+    def add(self, connection: "SmtpSession") -> bool: ...
 
-    def discard(self, connection: "SmtpServer") -> None: ...
+    def discard(self, connection: "SmtpSession") -> None: ...
 
 
-class SmtpServer(SmtpExtensions):
+class SmtpSession(SmtpExtensions):
     """One connection.
 
     aiosmtpd 1.4.6 answers an exception with `500` and its text, refuses lines over 1001 bytes, and sends LMTP clients one answer to DATA
@@ -149,7 +149,7 @@ class SmtpServer(SmtpExtensions):
             await self.push("354 End data with <CR><LF>.<CR><LF>")
             await self._push_answers(await self._receive_and_accept(share))
 
-    async def _receive_and_accept(self, share: MemoryShare) -> Sequence[str]:
+    async def _receive_and_accept(self, share: MemoryReservation) -> Sequence[str]:
         """Read the mail and return the answers to the end of data."""
         try:
             async with asyncio.timeout(_LONGEST_DATA_S):
@@ -189,7 +189,7 @@ class SmtpServer(SmtpExtensions):
         if self._connections.stopping:
             self.hang_up()
 
-    async def _read_data(self, share: MemoryShare) -> bytes | str:
+    async def _read_data(self, share: MemoryReservation) -> bytes | str:
         """Read the mail up to CRLF `.` CRLF and remove the dot stuffing. Gives the refusal as text if the mail is too large; it is read to its end all the same.
 
         Bare line ends never end the data: they are content (CVE-2024-27305).
@@ -250,7 +250,7 @@ def _say_and_close(transport: Any, answer: str) -> None:
     transport.close()
 
 
-class LmtpServer(SmtpServer, LMTP):
+class LmtpServer(SmtpSession, LMTP):
     """One LMTP connection (RFC 2033): LHLO, and one answer for each recipient."""
 
     answers_per_recipient = True

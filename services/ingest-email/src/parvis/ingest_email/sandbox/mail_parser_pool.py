@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
+from parvis.common.runtime.sandbox.job_limits import ResourceLimits
 from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
-from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 from parvis.ingest_email.models.parsed_mail import MAX_ATTACHMENTS, ParsedMail
 from parvis.ingest_email.parse.mail import parse_head
-from parvis.ingest_email.parse.mime.stand_ins import add_troubles
+from parvis.ingest_email.parse.mime.placeholder_detection import add_troubles
 
 __all__ = ["MailParserPool", "ParsedFiles", "ResourceLimits"]
 _MAIL, _SCREENING = b"m", b"s"

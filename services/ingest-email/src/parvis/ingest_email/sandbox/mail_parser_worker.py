@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from parvis.common.files.pdf_screening import screen_pdf
+from parvis.common.files.unreadable_pdf import screen_pdf
 from parvis.common.runtime.sandbox.child import serve
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
 from parvis.ingest_email.parse.mail import parse_mail

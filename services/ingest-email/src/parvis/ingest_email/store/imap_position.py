@@ -14,7 +14,7 @@ from parvis.ingest_email.schema.imap_tables import position, pulled
 
 
 @dataclass(frozen=True)
-class FolderState:
+class FolderGeneration:
     """A folder in one of its lives: UIDs mean something only together with UIDVALIDITY (RFC 9051 §2.3.1.1)."""
 
     account: str
@@ -23,7 +23,7 @@ class FolderState:
 
 
 @asynccontextmanager
-async def folder_lock(database: Database, folder: FolderState) -> AsyncGenerator[bool]:
+async def folder_lock(database: Database, folder: FolderGeneration) -> AsyncGenerator[bool]:
     """Keep other replicas from this folder while the block lasts, without a transaction.
 
     Gives: False when another replica has the folder. A lock that is lost with its connection costs at most a second event
@@ -39,7 +39,7 @@ async def folder_lock(database: Database, folder: FolderState) -> AsyncGenerator
                 await connection.execute("select pg_advisory_unlock(hashtext($1))", name)
 
 
-async def find_last_uid(connection: AsyncConnection, folder: FolderState) -> int | None:
+async def find_last_uid(connection: AsyncConnection, folder: FolderGeneration) -> int | None:
     """The last mail that was taken; none when the folder is new, or was made anew (another UIDVALIDITY)."""
     query = select(position.c.last_uid, position.c.uidvalidity).where(
         position.c.account == folder.account, position.c.folder == folder.folder
@@ -48,7 +48,7 @@ async def find_last_uid(connection: AsyncConnection, folder: FolderState) -> int
     return row.last_uid if row and row.uidvalidity == folder.uidvalidity else None
 
 
-async def advance_position(connection: AsyncConnection, folder: FolderState, uid: int) -> None:
+async def advance_position(connection: AsyncConnection, folder: FolderGeneration, uid: int) -> None:
     """Everything up to this mail is taken; it also begins a new life of the folder."""
     adding = insert(position).values(
         account=folder.account,
@@ -62,7 +62,7 @@ async def advance_position(connection: AsyncConnection, folder: FolderState, uid
 
 
 async def record_taken(
-    connection: AsyncConnection, folder: FolderState, uid: int, contact_id: ContactId, *, target: str
+    connection: AsyncConnection, folder: FolderGeneration, uid: int, contact_id: ContactId, *, target: str
 ) -> None:
     """Remember which contact a mail became, and where it is to be put away."""
     adding = insert(pulled).values(
@@ -76,7 +76,7 @@ async def was_taken(connection: AsyncConnection, contact_id: ContactId) -> bool:
     return bool(await connection.scalar(select(pulled.c.uid).where(pulled.c.contact_id == contact_id).limit(1)))
 
 
-async def list_unmoved(connection: AsyncConnection, folder: FolderState) -> Sequence[tuple[int, str]]:
+async def list_unmoved(connection: AsyncConnection, folder: FolderGeneration) -> Sequence[tuple[int, str]]:
     """UIDs, with their folder, of what was taken and not put away: somebody fell between the two."""
     query = (
         select(pulled.c.uid, pulled.c.target)
@@ -87,13 +87,13 @@ async def list_unmoved(connection: AsyncConnection, folder: FolderState) -> Sequ
     return [(row.uid, row.target) for row in await connection.execute(query)]
 
 
-async def record_moved(connection: AsyncConnection, folder: FolderState, uid: int) -> None:
+async def record_moved(connection: AsyncConnection, folder: FolderGeneration, uid: int) -> None:
     await connection.execute(
         update(pulled).where(*_in_folder(folder), pulled.c.uid == uid).values(put_away_at=func.now())
     )
 
 
-def _in_folder(folder: FolderState) -> tuple[ColumnElement[bool], ...]:
+def _in_folder(folder: FolderGeneration) -> tuple[ColumnElement[bool], ...]:
     return (
         pulled.c.account == folder.account,
         pulled.c.folder == folder.folder,

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from parvis.common.contract.reply_tokens import is_valid_token, sign_token
+from parvis.common.contract.mail_tokens import is_valid_token, sign_token
 
 SEPARATOR = "PARVIS-SEPARATOR"
 _BATCH = re.compile(r"PARVIS-BATCH;received=([0-9TZ:.+-]{10,40})(?:;sig=([a-z2-7]{16}))?")

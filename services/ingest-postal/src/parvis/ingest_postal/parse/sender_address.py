@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from parvis.common.contract.contact_points import postal_contact_point
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.normalize_contact_points import postal_contact_point
 from parvis.ingest_postal.parse.address_lines import is_complement, is_country, is_name, is_street, parse_town_line
 from parvis.ingest_postal.parse.own_addresses import OwnAddresses, fold
 from parvis.ingest_postal.parse.text_blocks import LineSegment, TextBlock

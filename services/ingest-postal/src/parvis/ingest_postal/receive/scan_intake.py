@@ -22,12 +22,12 @@ from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.ingest_postal.models.scan import MediaType, ScanReading
-from parvis.ingest_postal.parse.contact import LetterFacts, build_contact, join_text
+from parvis.ingest_postal.parse.letter_to_contact import LetterMetadata, build_contact, join_text
 from parvis.ingest_postal.parse.own_addresses import OwnAddresses
 from parvis.ingest_postal.parse.receipt_date import ScanArrival, determine_receipt_date
 from parvis.ingest_postal.parse.separator_sheets import LetterPages, split_at_separators
 from parvis.ingest_postal.sandbox.batch_splitter import NOT_SEPARATED, BatchSplitter, SplitLetter
-from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
+from parvis.ingest_postal.sandbox.scan_reader_pool import ScanReaderPool
 
 log = logger()
 
@@ -121,7 +121,7 @@ class ScanIntake:
     async def _send(self, letter: _ReadLetter, arrival: ScanArrival) -> ContactReceived:
         stamp = letter.pages.cover_sheet if letter.pages else None
         received, remarks = determine_receipt_date(arrival, stamp, self.zone)
-        facts = LetterFacts(
+        facts = LetterMetadata(
             contact_id=letter.contact_id,
             drop_box=self.drop_box,
             received_at=received,

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from parvis.common.runtime.logs import logger
+from parvis.common.runtime.sandbox.job_limits import ResourceLimits
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
 from parvis.common.runtime.sandbox.pool import SandboxPool
-from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 from parvis.ingest_postal.models.scan import ReadingLimits
 from parvis.ingest_postal.parse.separator_sheets import LetterPages
 from parvis.ingest_postal.sandbox.pipe_messages import BATCH, LETTER, LETTER_PAGES

@@ -12,7 +12,7 @@ import pypdfium2.raw as pdfium
 from PIL import Image, ImageOps
 
 from parvis.common.contract.errors import ParvisError
-from parvis.common.files.pdf_screening import ENCRYPTED, LARGE_SHARE, find_stand_in, is_encrypted, picture_areas
+from parvis.common.files.unreadable_pdf import ENCRYPTED, LARGE_SHARE, find_stand_in, is_encrypted, picture_areas
 from parvis.ingest_postal.models.page import TextLine
 from parvis.ingest_postal.models.scan import MediaType
 from parvis.ingest_postal.sandbox.pdf import annotations, text_layer

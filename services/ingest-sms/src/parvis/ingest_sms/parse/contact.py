@@ -7,14 +7,14 @@ from datetime import datetime
 from parvis.common.contract.contact import (
     Attachment,
     ClaimCheck,
+    ContactPersonalData,
     ContactReceived,
-    PersonalContact,
-    ThreadIdentifiers,
+    ConversationIdentifiers,
     Verification,
 )
-from parvis.common.contract.contact_points import hash_contact_point
+from parvis.common.contract.normalize_contact_points import hash_contact_point
 from parvis.common.contract.references import find_references, make_reference
-from parvis.common.contract.sources import hash_sources
+from parvis.common.contract.sender_source_hashes import hash_sources
 from parvis.common.contract.text_limit import truncate_text
 from parvis.common.text.language import detect_language
 from parvis.common.text.reply_channels import find_stated_reply_channels
@@ -25,7 +25,7 @@ _EMPTY = {True: "the message is empty", False: "the form has no text"}
 
 
 @dataclass(frozen=True)
-class MessageFacts:
+class MessageMetadata:
     """The facts about a message that are not in its form."""
 
     original: ClaimCheck
@@ -38,7 +38,7 @@ class MessageFacts:
     own_addresses: frozenset[str] = frozenset()
 
 
-def build_contact(message: InboundMessage, facts: MessageFacts) -> ContactReceived:
+def build_contact(message: InboundMessage, facts: MessageMetadata) -> ContactReceived:
     """Turn one message into a contact.
 
     Shape:  Body up to 1600 characters, already joined by Twilio; From and To in E.164, with the prefix `whatsapp:` on WhatsApp.
@@ -57,13 +57,13 @@ def build_contact(message: InboundMessage, facts: MessageFacts) -> ContactReceiv
         to=_replace_unprintable(message.value("To").removeprefix(WHATSAPP), 320),
         language=detect_language(text),
         sender=Verification(level="provider" if sender else "none", evidence=facts.evidence),
-        thread=ThreadIdentifiers(reference=next(iter(find_references(text)), None)),
+        thread=ConversationIdentifiers(reference=next(iter(find_references(text)), None)),
         original=facts.original,
         attachments=tuple(facts.attachments),
         unreadable=_explain_unreadable(message, text, facts.attachments),
         contact_point_hash=hash_contact_point(point, facts.hashing_key) if point else None,
         sources=hash_sources([point.value] if point else [], facts.received_at, facts.hashing_key),
-        personal=PersonalContact.model_validate(
+        personal=ContactPersonalData.model_validate(
             {
                 "from": sender,
                 "display_name": _replace_unprintable(

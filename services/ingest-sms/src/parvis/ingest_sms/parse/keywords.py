@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from parvis.common.contract.contact import ClaimCheck, ContactPoint, Language
-from parvis.common.contract.contact_points import hash_contact_point
-from parvis.common.contract.preference import SMS_HELP, SMS_START, SMS_STOP, PersonalPreference, PreferenceChanged
+from parvis.common.contract.normalize_contact_points import hash_contact_point
+from parvis.common.contract.preference import SMS_HELP, SMS_START, SMS_STOP, PreferenceChanged, PreferencePersonalData
 from parvis.ingest_sms.codes.opt_out_keywords import (
     ALSO_ANSWERS,
     COURTESIES,
@@ -28,7 +28,7 @@ _SOURCES = {"stop": SMS_STOP, "start": SMS_START, "help": SMS_HELP}
 
 
 @dataclass(frozen=True)
-class OptOutKeyword:
+class KeywordMatch:
     """The opt-out keyword of a message.
 
     Shape: is_answered_by_twilio: Advanced Opt-Out has sent its own reply; is_contact: an agent reads the message too.
@@ -50,17 +50,17 @@ def normalize(text: str) -> str:
     return " ".join("".join(letters).split())
 
 
-_KEYWORDS: dict[str, dict[str, OptOutKeyword]] = {}  # by language
+_KEYWORDS: dict[str, dict[str, KeywordMatch]] = {}  # by language
 for _action, _languages in KEYWORDS.items():
     for _language, _words in _languages.items():
         for _word in _words:
             _KEYWORDS.setdefault(_language, {}).setdefault(
-                normalize(_word), OptOutKeyword(_action, _language or None, is_contact=_word in ALSO_ANSWERS)
+                normalize(_word), KeywordMatch(_action, _language or None, is_contact=_word in ALSO_ANSWERS)
             )
 _COURTESY_WORDS = frozenset(word for courtesy in COURTESIES for word in normalize(courtesy).split())
 
 
-def find_keyword(message: InboundMessage, languages: Sequence[str] = DEFAULT_LANGUAGES) -> OptOutKeyword | None:
+def find_keyword(message: InboundMessage, languages: Sequence[str] = DEFAULT_LANGUAGES) -> KeywordMatch | None:
     """Find the keyword that makes up the whole message: « STOP », « Arrêt !! », « stop sms svp », “STOP STOP”.
 
     Shape:  languages, those whose keywords count beside Twilio's and the carriers'. A telephone's own line below the word, and a
@@ -74,7 +74,7 @@ def find_keyword(message: InboundMessage, languages: Sequence[str] = DEFAULT_LAN
     theirs = OPT_OUT_TYPES.get(message.value("OptOutType"))
     if theirs:
         same = ours and ours.action == theirs
-        return OptOutKeyword(
+        return KeywordMatch(
             theirs, ours.language if ours and same else None, is_answered_by_twilio=True, is_contact=not same
         )
     return ours
@@ -85,12 +85,12 @@ def _without_device_lines(text: str) -> str:
     return "\n".join([*lines[:1], *(line for line in lines[1:] if not normalize(line).startswith(DEVICE_LINES))])
 
 
-def _look_up(words: str, languages: Sequence[str]) -> OptOutKeyword | None:
+def _look_up(words: str, languages: Sequence[str]) -> KeywordMatch | None:
     found = (_KEYWORDS.get(language, {}).get(words) for language in ("", *languages))
     return next(filter(None, found), None)
 
 
-def _match_keyword(text: str, languages: Sequence[str]) -> OptOutKeyword | None:
+def _match_keyword(text: str, languages: Sequence[str]) -> KeywordMatch | None:
     if len(text) > _MAX_CHARACTERS:
         return None
     words = _DIGIT_GAP.sub("", normalize(text)).split()
@@ -108,7 +108,7 @@ def _match_keyword(text: str, languages: Sequence[str]) -> OptOutKeyword | None:
 
 
 def build_preference(
-    keyword: OptOutKeyword, sender: ContactPoint, *, evidence: ClaimCheck, changed_at: datetime, hashing_key: bytes
+    keyword: KeywordMatch, sender: ContactPoint, *, evidence: ClaimCheck, changed_at: datetime, hashing_key: bytes
 ) -> PreferenceChanged:
     """Build the event: STOP opts the number out of SMS and WhatsApp, START opts it in, HELP changes nothing."""
     return PreferenceChanged(
@@ -117,5 +117,5 @@ def build_preference(
         source=_SOURCES[keyword.action],
         evidence=evidence,
         changed_at=changed_at,
-        personal=PersonalPreference(contact_point=sender),
+        personal=PreferencePersonalData(contact_point=sender),
     )

@@ -8,8 +8,8 @@ from typing import Literal
 from urllib.parse import parse_qsl
 
 from parvis.common.contract.contact import ContactId, ContactPoint, make_contact_id
-from parvis.common.contract.contact_points import phone_contact_point
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.normalize_contact_points import phone_contact_point
 
 WHATSAPP = "whatsapp:"
 MAX_MEDIA = 10  # MediaUrl0 to MediaUrl9: Twilio's own limit

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from parvis.common.contract.contact import ContactId
 from parvis.common.contract.errors import ParvisError, Unavailable
-from parvis.ingest_sms.parse.keywords import OptOutKeyword
+from parvis.ingest_sms.parse.keywords import KeywordMatch
 from parvis.ingest_sms.receive.message_intake import MessageIntake, ReceivedMessage
 
 MEDIA_PATIENCE_S = 90.0
@@ -22,13 +22,13 @@ class MediaJobs:
     """
 
     intake: MessageIntake
-    _pending: dict[ContactId, "asyncio.Future[OptOutKeyword | None]"] = field(
-        default_factory=dict[ContactId, "asyncio.Future[OptOutKeyword | None]"]
+    _pending: dict[ContactId, "asyncio.Future[KeywordMatch | None]"] = field(
+        default_factory=dict[ContactId, "asyncio.Future[KeywordMatch | None]"]
     )
     _tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     _group: asyncio.TaskGroup | None = None
 
-    async def accept(self, received: ReceivedMessage, *, deadline_s: float) -> OptOutKeyword | None:
+    async def accept(self, received: ReceivedMessage, *, deadline_s: float) -> KeywordMatch | None:
         contact_id = received.message.contact_id
         outcome = self._pending.get(contact_id)
         if outcome is None:
@@ -43,7 +43,7 @@ class MediaJobs:
             raise Unavailable("its files are still being fetched")
         return outcome.result()
 
-    async def _run_job(self, received: ReceivedMessage, outcome: "asyncio.Future[OptOutKeyword | None]") -> None:
+    async def _run_job(self, received: ReceivedMessage, outcome: "asyncio.Future[KeywordMatch | None]") -> None:
         try:
             keyword = await self.intake.accept(received, patience_s=MEDIA_PATIENCE_S, deadline_s=MEDIA_PATIENCE_S)
             outcome.set_result(keyword)

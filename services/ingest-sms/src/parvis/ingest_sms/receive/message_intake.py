@@ -16,8 +16,8 @@ from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.ingest_sms.codes.opt_out_keywords import DEFAULT_LANGUAGES
 from parvis.ingest_sms.fetch.media import MediaFetcher
-from parvis.ingest_sms.parse.contact import MessageFacts, build_contact
-from parvis.ingest_sms.parse.keywords import OptOutKeyword, build_preference, find_keyword
+from parvis.ingest_sms.parse.contact import MessageMetadata, build_contact
+from parvis.ingest_sms.parse.keywords import KeywordMatch, build_preference, find_keyword
 from parvis.ingest_sms.parse.webhook_form import InboundMessage
 from parvis.ingest_sms.receive.recent_ids import RecentIds
 
@@ -57,7 +57,7 @@ class MessageIntake:
     own_addresses: frozenset[str] = frozenset()
     recent_ids: RecentIds = field(default_factory=RecentIds)
 
-    async def accept(self, received: ReceivedMessage, *, patience_s: float, deadline_s: float) -> OptOutKeyword | None:
+    async def accept(self, received: ReceivedMessage, *, patience_s: float, deadline_s: float) -> KeywordMatch | None:
         message, sender = received.message, received.message.pseudonymous_point
         original = await self.blobs.put(message.contact_id, received.raw_bytes, received.media_type)
         # Without a number or a user id there is no preference to change: an agent reads the message.
@@ -81,7 +81,7 @@ class MessageIntake:
     ) -> ContactReceived:
         message = received.message
         fetched = await self.media.fetch(message, original, patience_s=patience_s) if message.media else ()
-        facts = MessageFacts(
+        facts = MessageMetadata(
             original=original, received_at=received.received_at, recorded_at=self.clock(), hashing_key=self.hashing_key,
             attachments=[file.attachment for file in fetched], file_names=[file.file_name for file in fetched],
             evidence=received.evidence, own_addresses=self.own_addresses,
@@ -101,7 +101,7 @@ class MessageIntake:
         )  # fmt: skip
 
 
-def _log_and_count(received: ReceivedMessage, contact: ContactReceived | None, keyword: OptOutKeyword | None) -> None:
+def _log_and_count(received: ReceivedMessage, contact: ContactReceived | None, keyword: KeywordMatch | None) -> None:
     if keyword:
         log.info("preference.changed", contact_id=received.message.contact_id, kind=keyword.action)
     if contact:

@@ -13,7 +13,7 @@ from parvis.common.runtime import metrics
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.rate_limits import RateLimiter
-from parvis.ingest_sms.parse.keywords import OptOutKeyword
+from parvis.ingest_sms.parse.keywords import KeywordMatch
 from parvis.ingest_sms.parse.status_callback import parse_status_callback
 from parvis.ingest_sms.parse.webhook_form import (
     FormFields,
@@ -26,9 +26,9 @@ from parvis.ingest_sms.parse.webhook_form import (
     parse_webhook_form,
     refuse_status_report,
 )
-from parvis.ingest_sms.receive.fallback import SpoolFallback
 from parvis.ingest_sms.receive.media_jobs import MediaJobs
 from parvis.ingest_sms.receive.message_intake import MessageIntake, ReceivedMessage
+from parvis.ingest_sms.receive.spool_fallback import SpoolFallback
 from parvis.ingest_sms.receive.status_reports import StatusReports
 from parvis.ingest_sms.render import twiml
 from parvis.ingest_sms.verify.webhook_signature import Forged, SignatureVerifier, SignedRequest
@@ -112,7 +112,7 @@ class TwilioWebhooks:
         metrics.accept_seconds.labels(message.channel).observe(time.monotonic() - received.started_s)
         return Response(self._render_answer(message, keyword), media_type="text/xml")
 
-    def _render_answer(self, message: InboundMessage, keyword: OptOutKeyword | None) -> bytes:
+    def _render_answer(self, message: InboundMessage, keyword: KeywordMatch | None) -> bytes:
         """Reply to HELP only, and at most once in ten minutes, so that two automatic systems cannot answer each other for ever."""
         asks_for_help = keyword is not None and keyword.action == "help" and not keyword.is_answered_by_twilio
         if not keyword or not asks_for_help or self.help_limiter.seconds_until_allowed(message.value("From")):

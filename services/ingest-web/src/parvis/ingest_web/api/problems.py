@@ -37,7 +37,7 @@ class ApiProblem(Exception):
 
 
 @dataclass(frozen=True)
-class ApiContext:
+class ContactApiDependencies:
     """The dependencies of the API's routes. `keys` maps an integrator's name to the SHA-256 of its key."""
 
     town_config: TownConfig
@@ -50,11 +50,11 @@ class ApiContext:
     body_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAX_BODIES_IN_MEMORY))
 
 
-def town_today(context: ApiContext) -> date:
+def town_today(context: ContactApiDependencies) -> date:
     return context.pages.dates.today(context.pages.clock())
 
 
-def install_problem_handlers(app: FastAPI, context: ApiContext) -> None:
+def install_problem_handlers(app: FastAPI, context: ContactApiDependencies) -> None:
     async def explain(request: Request, error: Exception) -> Response:
         if isinstance(error, ApiProblem):
             return _problem_response(context, request, error)
@@ -74,7 +74,7 @@ def install_problem_handlers(app: FastAPI, context: ApiContext) -> None:
         app.add_exception_handler(kind, explain)
 
 
-def _problem_response(context: ApiContext, request: Request, problem: ApiProblem) -> Response:
+def _problem_response(context: ContactApiDependencies, request: Request, problem: ApiProblem) -> Response:
     language = negotiate_language(request, context.pages.town)
     members: dict[str, Any] = {
         "type": f"urn:parvis:problem:{problem.kind}",

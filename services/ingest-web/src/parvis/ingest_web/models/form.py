@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from parvis.common.contract.contact import Attachment, ContactPoint, ReplyAddress
-from parvis.common.town.field_types import LocalText
+from parvis.common.town.config_types import LocalText
 
 
 @dataclass(frozen=True)
-class Submission:
+class SubmissionRecord:
     """The stored record of an accepted form; nothing personal."""
 
     seed: str

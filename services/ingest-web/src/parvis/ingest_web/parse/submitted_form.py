@@ -5,12 +5,16 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
-from parvis.common.contract.contact_points import email_contact_point, phone_contact_point, postal_contact_point
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.normalize_contact_points import (
+    email_contact_point,
+    phone_contact_point,
+    postal_contact_point,
+)
 from parvis.common.text.folding import fold
 from parvis.common.text.invisible_characters import remove_invisible_characters
 from parvis.common.text.telephone import can_receive_sms
-from parvis.common.town.field_types import LocalText
+from parvis.common.town.config_types import LocalText
 from parvis.common.town.form_fields import (
     AddressField,
     ChoiceField,

@@ -14,18 +14,27 @@ from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.town.form_fields import FileField
 from parvis.common.town.models import Procedure
-from parvis.ingest_web.models.form import CHANGE, REVIEW, REVIEWED, STEP, TOKEN, FilledForm, FormProblem, Submission
+from parvis.ingest_web.models.form import (
+    CHANGE,
+    REVIEW,
+    REVIEWED,
+    STEP,
+    TOKEN,
+    FilledForm,
+    FormProblem,
+    SubmissionRecord,
+)
 from parvis.ingest_web.parse.submitted_form import parse_form
-from parvis.ingest_web.receive.form_submission import (
+from parvis.ingest_web.receive.form_in_progress import (
     FormDependencies,
-    FormSubmission,
+    FormInProgress,
     build_form_view,
     has_valid_tokens,
 )
 from parvis.ingest_web.receive.submission_rate import seconds_until_allowed, seconds_until_files_allowed
 from parvis.ingest_web.receive.uploaded_files import read_chosen_files, read_stored_files, store_chosen_files
 from parvis.ingest_web.render import form_html, form_to_contact
-from parvis.ingest_web.store.submission_store import SubmissionSource
+from parvis.ingest_web.store.submission_store import SubmissionOrigin
 from parvis.ingest_web.store.submissions import read_submission
 from parvis.ingest_web.verify.client_address import client_network
 from parvis.web.form_parsing import SubmittedForm, read_form
@@ -97,9 +106,9 @@ async def _form(dependencies: FormDependencies, request: Request, procedure: Pro
 
 async def _read_submission(
     dependencies: FormDependencies, request: Request, procedure: Procedure, form: SubmittedForm
-) -> FormSubmission:
+) -> FormInProgress:
     fields = [f for f in procedure.form if isinstance(f, FileField)]
-    return FormSubmission(
+    return FormInProgress(
         procedure=procedure,
         language=negotiate_language(request, dependencies.pages.town),
         form=form,
@@ -110,7 +119,7 @@ async def _read_submission(
     )
 
 
-async def _receive(dependencies: FormDependencies, submission: FormSubmission) -> Response:
+async def _receive(dependencies: FormDependencies, submission: FormInProgress) -> Response:
     began, now = time.monotonic(), dependencies.pages.clock()
     today, own = dependencies.pages.dates.today(now), dependencies.town_config.own_addresses
     filled = parse_form(submission.procedure, submission.form.fields, submission.files(), today=today, own=own)
@@ -140,7 +149,7 @@ async def _receive(dependencies: FormDependencies, submission: FormSubmission) -
         return _refuse(dependencies, submission, error)
 
 
-def _refuse(dependencies: FormDependencies, submission: FormSubmission, error: Exception) -> Response:
+def _refuse(dependencies: FormDependencies, submission: FormInProgress, error: Exception) -> Response:
     """Show the form again, with its text: it could not be stored now, or is more than its topic can ever take."""
     if isinstance(error, Rejected):
         metrics.contacts_refused.labels("web", "too-large").inc()
@@ -153,7 +162,7 @@ def _refuse(dependencies: FormDependencies, submission: FormSubmission, error: E
 
 
 async def _review_or_accept(
-    dependencies: FormDependencies, submission: FormSubmission, filled: FilledForm, began: float, *, is_last: bool
+    dependencies: FormDependencies, submission: FormInProgress, filled: FilledForm, began: float, *, is_last: bool
 ) -> Response:
     """Answer a form without problems: its receipt if it was sent before, else the review page, or accept it."""
     assert submission.once  # noqa: S101 (checked by the caller)
@@ -178,11 +187,11 @@ async def _review_or_accept(
 
 
 def _submission_row(
-    dependencies: FormDependencies, submission: FormSubmission, filled: FilledForm
-) -> tuple[Submission, bytes]:
+    dependencies: FormDependencies, submission: FormInProgress, filled: FilledForm
+) -> tuple[SubmissionRecord, bytes]:
     assert submission.once  # noqa: S101 (checked by the caller)
     content = form_to_contact.canonical_bytes(submission.procedure, submission.form.typed, filled.files)
-    row = Submission(
+    row = SubmissionRecord(
         seed=submission.once.seed,
         contact_id=submission.contact_id,
         reference=make_reference(submission.contact_id),
@@ -196,9 +205,9 @@ def _submission_row(
 
 async def _accept(
     dependencies: FormDependencies,
-    submission: FormSubmission,
+    submission: FormInProgress,
     filled: FilledForm,
-    row: Submission,
+    row: SubmissionRecord,
     content: bytes,
     began: float,
 ) -> Response:
@@ -208,7 +217,7 @@ async def _accept(
         for file in files
         for stored_file in [next(known for known in submission.stored[name] if known.file == file)]
     ]
-    source = SubmissionSource(submission.procedure, submission.language, content, sources=submission.sources)
+    source = SubmissionOrigin(submission.procedure, submission.language, content, sources=submission.sources)
     stored = await dependencies.store.record_submission(row, filled, claims, source)
     if stored is row:
         metrics.contacts_received.labels("web").inc()
@@ -221,7 +230,7 @@ async def _accept(
 
 
 def _answer(
-    dependencies: FormDependencies, submission: FormSubmission, row: Submission, stored: Submission
+    dependencies: FormDependencies, submission: FormInProgress, row: SubmissionRecord, stored: SubmissionRecord
 ) -> Response:
     """Redirect to the receipt; if the form was sent before with other content, ask whether to send it as well."""
     if stored.content_hash != row.content_hash:
@@ -231,7 +240,7 @@ def _answer(
     return RedirectResponse(f"/merci/{stored.reference}?lang={submission.language}", status_code=303)
 
 
-def _show_wait(dependencies: FormDependencies, submission: FormSubmission, wait_s: float) -> Response:
+def _show_wait(dependencies: FormDependencies, submission: FormInProgress, wait_s: float) -> Response:
     """Ask to wait. Under attack the browser may compute a proof of work instead, if it runs scripts."""
     assert submission.once  # noqa: S101 (checked by the caller)
     if not dependencies.rate_limit.requires_work:
@@ -244,7 +253,7 @@ def _show_wait(dependencies: FormDependencies, submission: FormSubmission, wait_
 
 def _review(
     dependencies: FormDependencies,
-    submission: FormSubmission,
+    submission: FormInProgress,
     filled: FilledForm,
     *,
     status: int = 200,
@@ -260,7 +269,7 @@ def _review(
 
 def _form_again(
     dependencies: FormDependencies,
-    submission: FormSubmission,
+    submission: FormInProgress,
     *,
     status: int,
     filled: FilledForm | None = None,
@@ -276,7 +285,7 @@ def _form_again(
     return HTMLResponse(form_html.form_page(dependencies.pages, view), status_code=status, headers=headers)
 
 
-async def _upload(dependencies: FormDependencies, submission: FormSubmission) -> Response:
+async def _upload(dependencies: FormDependencies, submission: FormInProgress) -> Response:
     """Store the files of an unsent form, and answer with their seals, or with a sentence for each problem."""
     if not has_valid_tokens(dependencies, submission) or submission.form.is_too_heavy:
         raise HTTPException(413 if submission.form.is_too_heavy else 403)

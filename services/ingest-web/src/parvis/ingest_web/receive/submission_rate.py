@@ -1,10 +1,10 @@
 """Computes how long a form has to wait, by the rate limits of its source and by its proof of work."""
 
 from parvis.ingest_web.models.form import PROOF, WAITED
-from parvis.ingest_web.receive.form_submission import FormDependencies, FormSubmission
+from parvis.ingest_web.receive.form_in_progress import FormDependencies, FormInProgress
 
 
-def seconds_until_allowed(dependencies: FormDependencies, submission: FormSubmission, *, is_sent: bool) -> float:
+def seconds_until_allowed(dependencies: FormDependencies, submission: FormInProgress, *, is_sent: bool) -> float:
     """The wait for this step. Files are limited at every step, even with a proof of work, because they are stored before the form is sent."""
     seconds = seconds_until_files_allowed(dependencies, submission)
     if seconds or not is_sent:
@@ -20,7 +20,7 @@ def seconds_until_allowed(dependencies: FormDependencies, submission: FormSubmis
     )
 
 
-def seconds_until_files_allowed(dependencies: FormDependencies, submission: FormSubmission) -> float:
+def seconds_until_files_allowed(dependencies: FormDependencies, submission: FormInProgress) -> float:
     chosen = [file for pairs in submission.chosen.values() for file, _ in pairs]
     form = submission.once.seed if submission.once else ""
     wait_s = dependencies.rate_limit.files_wait_s(submission.client, len(chosen))

@@ -4,7 +4,7 @@ from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import media_type_of
 from parvis.common.town.form_fields import FileField
 from parvis.ingest_web.models.form import DROP, STORED, FilledForm, FormFile, StoredFile
-from parvis.ingest_web.receive.form_submission import FormDependencies, FormSubmission
+from parvis.ingest_web.receive.form_in_progress import FormDependencies, FormInProgress
 from parvis.web.form_parsing import SubmittedForm, Upload
 
 
@@ -30,7 +30,7 @@ def read_stored_files(
     return by_field
 
 
-async def store_chosen_files(dependencies: FormDependencies, submission: FormSubmission, filled: FilledForm) -> None:
+async def store_chosen_files(dependencies: FormDependencies, submission: FormInProgress, filled: FilledForm) -> None:
     """Store the valid files that were just chosen, so that the citizen need not choose them again.
 
     Raises: Unavailable.

@@ -9,14 +9,14 @@ from parvis.common.contract.contact import (
     Attachment,
     ClaimCheck,
     ContactId,
+    ContactPersonalData,
     ContactReceived,
     MachineSent,
-    PersonalContact,
     Verification,
 )
-from parvis.common.contract.contact_points import hash_contact_point
+from parvis.common.contract.normalize_contact_points import hash_contact_point
 from parvis.common.contract.references import make_reference
-from parvis.common.contract.sources import hash_sources
+from parvis.common.contract.sender_source_hashes import hash_sources
 from parvis.common.town.form_fields import ConsentField, LongTextField
 from parvis.common.town.models import Procedure, localized
 from parvis.ingest_web.models.form import FilledForm, FormFile
@@ -42,7 +42,7 @@ def canonical_bytes(
 
 
 @dataclass(frozen=True)
-class AcceptedForm:
+class FormMetadata:
     """The values that acceptance adds to a filled form."""
 
     contact_id: ContactId
@@ -56,7 +56,7 @@ class AcceptedForm:
 
 
 def make_web_contact(
-    filled: FilledForm, procedure: Procedure, language: str, accepted: AcceptedForm, *, hashing_key: bytes
+    filled: FilledForm, procedure: Procedure, language: str, accepted: FormMetadata, *, hashing_key: bytes
 ) -> ContactReceived:
     """The event of a form: subject and text for agents and rules, and the answers by field name."""
     return ContactReceived(
@@ -75,7 +75,7 @@ def make_web_contact(
         text_overflow=accepted.text_overflow,
         contact_point_hash=hash_contact_point(filled.sender, hashing_key) if filled.sender else None,
         sources=hash_sources(accepted.sources, accepted.received_at, hashing_key),
-        personal=PersonalContact.model_validate(
+        personal=ContactPersonalData.model_validate(
             {
                 "from": filled.sender,
                 "display_name": filled.name,

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from parvis.common.town.field_types import LocalText
+from parvis.common.town.config_types import LocalText
 from parvis.common.town.form_fields import (
     AddressField,
     ChoiceField,

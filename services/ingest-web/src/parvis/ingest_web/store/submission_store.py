@@ -16,10 +16,10 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.models import Procedure
-from parvis.ingest_web.models.form import FilledForm, FormFile, StoredFile, Submission
+from parvis.ingest_web.models.form import FilledForm, FormFile, StoredFile, SubmissionRecord
 from parvis.ingest_web.render import form_to_contact
 from parvis.ingest_web.store.submissions import insert_submission
-from parvis.ingest_web.store.unsent_forms import forget_unsent, remember_unsent
+from parvis.ingest_web.store.unsent_form_files import forget_unsent, remember_unsent
 
 # Across all requests; the largest file has 25 MB.
 _MAX_FILES_IN_MEMORY = 2
@@ -70,8 +70,8 @@ class SubmissionStore:
         return StoredFile(stored.file, stored.claim.model_copy(update={"blob": claim.blob}))
 
     async def record_submission(
-        self, row: Submission, filled: FilledForm, attachments: Sequence[Attachment], source: "SubmissionSource"
-    ) -> Submission:
+        self, row: SubmissionRecord, filled: FilledForm, attachments: Sequence[Attachment], source: "SubmissionOrigin"
+    ) -> SubmissionRecord:
         """Commit the form and its event, once per token.
 
         Gives:  the row itself, or the earlier one if this token was recorded before.
@@ -81,7 +81,7 @@ class SubmissionStore:
         await remember_unsent(self.database, contact_id)
         full_text = form_to_contact.form_text(filled, source.procedure, source.language)
         fits = form_to_contact.fits_event(full_text)
-        accepted = form_to_contact.AcceptedForm(
+        accepted = form_to_contact.FormMetadata(
             contact_id=contact_id,
             received_at=row.received_at,
             recorded_at=self.clock(),
@@ -108,7 +108,7 @@ class SubmissionStore:
 
 
 @dataclass(frozen=True)
-class SubmissionSource:
+class SubmissionOrigin:
     """The origin of a submission: procedure, language, canonical bytes, the evidence about its sender, and the networks of its client."""
 
     procedure: Procedure

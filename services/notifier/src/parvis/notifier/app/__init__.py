@@ -4,9 +4,9 @@ from fastapi import FastAPI
 
 from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.consumer import Consumer
-from parvis.common.bus.dead_letters import ConsumerHalt
+from parvis.common.bus.consumer_config import Subscription
+from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.producer import Producer
-from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.contract.reply import ReplyRequested
@@ -19,7 +19,7 @@ from parvis.common.contract.topics import (
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
@@ -53,7 +53,7 @@ async def build() -> Service:
 
     Raises: Misconfigured.
     """
-    town, settings = load_settings(TownSettings), load_settings(Settings)
+    town, settings = load_settings(SharedSettings), load_settings(Settings)
     clients, context = connect(town), read_town(town)
     senders = build_senders(settings, context.config, context.signing_key, StoredLetterRegister(clients.database))
     parts = NotifierParts(settings, context, clients, senders, limits_of(settings))
@@ -78,7 +78,7 @@ async def build() -> Service:
     )
 
 
-def connect(town: TownSettings) -> Clients:
+def connect(town: SharedSettings) -> Clients:
     health = Health()
     # As many outcome transactions run at a time as there are connections.
     database = Database(town.database_url.get_secret_value(), service=NAME, pool_size=10, server_settings=BY_INDEX)
@@ -87,7 +87,7 @@ def connect(town: TownSettings) -> Clients:
     return Clients(database, producer, outbox, BlobStore(town.blobs_url), AntivirusScanner(town.clamav), health)
 
 
-def read_town(town: TownSettings) -> TownContext:
+def read_town(town: SharedSettings) -> TownContext:
     """Raises: Misconfigured."""
     config = load_town_config(town.config_dir)
     return TownContext(
@@ -101,7 +101,7 @@ def read_town(town: TownSettings) -> TownContext:
     )
 
 
-def build_consumer(town: TownSettings, parts: NotifierParts) -> Consumer:
+def build_consumer(town: SharedSettings, parts: NotifierParts) -> Consumer:
     subscription = Subscription.from_settings(
         town,
         service=NAME,
@@ -112,12 +112,12 @@ def build_consumer(town: TownSettings, parts: NotifierParts) -> Consumer:
         subscription,
         handle=parts.intake.handle,
         producer=parts.clients.producer,
-        halt=ConsumerHalt(parts.clients.database, schema.SCHEMA),
+        halt=ConsumerHaltStore(parts.clients.database, schema.SCHEMA),
         health=parts.clients.health,
     )
 
 
-def build_preferences_replay(town: TownSettings, parts: NotifierParts) -> PreferencesReplay:
+def build_preferences_replay(town: SharedSettings, parts: NotifierParts) -> PreferencesReplay:
     topics = RebuildTopics(*(parts.topic(topic) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)))
     return PreferencesReplay(
         KafkaConnection.from_settings(town),

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.producer import Producer
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract.contact import ContactPoint
-from parvis.common.contract.contact_points import hash_contact_point
-from parvis.common.contract.event import format_instant
+from parvis.common.contract.event_base import format_instant
+from parvis.common.contract.normalize_contact_points import hash_contact_point
 from parvis.common.contract.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
@@ -65,12 +65,12 @@ def _run_rebuild(given: argparse.Namespace) -> int:
     return asyncio.run(_rebuild(given.since))
 
 
-def _database(town: TownSettings) -> Database:
+def _database(town: SharedSettings) -> Database:
     return Database(town.database_url.get_secret_value(), service="notifier-command")
 
 
 async def _sends() -> int:
-    database = _database(load_settings(TownSettings))
+    database = _database(load_settings(SharedSettings))
     async with database.transaction() as connection:
         whole, over = (
             await unresolved_deliveries.ledger_totals(connection),
@@ -86,7 +86,7 @@ async def _sends() -> int:
 
 
 async def _steps(reply: str) -> int:
-    database = _database(load_settings(TownSettings))
+    database = _database(load_settings(SharedSettings))
     async with database.transaction() as connection:
         steps = (await deliveries.deliveries_of_replies(connection, [reply])).get(reply, [])
     await database.close()
@@ -106,7 +106,7 @@ async def _steps(reply: str) -> int:
 
 
 async def _preferences(kind: str, value: str) -> int:
-    town = load_settings(TownSettings)
+    town = load_settings(SharedSettings)
     database = _database(town)
     point = ContactPoint.model_validate({"kind": kind, "value": value})
     async with database.transaction() as connection:
@@ -125,7 +125,7 @@ async def _preferences(kind: str, value: str) -> int:
 
 
 async def _rebuild(since: datetime | None) -> int:
-    town = load_settings(TownSettings)
+    town = load_settings(SharedSettings)
     database, health = _database(town), Health()
     producer = Producer.from_settings(town, service="notifier-command", health=health)
     outbox = Outbox(schema.outbox, database, producer, health, "notifier")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyRequested
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
@@ -77,7 +77,7 @@ def _link(arguments: argparse.Namespace) -> int:
     from parvis.notifier.render.message_renderer import MessageRenderer
     from parvis.notifier.settings import Settings
 
-    town, settings = load_settings(TownSettings), load_settings(Settings)
+    town, settings = load_settings(SharedSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
     templates = load_templates(town.config_dir, town_config)
     renderer = MessageRenderer(
@@ -91,7 +91,7 @@ def _link(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _load_reply(town: TownSettings, name: str) -> ReplyRequested:
+async def _load_reply(town: SharedSettings, name: str) -> ReplyRequested:
     from parvis.notifier.store.replies import replies_of
 
     database = Database(town.database_url.get_secret_value(), service="notifier-command")

@@ -28,7 +28,7 @@ _SOURCE_WAITS = timedelta(hours=1)  # a source's; longer, because a flood may be
 
 
 @dataclass
-class Admission:
+class BudgetTally:
     """What was spent before one transaction, and what it adds."""
 
     before: DaySpending
@@ -46,7 +46,9 @@ class CostBudget:
     limits: SendingLimits
     health: Health
 
-    async def open_admission(self, connection: AsyncConnection, due: Sequence[DueDelivery], at: datetime) -> Admission:
+    async def open_admission(
+        self, connection: AsyncConnection, due: Sequence[DueDelivery], at: datetime
+    ) -> BudgetTally:
         """Lock the sources of automatic SMS and letters, and read what was spent. Call it after the addresses are locked."""
         costs: dict[str, AutomaticCost] = {
             d.delivery.delivery_id: self._cost_of(d, at) for d in due if is_paid(d.delivery)
@@ -54,7 +56,7 @@ class CostBudget:
         sources = {source for d in due if d.delivery.delivery_id in costs for source in d.reply.sources}
         await send_counts.lock_sources(connection, sources)
         spent = await send_counts.spending_of_day(connection, sources, at) if costs else DaySpending()
-        return Admission(spent, costs)
+        return BudgetTally(spent, costs)
 
     def _cost_of(self, due: DueDelivery, at: datetime) -> AutomaticCost:
         if channel(due.delivery.channel).template_medium == "letter":
@@ -65,7 +67,7 @@ class CostBudget:
         self,
         connection: AsyncConnection,
         due: DueDelivery,
-        admission: Admission,
+        admission: BudgetTally,
         preferences: EffectivePreferences,
         at: datetime,
     ) -> bool:

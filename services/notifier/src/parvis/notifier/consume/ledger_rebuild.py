@@ -14,20 +14,20 @@ from parvis.common.bus.connection import Brokers
 from parvis.common.bus.topic_reader import last_record_of_each_partition, read_all_records, read_records_since
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.contract.errors import Poison
-from parvis.common.contract.event import Event
+from parvis.common.contract.event_base import Event
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.notifier.consume.kafka_intake import KafkaIntake
-from parvis.notifier.decide.delivery_history import (
+from parvis.notifier.decide.delivery_rebuild import (
     DeliveryHistory,
     group_by_delivery,
     is_behind,
     rebuild_delivery,
 )
 from parvis.notifier.store.deliveries import lock_deliveries, upsert_rebuilt
-from parvis.notifier.store.earlier_recipients import fill_in_recipients
+from parvis.notifier.store.missing_recipients import fill_in_recipients
 from parvis.notifier.store.replies import record_replies, replies_of
 from parvis.notifier.store.unresolved_deliveries import last_change, without_delivery
 

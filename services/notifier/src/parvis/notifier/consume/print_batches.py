@@ -17,7 +17,7 @@ from parvis.common.runtime.interruptible_waits import sleep_unless_stopped
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.notifier.decide.print_batch import batch_day, batch_name, build_manifest, is_batch_due, is_batch_name
-from parvis.notifier.models.letter import PrintShopLetter
+from parvis.notifier.models.letter import ManifestLetter
 from parvis.notifier.send.post import forget_posted_batch, gather_batch, publish_batch, read_posted_batches
 from parvis.notifier.store import letters as store
 from parvis.notifier.store.deliveries import lock_deliveries
@@ -126,7 +126,7 @@ class PrintBatches:
             raise Unavailable(f"the letters folder cannot be written: {type(failed).__name__}") from failed
         return made
 
-    async def _finish(self, name: str, made_at: datetime, letters: list[PrintShopLetter]) -> bool:
+    async def _finish(self, name: str, made_at: datetime, letters: list[ManifestLetter]) -> bool:
         """Gives True if its folder was made now."""
         if not is_batch_name(name):
             async with self.database.transaction() as connection:
@@ -145,14 +145,14 @@ class PrintBatches:
         _log_batch(name, letters, moved)
         return moved is not None
 
-    def _publish(self, name: str, made_at: datetime, letters: list[PrintShopLetter]) -> list[PrintShopLetter] | None:
+    def _publish(self, name: str, made_at: datetime, letters: list[ManifestLetter]) -> list[ManifestLetter] | None:
         moved = gather_batch(self.folder, name, letters)
         if moved is not None:
             publish_batch(self.folder, name, build_manifest(name, made_at, moved))
         return moved
 
 
-def _log_batch(name: str, letters: list[PrintShopLetter], moved: list[PrintShopLetter] | None) -> None:
+def _log_batch(name: str, letters: list[ManifestLetter], moved: list[ManifestLetter] | None) -> None:
     if moved is None:
         log.warning(
             "print-batch.dissolved",

@@ -6,19 +6,19 @@ from typing import Literal
 
 from parvis.common.contract.channels import channel as channel_row
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
-from parvis.common.contract.contact_points import hash_contact_point, mailbox_of, parse_contact_point
 from parvis.common.contract.delivery import FailureClass, make_delivery_id
 from parvis.common.contract.errors import Rejected
-from parvis.common.contract.find_addressee import Addressee, ReplyCandidate, reply_candidates
+from parvis.common.contract.find_addressee import Addressee, ReplyAddressCandidate, reply_candidates
+from parvis.common.contract.normalize_contact_points import hash_contact_point, mailbox_of, parse_contact_point
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.text.telephone import DEFAULT_SMS_REGIONS, can_receive_sms, region_of_number
 from parvis.common.town.models import TownConfig
-from parvis.notifier.decide.preferences import EffectivePreference, EffectivePreferences
-from parvis.notifier.decide.reply_channels import (
+from parvis.notifier.decide.channel_lookup import (
     contact_point_kind_of,
     needs_consent,
     reply_channel_of,
 )
+from parvis.notifier.decide.preferences import EffectivePreference, EffectivePreferences
 from parvis.notifier.models.delivery import AUTOMATIC, Delivery
 
 Obstacle = Literal["opted-out", "permanent", "unreadable", "toll"]
@@ -100,7 +100,7 @@ class ChannelChooser:
             return "unreadable"
         return "permanent" if preference.is_dead else None
 
-    def _candidates(self, reply: ReplyRequested, preferences: EffectivePreferences) -> Iterator[ReplyCandidate]:
+    def _candidates(self, reply: ReplyRequested, preferences: EffectivePreferences) -> Iterator[ReplyAddressCandidate]:
         personal = reply.personal
         addressee = Addressee(personal.contact_points, personal.stated, reply.channel_of_contact or "")
         candidates = reply_candidates(
@@ -154,9 +154,9 @@ def _is_letter(channel: str) -> bool:
     return bool(channel) and channel_row(channel).template_medium == "letter"
 
 
-def _letters_last(candidates: Iterator[ReplyCandidate]) -> Iterator[ReplyCandidate]:
+def _letters_last(candidates: Iterator[ReplyAddressCandidate]) -> Iterator[ReplyAddressCandidate]:
     """The candidates in their order, but letters, and calls asked for after a letter, behind every other way."""
-    last: list[ReplyCandidate] = []
+    last: list[ReplyAddressCandidate] = []
     for candidate in candidates:
         if _is_letter(candidate.to.channel) or (last and candidate.to.channel == "phone"):
             last.append(candidate)

@@ -14,7 +14,7 @@ from parvis.common.contract.delivery import (
     is_later_stage,
     outranks,
 )
-from parvis.notifier.decide.reply_channels import contact_point_kind_of
+from parvis.notifier.decide.channel_lookup import contact_point_kind_of
 from parvis.notifier.models.delivery import (
     FOR_PEOPLE,
     RESENT,

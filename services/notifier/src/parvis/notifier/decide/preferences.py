@@ -13,12 +13,12 @@ from parvis.common.contract.preference import (
     REACHED,
     SMS_HELP,
     UNDELIVERABLE,
-    PersonalPreference,
     PreferenceChanged,
+    PreferencePersonalData,
     QuietHours,
 )
 from parvis.common.contract.reply import ReplyRequested
-from parvis.notifier.decide.reply_channels import channels_closed_with, contact_point_kind_of
+from parvis.notifier.decide.channel_lookup import channels_closed_with, contact_point_kind_of
 from parvis.notifier.models.delivery import Delivery
 
 # Changes of these sources do not state the opt-outs.
@@ -124,7 +124,7 @@ def preferences_from_contact(
             source=REACHED,
             detail=f"a contact by {reply.channel_of_contact}",
             changed_at=reply.requested_at,
-            personal=PersonalPreference(contact_point=point),
+            personal=PreferencePersonalData(contact_point=point),
         )
         for name, point in hashes.items()
         if name in preferences and preferences[name].is_dead and _proven_kind(reply.channel_of_contact) == point.kind

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from parvis.notifier.models.letter import PrintShopLetter, UnbatchedLetters
+from parvis.notifier.models.letter import ManifestLetter, UnbatchedLetters
 
 _COLUMNS: tuple[str, ...] = (
     "file",
@@ -76,7 +76,7 @@ def country_of(address: str) -> str:
     return _COUNTRIES.get(" ".join(last.upper().translate(_PLAIN).split()), last.upper()[:40])
 
 
-def build_manifest(name: str, made_at: datetime, letters: Sequence[PrintShopLetter]) -> Mapping[str, bytes]:
+def build_manifest(name: str, made_at: datetime, letters: Sequence[ManifestLetter]) -> Mapping[str, bytes]:
     """The manifest of a batch as JSON and CSV, by file name."""
     rows = [_row(letter) for letter in letters]
     whole = {
@@ -96,7 +96,7 @@ def build_manifest(name: str, made_at: datetime, letters: Sequence[PrintShopLett
     }
 
 
-def _row(letter: PrintShopLetter) -> dict[str, str | int]:
+def _row(letter: ManifestLetter) -> dict[str, str | int]:
     values = asdict(letter) | {"file": letter.file_name, "written_at": letter.written_at.isoformat()}
     # The value comes from outside, and a spreadsheet takes a text that begins with = or @ for a formula.
     values["country"] = _NOT_IN_COUNTRY_NAME.sub("", letter.country).strip("- ")

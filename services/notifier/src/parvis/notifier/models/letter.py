@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
-class PrintShopLetter:
+class ManifestLetter:
     """One letter in the manifest. Holds no personal data."""
 
     delivery_id: str

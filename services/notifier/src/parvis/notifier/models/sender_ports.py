@@ -3,7 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 from parvis.notifier.models.delivery import Delivery, ProviderMessage, SendOutcome
-from parvis.notifier.models.letter import PrintShopLetter
+from parvis.notifier.models.letter import ManifestLetter
 from parvis.notifier.models.message import RenderedMessage
 
 
@@ -51,4 +51,4 @@ class LetterRegister(Protocol):
 
     async def find_file_name(self, delivery_id: str) -> str | None: ...
 
-    async def record(self, letter: PrintShopLetter) -> None: ...
+    async def record(self, letter: ManifestLetter) -> None: ...

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
 
-from parvis.notifier.pages import inbox, unsubscribe
+from parvis.notifier.pages import reply_page, unsubscribe
 from parvis.notifier.pages.dependencies import PageDependencies
 
 
@@ -16,6 +16,6 @@ def routes(site: PageDependencies) -> APIRouter:
         return RedirectResponse(site.town_url, status_code=303)
 
     _ = home
-    for module in (unsubscribe, inbox):
+    for module in (unsubscribe, reply_page):
         router.include_router(module.routes(site))
     return router

@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
 from parvis.common.contract.delivery import DeliveryId
-from parvis.common.contract.preference import PersonalPreference, PreferenceChanged
+from parvis.common.contract.preference import PreferenceChanged, PreferencePersonalData
 from parvis.notifier.decide.code_recipients import mask_address
 from parvis.notifier.decide.preferences import EffectivePreference
 from parvis.notifier.models.delivery import Delivery
@@ -85,7 +85,7 @@ async def _opt(site: PageDependencies, delivery: Delivery, *, wants_mail: bool) 
                 "evidence": delivery.evidence,
                 "detail": f"the link in delivery {delivery.delivery_id}",
                 "changed_at": at,
-                "personal": PersonalPreference(contact_point=point),
+                "personal": PreferencePersonalData(contact_point=point),
             }
         )
         await site.ledger.record_preferences(connection, {str(uuid.uuid4()): change})

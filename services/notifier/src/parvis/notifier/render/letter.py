@@ -16,11 +16,11 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.letter_qr import encode_letter_qr
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.text.telephone import format_phone
-from parvis.common.town.fill_template_variables import format_day
 from parvis.common.town.models import localized
+from parvis.common.town.template_variables import format_day
 from parvis.notifier.models.delivery import Delivery
 from parvis.notifier.models.message import AttachedFile
-from parvis.notifier.render.reply_text import ReplyText, to_one_line
+from parvis.notifier.render.reply_text import ReplyTextRenderer, to_one_line
 
 # Only the fonts inside the compiler, so that a letter looks the same on every machine.
 _FONTS = typst.Fonts(include_system_fonts=False)
@@ -53,7 +53,7 @@ _PICTURES = re.compile("[\U0001f000-\U0001faff\ufe0f\u200d\u20e3]")  # no font o
 
 
 def render_letter(
-    reply_text: ReplyText, delivery: Delivery, at: datetime, key: bytes, pages: Sequence[AttachedFile] = ()
+    reply_text: ReplyTextRenderer, delivery: Delivery, at: datetime, key: bytes, pages: Sequence[AttachedFile] = ()
 ) -> bytes:
     """The PDF of a letter, PDF/UA-1 and PDF/A-2a, with the pages of its attachments, which are JPEG pictures.
 
@@ -83,7 +83,7 @@ def count_pages(pdf: bytes) -> int:
     return int(match[1]) if match else 0
 
 
-def _values(reply_text: ReplyText, delivery: Delivery, dated_at: datetime, key: bytes) -> dict[str, Any]:
+def _values(reply_text: ReplyTextRenderer, delivery: Delivery, dated_at: datetime, key: bytes) -> dict[str, Any]:
     town, department, language = reply_text.town_config.town, reply_text.department, reply_text.language
     labels = _labels(reply_text)
     rendered = reply_text.render("letter")
@@ -110,12 +110,12 @@ def _values(reply_text: ReplyText, delivery: Delivery, dated_at: datetime, key: 
     }
 
 
-def _labels(reply_text: ReplyText) -> Mapping[str, str]:
+def _labels(reply_text: ReplyTextRenderer) -> Mapping[str, str]:
     languages = reply_text.town_config.town.languages
     return _LABELS.get(reply_text.language) or _LABELS["fr" if "fr" in languages else "en"]
 
 
-def _letterhead(name: str, reply_text: ReplyText, email: str) -> list[str]:
+def _letterhead(name: str, reply_text: ReplyTextRenderer, email: str) -> list[str]:
     department, language = reply_text.department, reply_text.language
     # The first lines of the address repeat the town and the department.
     names = {*reply_text.town_config.town.name.values(), *department.name.values()}
@@ -123,7 +123,7 @@ def _letterhead(name: str, reply_text: ReplyText, email: str) -> list[str]:
     return [name, localized(department.name, language), *address, format_phone(department.phone), email]
 
 
-def _enclosures(reply_text: ReplyText, pages: Sequence[AttachedFile]) -> dict[str, Any]:
+def _enclosures(reply_text: ReplyTextRenderer, pages: Sequence[AttachedFile]) -> dict[str, Any]:
     names = [_NO_LATIN.sub("_", to_one_line(safe_file_name(name))) for name in reply_text.reply.personal.file_names]
     return {
         "enclosed": _labels(reply_text)["enclosed"].format(", ".join(filter(None, names)))

@@ -12,13 +12,13 @@ from email.policy import compat32
 from email.utils import format_datetime
 
 from parvis.common.contract.errors import Rejected
-from parvis.common.contract.reply_tokens import make_message_id
+from parvis.common.contract.mail_tokens import make_message_id
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.town.models import localized
 from parvis.notifier.models.delivery import Delivery
 from parvis.notifier.models.message import AttachedFile
 from parvis.notifier.render.mail_html import MailPage, render_mail_html
-from parvis.notifier.render.reply_text import ReplyText, to_one_line
+from parvis.notifier.render.reply_text import ReplyTextRenderer, to_one_line
 from parvis.notifier.render.signed_links import SignedLinks
 
 _UTF_8 = Charset("utf-8")
@@ -36,7 +36,7 @@ _FICTIONAL = {
 
 
 def render_mail(
-    reply_text: ReplyText,
+    reply_text: ReplyTextRenderer,
     delivery: Delivery,
     at: datetime,
     *,
@@ -101,7 +101,7 @@ def _header_address(address: str) -> str:
     return address.encode().decode("ascii", "surrogateescape")
 
 
-def _mail_page(reply_text: ReplyText, title: str, text: str, footer: str, links: SignedLinks) -> MailPage:
+def _mail_page(reply_text: ReplyTextRenderer, title: str, text: str, footer: str, links: SignedLinks) -> MailPage:
     town = reply_text.town_config.town
     return MailPage(
         language=reply_text.language,
@@ -129,7 +129,7 @@ def _automatic_headers(delivery: Delivery) -> dict[str, str]:
     return {"Auto-Submitted": submission, "X-Auto-Response-Suppress": "All"}
 
 
-def _unsubscribe_headers(reply_text: ReplyText, delivery: Delivery, links: SignedLinks) -> dict[str, str]:
+def _unsubscribe_headers(reply_text: ReplyTextRenderer, delivery: Delivery, links: SignedLinks) -> dict[str, str]:
     """The headers of one-click unsubscription (RFC 8058): only on information, never on what the law demands.
 
     Not on an agent's answer either: help desks, ours included, treat any mail with a List-* field as automatic.

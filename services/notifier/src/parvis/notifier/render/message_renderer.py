@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from parvis.common.contract.channels import channel
 from parvis.common.contract.delivery import make_delivery_id
 from parvis.common.contract.errors import Poison, Rejected
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.contract.reply import ReplyPersonalData, ReplyRequested, make_reply_id
 from parvis.common.text.sms_encoding import count_segments
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
@@ -16,7 +16,7 @@ from parvis.notifier.models.message import AttachedFile, RenderedMessage
 from parvis.notifier.render.dkim import DkimSigner
 from parvis.notifier.render.letter import render_letter
 from parvis.notifier.render.mail import render_mail
-from parvis.notifier.render.reply_text import ReplyText
+from parvis.notifier.render.reply_text import ReplyTextRenderer
 from parvis.notifier.render.signed_links import SignedLinks
 from parvis.notifier.render.sms import render_sms
 
@@ -49,7 +49,7 @@ class MessageRenderer:
         if row.name == "inbox":
             return self._notice(reply, delivery, "link", {"link": self.inbox_link(reply)}, at)
         files_url = self.inbox_link(reply) if reply.attachments and not files else ""
-        text = ReplyText(self.town_config, self.templates, reply, files_url)
+        text = ReplyTextRenderer(self.town_config, self.templates, reply, files_url)
         match row.template_medium:
             case "email":
                 content = self.signer.sign(render_mail(text, delivery, at, key=self.key, links=self.links, files=files))
@@ -99,7 +99,7 @@ class MessageRenderer:
     ) -> RenderedMessage:
         """Render a short message about a reply. It has its own reply id, so that a report on it does not concern the reply itself."""
         notice_id = make_reply_id(template, reply.reply_id, *variables.values())
-        personal = PersonalReply(variables=variables)
+        personal = ReplyPersonalData(variables=variables)
         changes = {
             "reply_id": notice_id,
             "kind": "status",

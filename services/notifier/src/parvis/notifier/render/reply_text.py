@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.text.telephone import format_phone
-from parvis.common.town.fill_template_variables import standard_variables
 from parvis.common.town.models import Department, TownConfig, localized
+from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import TEMPLATES, RenderedTemplate, TemplateSet
 
 # C0 and C1 controls except line feed, bidirectional controls (they can disguise a text), lone surrogates, BOM.
@@ -21,7 +21,7 @@ _LINE_ENDS = re.compile("\r\n|\r|\x85|\u2028|\u2029")
 
 
 @dataclass(frozen=True)
-class ReplyText:
+class ReplyTextRenderer:
     """One reply in its citizen's language."""
 
     town_config: TownConfig

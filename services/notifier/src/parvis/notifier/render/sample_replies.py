@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from parvis.common.contract.contact import ContactPoint, ConversationId
 from parvis.common.contract.delivery import make_delivery_id
-from parvis.common.contract.reply import PersonalReply, ReplyKind, ReplyRequested, make_reply_id
+from parvis.common.contract.reply import ReplyKind, ReplyPersonalData, ReplyRequested, make_reply_id
 from parvis.common.town.models import TownConfig, localized
 from parvis.notifier.models.delivery import Delivery
 
@@ -73,7 +73,7 @@ def sample_reply(
         send_at=AT,
         requested_at=AT,
         requested_by="preview",
-        personal=PersonalReply(
+        personal=ReplyPersonalData(
             contact_points=(ContactPoint(kind="email", value=_ADDRESSES["email"]),),
             variables={name: value for name, value in variables.items() if name != "text"},
             text=variables["text"],

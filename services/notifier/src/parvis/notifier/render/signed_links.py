@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from parvis.common.contract.delivery import DeliveryId
+from parvis.common.contract.mail_tokens import is_valid_token, sign_token
 from parvis.common.contract.reply import ReplyId
-from parvis.common.contract.reply_tokens import is_valid_token, sign_token
 
 _UNSUBSCRIBE, _INBOX = "unsubscribe", "inbox"
 _TOKEN = re.compile(r"([0-9a-f]{32})(?:-([0-9]{1,11}))?\.([a-z2-7]{16})")

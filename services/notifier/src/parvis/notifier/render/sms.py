@@ -2,10 +2,10 @@
 
 from parvis.common.text.sms_encoding import MAX_SMS_CHARACTERS, simplify_typography
 from parvis.notifier.models.message import TooLong
-from parvis.notifier.render.reply_text import ReplyText
+from parvis.notifier.render.reply_text import ReplyTextRenderer
 
 
-def render_sms(reply_text: ReplyText, *_: object) -> bytes:
+def render_sms(reply_text: ReplyTextRenderer, *_: object) -> bytes:
     """Render the text of an SMS.
 
     Raises: TooLong, over 1600 characters.

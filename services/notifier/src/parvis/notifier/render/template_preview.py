@@ -20,7 +20,7 @@ _KEY = b"a preview's code on a letter opens nothing"
 
 
 @dataclass(frozen=True)
-class PreviewedTemplate:
+class TemplateVariant:
     """One template in one language, and its owner."""
 
     name: str
@@ -33,16 +33,16 @@ class PreviewedTemplate:
         return "/".join(filter(None, (self.owner_kind, self.slug, self.name, self.language)))
 
 
-def templates_to_preview(templates: TemplateSet, town_config: TownConfig) -> list[PreviewedTemplate]:
+def templates_to_preview(templates: TemplateSet, town_config: TownConfig) -> list[TemplateVariant]:
     """Every template of the town, and those of its departments and procedures."""
-    towns = [PreviewedTemplate(name, language) for name in TEMPLATES for language in town_config.town.languages]
+    towns = [TemplateVariant(name, language) for name in TEMPLATES for language in town_config.town.languages]
     special = {
-        PreviewedTemplate(name, language, owner_kind, slug) for owner_kind, slug, name, language, _ in templates.special
+        TemplateVariant(name, language, owner_kind, slug) for owner_kind, slug, name, language, _ in templates.special
     }
     return [*towns, *sorted(special, key=lambda shown: shown.folder)]
 
 
-def render_preview(template: PreviewedTemplate, town_config: TownConfig, templates: TemplateSet) -> Mapping[str, bytes]:
+def render_preview(template: TemplateVariant, town_config: TownConfig, templates: TemplateSet) -> Mapping[str, bytes]:
     """Render the SMS, the mail with its text and HTML parts, and the letter in both sizes, by file name."""
     renderer = MessageRenderer(town_config, templates, _KEY)
     reply = sample_reply(
@@ -66,7 +66,7 @@ def render_preview(template: PreviewedTemplate, town_config: TownConfig, templat
     return files
 
 
-def check_preview(template: PreviewedTemplate, files: Mapping[str, bytes]) -> Iterator[str]:
+def check_preview(template: TemplateVariant, files: Mapping[str, bytes]) -> Iterator[str]:
     """Check cost and readability: a line of facts, then a warning for each value that should be better."""
     facts: list[str] = []
     warnings: list[str] = []

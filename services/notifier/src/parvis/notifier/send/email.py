@@ -12,7 +12,7 @@ from typing import Any
 import aiosmtplib
 from aiosmtplib import SMTP
 
-from parvis.common.contract.reply_tokens import make_bounce_address
+from parvis.common.contract.mail_tokens import make_bounce_address
 from parvis.notifier.models.delivery import SendOutcome
 from parvis.notifier.models.message import RenderedMessage
 from parvis.notifier.render.mail import ascii_domain

@@ -6,7 +6,7 @@ from parvis.notifier.models.sender_ports import ChannelSender
 from parvis.notifier.send import SenderSetup
 
 
-class InboxNotice:
+class InboxNoticeSender:
     """Sends the notice that a reply can be read in the inbox. The reply itself is stored already."""
 
     provider = "inbox"
@@ -21,5 +21,5 @@ class InboxNotice:
         """The SMS sender closes itself."""
 
 
-def create_sender(setup: SenderSetup) -> InboxNotice:
-    return InboxNotice(setup.senders["sms"])
+def create_sender(setup: SenderSetup) -> InboxNoticeSender:
+    return InboxNoticeSender(setup.senders["sms"])

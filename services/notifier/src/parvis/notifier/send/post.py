@@ -13,7 +13,7 @@ from parvis.common.runtime.clock import Clock, now
 from parvis.common.storage.fsync import fsync_path
 from parvis.notifier.decide.print_batch import country_of
 from parvis.notifier.models.delivery import SendOutcome
-from parvis.notifier.models.letter import PrintShopLetter
+from parvis.notifier.models.letter import ManifestLetter
 from parvis.notifier.models.message import RenderedMessage
 from parvis.notifier.models.sender_ports import LetterRegister
 from parvis.notifier.render.letter import count_pages
@@ -60,8 +60,8 @@ class PrintShopFolder:
         day = (delivery.first_reserved_at or delivery.send_at).astimezone(self.time_zone).date()
         return f"{day.isoformat()}-{delivery.reference}-{delivery.delivery_id}.pdf"
 
-    def _letter(self, message: RenderedMessage, file_name: str) -> PrintShopLetter:
-        return PrintShopLetter(
+    def _letter(self, message: RenderedMessage, file_name: str) -> ManifestLetter:
+        return ManifestLetter(
             delivery_id=message.delivery.delivery_id,
             file_name=file_name,
             sha256=hashlib.sha256(message.content).hexdigest(),
@@ -77,7 +77,7 @@ def create_sender(setup: SenderSetup) -> PrintShopFolder:
     return PrintShopFolder(setup.settings.letters_dir, ZoneInfo(setup.town.time_zone), setup.letters)
 
 
-def gather_batch(folder: Path, name: str, letters: Sequence[PrintShopLetter]) -> list[PrintShopLetter] | None:
+def gather_batch(folder: Path, name: str, letters: Sequence[ManifestLetter]) -> list[ManifestLetter] | None:
     """Move the letters of a batch into a hidden folder, which the print shop ignores.
 
     Gives:  the letters that exist; None if the batch has left already: its folder exists, or the print shop has taken it.
@@ -118,7 +118,7 @@ def _hidden_folder(folder: Path, name: str) -> Path:
     return folder / f".{name}.part"
 
 
-def _move_letters(folder: Path, part: Path, letters: Sequence[PrintShopLetter]) -> Iterator[PrintShopLetter]:
+def _move_letters(folder: Path, part: Path, letters: Sequence[ManifestLetter]) -> Iterator[ManifestLetter]:
     for letter in letters:
         if Path(letter.file_name).name != letter.file_name:
             continue  # no letter of ours has such a name: treat it as missing

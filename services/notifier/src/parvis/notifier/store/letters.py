@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.storage.postgres import Database
 from parvis.notifier import schema
-from parvis.notifier.models.letter import PrintShopLetter, UnbatchedLetters
+from parvis.notifier.models.letter import ManifestLetter, UnbatchedLetters
 
 _l, _b = schema.letter.c, schema.batch.c
 _LOCK = 7_201_944_318  # one process makes batches at a time
@@ -26,7 +26,7 @@ async def written_file_name(connection: AsyncConnection, delivery_id: str) -> st
     return await connection.scalar(select(_l.file_name).where(_l.delivery_id == delivery_id))
 
 
-async def record_letter(connection: AsyncConnection, letter: PrintShopLetter) -> None:
+async def record_letter(connection: AsyncConnection, letter: ManifestLetter) -> None:
     """Register a letter for good. Idempotent."""
     await connection.execute(insert(schema.letter).values(asdict(letter)).on_conflict_do_nothing())
 
@@ -50,10 +50,10 @@ async def open_batches(connection: AsyncConnection) -> list[tuple[str, datetime]
     return [(row.name, row.made_at) for row in (await connection.execute(statement)).all()]
 
 
-async def letters_of(connection: AsyncConnection, batch: str) -> list[PrintShopLetter]:
+async def letters_of(connection: AsyncConnection, batch: str) -> list[ManifestLetter]:
     columns = [column for column in _l if column.name != "batch"]
     statement = select(*columns).where(_l.batch == batch).order_by(_l.written_at, _l.delivery_id)
-    return [PrintShopLetter(**row) for row in (await connection.execute(statement)).mappings()]
+    return [ManifestLetter(**row) for row in (await connection.execute(statement)).mappings()]
 
 
 async def delivery_ids_of(connection: AsyncConnection, batch: str) -> Sequence[str]:
@@ -85,6 +85,6 @@ class StoredLetterRegister:
         async with self.database.transaction() as connection:
             return await written_file_name(connection, delivery_id)
 
-    async def record(self, letter: PrintShopLetter) -> None:
+    async def record(self, letter: ManifestLetter) -> None:
         async with self.database.transaction() as connection:
             await record_letter(connection, letter)

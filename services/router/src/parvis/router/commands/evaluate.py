@@ -12,8 +12,8 @@ import numpy as np
 from parvis.common.contract.errors import Misconfigured
 from parvis.router.commands.training.baselines import BASELINES, TrainTestSplit, label_to_words
 from parvis.router.commands.training.examples import Example, deduplicate, read_examples
+from parvis.router.commands.training.fit_classifier import MAX_EXAMPLES
 from parvis.router.commands.training.metrics import ClassificationMetrics, compute_metrics
-from parvis.router.commands.training.train_classifier import MAX_EXAMPLES
 from parvis.router.sandbox.embeddings import TextEmbedder, run_embedder
 from parvis.router.settings import LearningSettings
 

@@ -8,22 +8,22 @@ from datetime import timedelta
 from pathlib import Path
 
 from parvis.common.bus.connection import KafkaConnection
-from parvis.common.cli.subparsers import Commands
+from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract import topics
 from parvis.common.contract.contact import (
     ClaimCheck,
+    ContactPersonalData,
     ContactPoint,
     ContactReceived,
-    PersonalContact,
     Verification,
     make_contact_id,
 )
 from parvis.common.contract.references import make_reference
 from parvis.common.runtime.clock import now
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.text.language import detect_language
 from parvis.common.town.loading import load_town_config
-from parvis.router.commands.contact_records import read_contacts
+from parvis.router.commands.contact_topic_reader import read_contacts
 from parvis.router.decide.department import decide_department
 from parvis.router.decide.rule_comparison import compare_rules, explain_decision
 from parvis.router.fetch.rules_files import check_rules, load_rules
@@ -90,12 +90,12 @@ def _make_contact(arguments: argparse.Namespace, text: str) -> ContactReceived:
         procedure=arguments.procedure,
         sender=Verification(level="none"),
         original=ClaimCheck(blob=f"{contact_id}/none", sha256="0" * 64, size_bytes=0, media_type="text/plain"),
-        personal=PersonalContact.model_validate({"from": point, "text": text}),
+        personal=ContactPersonalData.model_validate({"from": point, "text": text}),
     )
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    town = load_settings(TownSettings)
+    town = load_settings(SharedSettings)
     town_config = load_town_config(town.config_dir)
     live, changed = load_rules(town.config_dir, town_config), load_rules(arguments.folder, town_config)
     if live.version == changed.version:
@@ -107,7 +107,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _read_contacts(town: TownSettings, days: int) -> Sequence[ContactReceived]:
+async def _read_contacts(town: SharedSettings, days: int) -> Sequence[ContactReceived]:
     """The contacts of the last `days` days that Kafka still holds, each once."""
     since = now() - timedelta(days=days)
     contacts: dict[str, ContactReceived] = {}

@@ -1,9 +1,9 @@
 """Lists the contacts that the router holds back, for `parvis trace`."""
 
-from parvis.common.contract.event import format_instant
-from parvis.common.runtime.settings import TownSettings
+from parvis.common.contract.event_base import format_instant
+from parvis.common.runtime.settings import SharedSettings
 from parvis.common.storage.postgres import Database
-from parvis.router.decide.known_conversations import parse_uuid
+from parvis.router.decide.conversation_working_set import parse_uuid
 from parvis.router.models.stored_rows import WaitingRow
 from parvis.router.store import waiting_queue
 
@@ -14,7 +14,7 @@ _WHY = {
 }
 
 
-async def list_waiting_contacts(town: TownSettings, ids: frozenset[str]) -> list[str]:
+async def list_waiting_contacts(town: SharedSettings, ids: frozenset[str]) -> list[str]:
     """One line per waiting contact that has one of these ids, or that may belong to one of these conversations.
 
     Raises: Unavailable.

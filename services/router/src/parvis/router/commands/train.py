@@ -15,22 +15,22 @@ from parvis.common.contract import topics
 from parvis.common.contract.contact import TRIAGE, ContactId
 from parvis.common.contract.errors import Misconfigured, Rejected
 from parvis.common.runtime.clock import now
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
-from parvis.router.commands.contact_records import read_contacts
+from parvis.router.commands.contact_topic_reader import read_contacts
 from parvis.router.commands.evaluate import print_embedding_progress, print_progress
 from parvis.router.commands.training.examples import Example, deduplicate, read_examples
-from parvis.router.commands.training.metrics import UNREACHABLE_THRESHOLD
-from parvis.router.commands.training.train_classifier import (
+from parvis.router.commands.training.fit_classifier import (
     MAX_EXAMPLES,
     TooFewExamples,
     TrainingReport,
     check_enough,
     train_classifier,
 )
+from parvis.router.commands.training.metrics import UNREACHABLE_THRESHOLD
 from parvis.router.decide.classification import text_to_classify
 from parvis.router.decide.classifier.linear_model import LinearModel
 from parvis.router.decide.classifier.model_archive import serialize_model
@@ -46,7 +46,7 @@ _BLOB_FOLDER = ContactId("router-models")
 
 def train_model(arguments: argparse.Namespace) -> int:
     """Train and report; store the model unless it is a trial; activate it if asked to."""
-    town = None if arguments.trial and not arguments.transfers else load_settings(TownSettings)
+    town = None if arguments.trial and not arguments.transfers else load_settings(SharedSettings)
     config = next((path for path in arguments.sources if path.is_dir()), None) or (town and town.config_dir)
     if config is None:
         raise Misconfigured(
@@ -75,7 +75,7 @@ def _example_files(sources: Sequence[Path]) -> list[Path]:
     return [file for file, path in zip(files, sources, strict=True) if not path.is_dir() or file.exists()]
 
 
-async def _read_transferred(town: TownSettings, days: int) -> list[Example]:
+async def _read_transferred(town: SharedSettings, days: int) -> list[Example]:
     """The first contact of every transferred conversation, labelled with its present department. No text is stored."""
     since = now() - timedelta(days=days)
     database = Database(town.database_url.get_secret_value(), service="router-train")
@@ -166,7 +166,7 @@ def format_report(report: TrainingReport) -> Sequence[str]:
     return lines
 
 
-async def _store(town: TownSettings, model: LinearModel, report: TrainingReport, *, should_activate: bool) -> str:
+async def _store(town: SharedSettings, model: LinearModel, report: TrainingReport, *, should_activate: bool) -> str:
     content = serialize_model(model)
     version = f"m-{hashlib.sha256(content).hexdigest()[:12]}"
     claim = await BlobStore(town.blobs_url).put(_BLOB_FOLDER, content, MEDIA_TYPE)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from parvis.common.contract.errors import Poison, Rejected
 from parvis.common.runtime.clock import now
-from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
@@ -20,7 +20,7 @@ from parvis.router.store import trained_models
 
 def show(_: argparse.Namespace) -> int:
     """List the stored models; a star marks the active one."""
-    rows, active = asyncio.run(_read_models(load_settings(TownSettings)))
+    rows, active = asyncio.run(_read_models(load_settings(SharedSettings)))
     if not rows:
         print("no model is stored; train one with: parvis router train")
         return 0
@@ -45,26 +45,26 @@ def _format_report(row: TrainedModelRow) -> str:
 
 def activate(arguments: argparse.Namespace) -> int:
     """Activate a model; running routers use it within seconds."""
-    asyncio.run(_activate(load_settings(TownSettings), arguments.version))
+    asyncio.run(_activate(load_settings(SharedSettings), arguments.version))
     print(f"{arguments.version} decides from now on; undo with: parvis router back")
     return 0
 
 
 def back(_: argparse.Namespace) -> int:
     """Activate the model that was active before; if none was, deactivate the model."""
-    version = asyncio.run(_go_back(load_settings(TownSettings)))
+    version = asyncio.run(_go_back(load_settings(SharedSettings)))
     print(f"{version} decides again" if version else "no model decides any more")
     return 0
 
 
 def off(_: argparse.Namespace) -> int:
     """Deactivate the active model."""
-    asyncio.run(_deactivate(load_settings(TownSettings)))
+    asyncio.run(_deactivate(load_settings(SharedSettings)))
     print("no model decides any more; undo with: parvis router back")
     return 0
 
 
-async def _read_models(town: TownSettings) -> tuple[Sequence[TrainedModelRow], TrainedModelRow | None]:
+async def _read_models(town: SharedSettings) -> tuple[Sequence[TrainedModelRow], TrainedModelRow | None]:
     database = _database(town)
     try:
         async with database.transaction() as connection:
@@ -73,7 +73,7 @@ async def _read_models(town: TownSettings) -> tuple[Sequence[TrainedModelRow], T
         await database.close()
 
 
-async def _activate(town: TownSettings, version: str) -> None:
+async def _activate(town: SharedSettings, version: str) -> None:
     rows, _ = await _read_models(town)
     row = next((row for row in rows if row.version == version), None)
     if row is None:
@@ -88,7 +88,7 @@ async def _activate(town: TownSettings, version: str) -> None:
     await _record(town, version)
 
 
-async def _go_back(town: TownSettings) -> str | None:
+async def _go_back(town: SharedSettings) -> str | None:
     database = _database(town)
     try:
         async with database.transaction() as connection:
@@ -101,11 +101,11 @@ async def _go_back(town: TownSettings) -> str | None:
         await database.close()
 
 
-async def _deactivate(town: TownSettings) -> None:
+async def _deactivate(town: SharedSettings) -> None:
     await _record(town, None)
 
 
-async def _record(town: TownSettings, version: str | None) -> None:
+async def _record(town: SharedSettings, version: str | None) -> None:
     database = _database(town)
     try:
         async with database.transaction() as connection:
@@ -114,5 +114,5 @@ async def _record(town: TownSettings, version: str | None) -> None:
         await database.close()
 
 
-def _database(town: TownSettings) -> Database:
+def _database(town: SharedSettings) -> Database:
     return Database(town.database_url.get_secret_value(), service="router-models")

@@ -15,17 +15,17 @@ from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.common.storage.postgres import Database
 from parvis.router.consume.classification import classify_contacts, mark_possible_dangers
 from parvis.router.consume.contact_assignment import ContactAssigner, Routings
-from parvis.router.consume.contact_reading import ContactReader, IncomingContact
 from parvis.router.consume.department_requests import RequestDecider, requests_of
 from parvis.router.consume.record_factory import RecordFactory
 from parvis.router.consume.request_records import build_request_records
+from parvis.router.consume.rule_evaluation import EvaluatedContact, RuleEvaluator
 from parvis.router.consume.waiting_contacts import WaitingContacts
-from parvis.router.decide.request_rows import DepartmentRequest, decision_id
+from parvis.router.decide.department_request_rows import DepartmentRequest, decision_id
 from parvis.router.models.stored_rows import WaitingRow
 from parvis.router.sandbox.classifier import Classifier
 from parvis.router.store import conversations
 from parvis.router.store.decisions import ConcurrentUpdate
-from parvis.router.store.waiting_row import contact_row, request_row
+from parvis.router.store.waiting_row_codec import contact_row, request_row
 
 _TRIES = 5
 _ONE_BY_ONE = 16  # groups up to this size are retried one contact at a time
@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 class RoutingBatch:
     """One batch of records, sorted by kind, with the rules already applied to its contacts."""
 
-    incoming: Sequence[IncomingContact]
+    incoming: Sequence[EvaluatedContact]
     requests: Sequence[tuple[DecodedRecord, DepartmentRequest]]
     cases: Sequence[CaseUpdated]
 
@@ -57,7 +57,7 @@ class BatchRouter:
 
     database: Database
     producer: Producer
-    reader: ContactReader
+    reader: RuleEvaluator
     assigner: ContactAssigner
     request_decider: RequestDecider
     record_factory: RecordFactory
@@ -104,7 +104,7 @@ class BatchRouter:
             await self._in_transaction(lambda connection: conversations.record_cases(connection, batch.cases))
         return records
 
-    async def _store_contacts(self, read: Sequence[IncomingContact]) -> Sequence[Record]:
+    async def _store_contacts(self, read: Sequence[EvaluatedContact]) -> Sequence[Record]:
         classified = await classify_contacts(read, self.classifier, self.reader.town_config)
         department = self.reader.rules().danger_department
         incoming = await mark_possible_dangers(classified, self.danger_recogniser, department)
@@ -118,7 +118,7 @@ class BatchRouter:
             for record in self.record_factory.contact_records(contact, stored)
         ]
 
-    async def _route_within_limit(self, incoming: Sequence[IncomingContact]) -> Routings:
+    async def _route_within_limit(self, incoming: Sequence[EvaluatedContact]) -> Routings:
         """The routings of the contacts that were assigned in time. A contact that takes too long is parked; the others go on.
 
         Only smaller groups show whether one contact is slow or the whole batch is just too large, so the batch is halved;
@@ -137,7 +137,7 @@ class BatchRouter:
             routings |= await self._route_within_limit(incoming[start : start + size])
         return routings
 
-    async def _route(self, incoming: Sequence[IncomingContact]) -> Routings:
+    async def _route(self, incoming: Sequence[EvaluatedContact]) -> Routings:
         """Most contacts open a conversation, in one round trip; the others are assigned under row locks."""
         try:
             routings = await self.assigner.open_conversations(self.database, incoming)

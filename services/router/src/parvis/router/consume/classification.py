@@ -6,15 +6,15 @@ from msgspec.structs import replace
 
 from parvis.common.runtime import metrics
 from parvis.common.town.models import TownConfig
-from parvis.router.consume.contact_reading import IncomingContact
+from parvis.router.consume.rule_evaluation import EvaluatedContact
 from parvis.router.decide.classification import apply_prediction, is_classifiable, text_to_classify
 from parvis.router.decide.possible_danger import is_possible_danger, mark_possible_danger, may_hide_danger
 from parvis.router.sandbox.classifier import Classifier
 
 
 async def classify_contacts(
-    incoming: Sequence[IncomingContact], classifier: Classifier | None, town_config: TownConfig
-) -> Sequence[IncomingContact]:
+    incoming: Sequence[EvaluatedContact], classifier: Classifier | None, town_config: TownConfig
+) -> Sequence[EvaluatedContact]:
     """The contacts; where no rule decided and the classifier answered, with its prediction applied.
 
     Needs: no open transaction, because the classifier may take two seconds.
@@ -34,8 +34,8 @@ async def classify_contacts(
 
 
 async def mark_possible_dangers(
-    incoming: Sequence[IncomingContact], recogniser: Classifier | None, department: str | None
-) -> Sequence[IncomingContact]:
+    incoming: Sequence[EvaluatedContact], recogniser: Classifier | None, department: str | None
+) -> Sequence[EvaluatedContact]:
     """The contacts; those in which only the model sees a danger are marked. `department`: receives the dangers that rules see.
 
     Needs: no open transaction, because the model may take half a second.

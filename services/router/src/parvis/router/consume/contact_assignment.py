@@ -13,22 +13,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Poison
-from parvis.common.contract.msgspec_models import encode_json, json_decoder
+from parvis.common.contract.pydantic_to_msgspec import encode_json, json_decoder
 from parvis.common.contract.routing.decisions import Routing
 from parvis.common.runtime import clock, metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
-from parvis.router.consume.contact_reading import ContactReader, IncomingContact
-from parvis.router.decide.assignment import AssignedContact, assign_contact
-from parvis.router.decide.assignment_context import AssignmentContext
+from parvis.router.consume.rule_evaluation import EvaluatedContact, RuleEvaluator
+from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.build_routing import may_continue, route_new_conversation
+from parvis.router.decide.conversation_assignment import AssignedContact, assign_contact
 from parvis.router.decide.conversation_history import encode_source
-from parvis.router.decide.known_conversations import KnownConversations, WaitingContact, waiting_key
+from parvis.router.decide.conversation_working_set import ConversationWorkingSet, WaitingContact, waiting_key
 from parvis.router.decide.lookup_keys import lookup_keys
-from parvis.router.decide.routing import may_continue, route_new_conversation
 from parvis.router.decide.thread_keys import thread_keys_of
 from parvis.router.models.stored_rows import DecisionRow, WaitingRow
 from parvis.router.store import conversation_lookup, conversations, decisions, new_conversations, waiting_queue
-from parvis.router.store.waiting_row import question_of, record_of, waiting_row_of
+from parvis.router.store.waiting_row_codec import question_of, record_of, waiting_row_of
 
 log = logger()
 
@@ -45,11 +45,11 @@ Routings = dict[str, StoredRouting]
 
 
 @dataclass
-class AssignmentWork:
+class AssignmentTransaction:
     """The state of one transaction: the locked conversations, the contacts by key, the locked waiting rows."""
 
-    known: KnownConversations
-    incoming: Mapping[str, IncomingContact]
+    known: ConversationWorkingSet
+    incoming: Mapping[str, EvaluatedContact]
     locked_rows: Sequence[WaitingRow]
     at: datetime
 
@@ -58,11 +58,11 @@ class AssignmentWork:
 class ContactAssigner:
     """Assigns each contact a conversation and a sequence number in it, or stores it as waiting."""
 
-    reader: ContactReader
-    context: AssignmentContext
+    reader: RuleEvaluator
+    context: AssignmentConstants
     now: clock.Clock = clock.now
 
-    async def open_conversations(self, database: Database, incoming: Sequence[IncomingContact]) -> Routings:
+    async def open_conversations(self, database: Database, incoming: Sequence[EvaluatedContact]) -> Routings:
         """Store the contacts that open a conversation; the statement leaves out those that are known.
 
         Gives:  routings, without the contacts that may continue a conversation or were decided before.
@@ -81,7 +81,7 @@ class ContactAssigner:
             log_routings(opened)
         return opened
 
-    async def assign(self, connection: AsyncConnection, incoming: Sequence[IncomingContact]) -> Routings:
+    async def assign(self, connection: AsyncConnection, incoming: Sequence[EvaluatedContact]) -> Routings:
         """The routings of all contacts, whether stored before or now; waiting contacts have none.
 
         Raises: Poison, when a stored decision is unreadable; ConcurrentUpdate.
@@ -100,7 +100,7 @@ class ContactAssigner:
         return stored | await self._assign_fresh(connection, in_order, locked) if in_order else stored
 
     async def _assign_fresh(
-        self, connection: AsyncConnection, fresh: Sequence[IncomingContact], locked: Sequence[WaitingRow]
+        self, connection: AsyncConnection, fresh: Sequence[EvaluatedContact], locked: Sequence[WaitingRow]
     ) -> Routings:
         queue = self.reread_queue(locked)
         incoming = {contact.key: contact for contact in (*fresh, *(contact for contact, _ in queue))}
@@ -111,7 +111,7 @@ class ContactAssigner:
         for _, waiting in queue:
             if key := waiting_key(waiting.contact):
                 known.waiting.setdefault(key, []).append(waiting)
-        work = AssignmentWork(known, incoming, locked, self.now())
+        work = AssignmentTransaction(known, incoming, locked, self.now())
         outcomes = [
             outcome
             for contact in fresh
@@ -122,7 +122,7 @@ class ContactAssigner:
 
     async def lock_candidates(
         self, connection: AsyncConnection, contacts: Sequence[ContactReceived], locked: Sequence[WaitingRow]
-    ) -> KnownConversations:
+    ) -> ConversationWorkingSet:
         """Lock every conversation that the contacts may belong to. Also reads when their senders were last asked a question."""
         candidates = [id_ for row in locked for id_ in row.candidates]
         keys = lookup_keys(contacts, self.context.windows, self.context.thread_key_secret)
@@ -135,7 +135,7 @@ class ContactAssigner:
         return known
 
     async def store(
-        self, connection: AsyncConnection, assigned: Sequence[AssignedContact], work: AssignmentWork
+        self, connection: AsyncConnection, assigned: Sequence[AssignedContact], work: AssignmentTransaction
     ) -> Routings:
         """Store the decisions of the assigned contacts, and the contacts that must wait."""
         routings = {
@@ -158,7 +158,7 @@ class ContactAssigner:
         log_routings(routings)
         return routings
 
-    async def _store_waiting(self, connection: AsyncConnection, work: AssignmentWork) -> None:
+    async def _store_waiting(self, connection: AsyncConnection, work: AssignmentTransaction) -> None:
         before = {row.contact_id: row for row in work.locked_rows}
         rows = [
             waiting_row_of(waiting, work.incoming[_key(waiting.contact)].record, work.at)
@@ -176,9 +176,9 @@ class ContactAssigner:
         for row in new:
             log.info("waiting-contact.stored", contact_id=str(row.contact_id), channel=row.channel, reason=row.why)
 
-    def reread_queue(self, rows: Sequence[WaitingRow]) -> list[tuple[IncomingContact, WaitingContact]]:
+    def reread_queue(self, rows: Sequence[WaitingRow]) -> list[tuple[EvaluatedContact, WaitingContact]]:
         """The waiting contacts of these rows, decided again by the current rules; unreadable rows are left out."""
-        queue: list[tuple[IncomingContact, WaitingContact]] = []
+        queue: list[tuple[EvaluatedContact, WaitingContact]] = []
         for row in rows:
             with suppress(Poison):  # WaitingContacts dead-letters it
                 contact = self.reader.read_record(record_of(row))
@@ -216,9 +216,9 @@ def log_routings(routings: Mapping[str, StoredRouting]) -> None:
         )
 
 
-def _likely_openings(incoming: Sequence[IncomingContact]) -> Iterable[IncomingContact]:
+def _likely_openings(incoming: Sequence[EvaluatedContact]) -> Iterable[EvaluatedContact]:
     """Contacts that name no conversation, each id once and each sender once, unless an earlier contact may continue one."""
-    new: dict[str, IncomingContact] = {}
+    new: dict[str, EvaluatedContact] = {}
     senders: set[str | None] = set()
     for contact in incoming:
         sender = contact.contact.contact_point_hash
@@ -233,7 +233,7 @@ def _likely_openings(incoming: Sequence[IncomingContact]) -> Iterable[IncomingCo
 
 
 def _new_conversation(
-    incoming: IncomingContact, stored: StoredRouting, secret: bytes
+    incoming: EvaluatedContact, stored: StoredRouting, secret: bytes
 ) -> new_conversations.NewConversation:
     contact, routing, keys = incoming.contact, stored.routing, thread_keys_of(incoming.contact, secret)
     return new_conversations.NewConversation(

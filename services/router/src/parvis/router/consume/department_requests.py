@@ -8,17 +8,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.cloudevents import DecodedRecord
 from parvis.common.contract.contact import ClaimCheck, ContactId
-from parvis.common.contract.routing.history import History, PastContact
+from parvis.common.contract.routing.conversation_history import History, PastContact
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.runtime import clock
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
-from parvis.router.decide.assignment_context import AssignmentContext
+from parvis.router.decide.assignment_constants import AssignmentConstants
 from parvis.router.decide.conversation_history import ConversationHistory
-from parvis.router.decide.known_conversations import parse_uuid
+from parvis.router.decide.conversation_working_set import parse_uuid
+from parvis.router.decide.department_request_rows import DepartmentRequest, decision_id, second_decision_id
 from parvis.router.decide.link_and_unlink import link_conversations, link_refusal_reason, refuse_link
-from parvis.router.decide.request_rows import DepartmentRequest, decision_id, second_decision_id
 from parvis.router.decide.split_conversation import (
     contacts_to_split,
     new_conversation,
@@ -28,7 +28,7 @@ from parvis.router.decide.split_conversation import (
 )
 from parvis.router.decide.transfer_conversation import refuse_transfer, transfer_conversation, transfer_refusal_reason
 from parvis.router.models.stored_rows import Conversation, DecisionRow
-from parvis.router.store import conversations, decisions, history
+from parvis.router.store import conversation_history, conversations, decisions
 
 log = logger()
 
@@ -55,7 +55,7 @@ class _LockedConversations:
 class RequestDecider:
     """Decides each request once: it is carried out, each step with a sequence number, or refused."""
 
-    context: AssignmentContext
+    context: AssignmentConstants
     blobs: BlobStore | None  # None: conversations are transferred without their history
     now: clock.Clock = clock.now
 
@@ -81,7 +81,7 @@ class RequestDecider:
     async def _lock(self, connection: AsyncConnection, requests: Iterable[DepartmentRequest]) -> _LockedConversations:
         requests = list(requests)
         references = {request.other_reference for request in requests if isinstance(request, LinkRequested)}
-        by_reference = await history.find_by_references(connection, sorted(references))
+        by_reference = await conversation_history.find_by_references(connection, sorted(references))
         ids = {id_ for request in requests if (id_ := parse_uuid(request.conversation_id))} | set(by_reference.values())
         return _LockedConversations(await conversations.lock_conversations(connection, sorted(ids)), by_reference)
 
@@ -89,7 +89,11 @@ class RequestDecider:
         self, connection: AsyncConnection, request: DepartmentRequest, locked: _LockedConversations
     ) -> Sequence[DecisionRow]:
         conversation = locked.of(request)
-        past = await history.read_history(connection, conversation.id) if conversation else ConversationHistory()
+        past = (
+            await conversation_history.read_history(connection, conversation.id)
+            if conversation
+            else ConversationHistory()
+        )
         match request:
             case TransferRequested():
                 rows, changed = await self._transfer(request, conversation, past)
@@ -132,7 +136,7 @@ class RequestDecider:
         split = split_conversation(request, conversation, new, past, self.context, history=claim, at=at)
         changed = sorted((split.conversation, split.new), key=lambda conversation: conversation.id)
         await decisions.insert_decisions(connection, split.rows, changed)
-        await history.reassign_references(
+        await conversation_history.reassign_references(
             connection, split, original_reference=conversation.reference, seed=decision_id(request)
         )
         return split.rows, changed

@@ -18,13 +18,13 @@ from parvis.common.runtime import clock, metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.router.consume.contact_assignment import decode_routing
-from parvis.router.consume.contact_reading import ContactReader
 from parvis.router.consume.record_factory import RecordFactory
 from parvis.router.consume.request_records import build_request_records
-from parvis.router.decide.request_rows import DepartmentRequest, second_decision_id
+from parvis.router.consume.rule_evaluation import RuleEvaluator
+from parvis.router.decide.department_request_rows import DepartmentRequest, second_decision_id
 from parvis.router.models.stored_rows import DecisionRow, WaitingRow
 from parvis.router.store import decisions, waiting_queue
-from parvis.router.store.waiting_row import REQUEST, question_of, raw_record_of, record_of
+from parvis.router.store.waiting_row_codec import REQUEST, question_of, raw_record_of, record_of
 
 log = logger()
 CLAIM = timedelta(seconds=30)  # longer than the producer's delivery timeout
@@ -41,7 +41,7 @@ class WaitingPublisher:
 
     database: Database
     producer: Producer
-    reader: ContactReader
+    reader: RuleEvaluator
     records: RecordFactory
     dead_letter_topic: str
     now: clock.Clock = clock.now

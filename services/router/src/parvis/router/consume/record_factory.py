@@ -5,13 +5,13 @@ from functools import cache
 
 from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record, build_record_of_bytes
 from parvis.common.contract import topics
-from parvis.common.contract.event import Event
-from parvis.common.contract.msgspec_models import encode_json
+from parvis.common.contract.event_base import Event
+from parvis.common.contract.pydantic_to_msgspec import encode_json
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import OTHER_PERSON, ContactRouted, Routing
 from parvis.common.town.models import TownConfig
 from parvis.router.consume.contact_assignment import StoredRouting
-from parvis.router.consume.contact_reading import IncomingContact
+from parvis.router.consume.rule_evaluation import EvaluatedContact
 from parvis.router.decide.notices import receipt_notice, registration_notice
 from parvis.router.models.stored_rows import DecisionRow
 
@@ -25,7 +25,7 @@ class RecordFactory:
     prefix: str
     town_config: TownConfig
 
-    def contact_records(self, incoming: IncomingContact, stored: StoredRouting) -> list[Record]:
+    def contact_records(self, incoming: EvaluatedContact, stored: StoredRouting) -> list[Record]:
         """`contact.routed` for the department, and the notices.
 
         Whoever opened the conversation gets them; another person who joined it gets a registration notice of their own.

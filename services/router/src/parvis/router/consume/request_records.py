@@ -5,7 +5,7 @@ from uuid import UUID
 
 from parvis.common.bus.cloudevents import ReceivedRecord, Record
 from parvis.common.contract import topics
-from parvis.common.contract.event import Event
+from parvis.common.contract.event_base import Event
 from parvis.common.contract.routing.split_and_link import (
     ConversationLinked,
     ConversationOpened,
@@ -19,8 +19,8 @@ from parvis.common.contract.routing.split_and_link import (
 from parvis.common.contract.routing.transfer import ConversationArrived, TransferRefused, TransferRequested
 from parvis.router.consume.record_factory import RecordFactory
 from parvis.router.decide.conversation_history import decode_last_source
+from parvis.router.decide.department_request_rows import DepartmentRequest, decision_id, second_decision_id
 from parvis.router.decide.notices import notice_of_move
-from parvis.router.decide.request_rows import DepartmentRequest, decision_id, second_decision_id
 from parvis.router.decide.transfer_conversation import left_event
 from parvis.router.models.stored_rows import DecisionRow
 

@@ -16,15 +16,20 @@ from parvis.common.runtime.health import Health
 from parvis.common.runtime.interruptible_waits import first_completed
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
-from parvis.router.consume.contact_assignment import AssignmentWork, ContactAssigner
-from parvis.router.consume.contact_reading import IncomingContact
+from parvis.router.consume.contact_assignment import AssignmentTransaction, ContactAssigner
 from parvis.router.consume.publish_waiting_contacts import WaitingPublisher
-from parvis.router.decide.assignment import AssignedContact, assign_contact, assign_given_up, assign_unanswered
-from parvis.router.decide.known_conversations import KnownConversations, waiting_key
+from parvis.router.consume.rule_evaluation import EvaluatedContact
+from parvis.router.decide.conversation_assignment import (
+    AssignedContact,
+    assign_contact,
+    assign_given_up,
+    assign_unanswered,
+)
+from parvis.router.decide.conversation_working_set import ConversationWorkingSet, waiting_key
 from parvis.router.models.stored_rows import WaitingRow
 from parvis.router.store import decisions, waiting_queue
 from parvis.router.store.decisions import ConcurrentUpdate
-from parvis.router.store.waiting_row import parked_row, record_of
+from parvis.router.store.waiting_row_codec import parked_row, record_of
 
 log = logger()
 
@@ -85,7 +90,7 @@ class WaitingContacts:
         while await self.publisher.publish():
             pass
 
-    async def park(self, incoming: IncomingContact, cause: Exception) -> None:
+    async def park(self, incoming: EvaluatedContact, cause: Exception) -> None:
         """Store a contact that takes too long, to be retried later."""
         contact, contact_id, reason = incoming.contact, UUID(incoming.key), self._reason(cause)
         at, key = self.now(), waiting_key(contact)
@@ -189,14 +194,14 @@ class WaitingContacts:
                 for outcome in assign_contact(contact.contact, contact.decision, known, context, at=at)
                 if isinstance(outcome, AssignedContact)
             ]
-        await self.assigner.store(connection, assigned, AssignmentWork(known, incoming, rows, at))
+        await self.assigner.store(connection, assigned, AssignmentTransaction(known, incoming, rows, at))
 
     async def _give_up(self, connection: AsyncConnection, head: WaitingRow, at: datetime) -> None:
         """Assign the head alone, without its candidates; each contact queued behind it is then tried on its own."""
-        incoming, known = self.assigner.reader.read_record(record_of(head)), KnownConversations()
+        incoming, known = self.assigner.reader.read_record(record_of(head)), ConversationWorkingSet()
         assigned = assign_given_up(incoming.contact, known, self.assigner.context, at=at)
         log.error("waiting-contact.given_up", contact_id=incoming.key, reason=head.reason)
-        await self.assigner.store(connection, [assigned], AssignmentWork(known, {}, [head], at))
+        await self.assigner.store(connection, [assigned], AssignmentTransaction(known, {}, [head], at))
 
     async def _postpone(self, contact_id: UUID, reason: str) -> None:
         """Schedule another attempt; after the last one the contact becomes a dead letter with its bytes."""

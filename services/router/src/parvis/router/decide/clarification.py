@@ -8,10 +8,10 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from parvis.common.contract.contact import TRIAGE, ContactPoint, ContactReceived, ConversationId, ReplyAddress
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.contract.reply import ReplyPersonalData, ReplyRequested, make_reply_id
 from parvis.common.text.sms_encoding import count_segments, simplify_typography, transliterate_to_gsm7
-from parvis.common.town.fill_template_variables import standard_variables
 from parvis.common.town.models import TownConfig, localized
+from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import TemplateSet
 from parvis.router.models.stored_rows import Conversation
 
@@ -66,7 +66,7 @@ _NEW_REQUEST_PREFIXES = (
 
 
 @dataclass(frozen=True)
-class ClarificationPolicy:
+class ClarificationTimeout:
     """How long to wait for an answer. Only daytime in the town's time zone counts."""
 
     answer_within: timedelta = timedelta(hours=2)
@@ -103,7 +103,7 @@ def ask_which_conversation(
         requested_at=at,
         requested_by="router",
         sources=contact.sources,
-        personal=PersonalReply(
+        personal=ReplyPersonalData(
             contact_points=(ContactPoint(kind=point.kind, value=point.value),) if point else (),
             # On the contact's own channel, where a number can be sent back at once, whatever the stated preference.
             stated=(ReplyAddress(channel=contact.channel, address=point.value),) if point else (),
@@ -160,7 +160,7 @@ def asks_for_new_conversation(text: str) -> bool:
     return _normalize(text[:_LONGEST_ANSWER]).startswith(_NEW_REQUEST_PREFIXES)
 
 
-def answer_deadline(asked_at: datetime, policy: ClarificationPolicy, zone: ZoneInfo) -> datetime:
+def answer_deadline(asked_at: datetime, policy: ClarificationTimeout, zone: ZoneInfo) -> datetime:
     """The deadline for an answer. Only the town's daytime counts: a citizen asked at night may answer in the morning."""
     remaining, local = policy.answer_within, asked_at.astimezone(zone)
     if policy.day_begins >= policy.day_ends:

@@ -1,7 +1,7 @@
 """Derives msgspec structs from the contract models that the router builds for every contact. Data only."""
 
 from parvis.common.contract import reply
-from parvis.common.contract.msgspec_models import msgspec_struct
+from parvis.common.contract.pydantic_to_msgspec import msgspec_struct
 from parvis.common.contract.routing import decisions
 
 Routing = msgspec_struct(decisions.Routing)
@@ -9,4 +9,4 @@ Suggestion = msgspec_struct(decisions.Suggestion)
 CandidateConversation = msgspec_struct(decisions.CandidateConversation)
 RunnerUp = msgspec_struct(decisions.RunnerUp)
 ReplyRequested = msgspec_struct(reply.ReplyRequested)
-PersonalReply = msgspec_struct(reply.PersonalReply)
+ReplyPersonalData = msgspec_struct(reply.ReplyPersonalData)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from parvis.common.contract.contact import ClaimCheck, ContactId, ContactReceived, ConversationId, Reference
 from parvis.common.contract.references import make_reference
+from parvis.common.contract.routing.conversation_history import History, PastContact, PastTransfer
 from parvis.common.contract.routing.decisions import Routing
-from parvis.common.contract.routing.history import History, PastContact, PastTransfer
 from parvis.common.contract.routing.split_and_link import ConversationLinked, ConversationOpened, ConversationSplit
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.router.models.stored_rows import Conversation, DecisionRow
@@ -16,7 +16,7 @@ _NOTHING = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class ContactSource:
+class ContactOrigin:
     """The facts about a contact that its decision row stores beside the routing."""
 
     channel: str
@@ -60,7 +60,7 @@ def encode_source(contact: ContactReceived) -> str:
     return f"{contact.channel} {sender} {original.size_bytes} {original.sha256} {original.media_type}"
 
 
-def decode_source(contact: str, encoded: str | None) -> ContactSource | None:
+def decode_source(contact: str, encoded: str | None) -> ContactOrigin | None:
     """Decode the output of `encode_source`; None if it has another form."""
     parts = (encoded or "").split(" ", 4)
     if len(parts) < 5 or not parts[2].isdecimal():
@@ -69,7 +69,7 @@ def decode_source(contact: str, encoded: str | None) -> ContactSource | None:
     claim = ClaimCheck(
         blob=f"{contact}/{sha256}", sha256=sha256, size_bytes=int(size), media_type=media_type, scan="pending"
     )
-    return ContactSource(channel, None if sender == _NOTHING else sender, claim)
+    return ContactOrigin(channel, None if sender == _NOTHING else sender, claim)
 
 
 def encode_last_source(contacts: Sequence[PastContact]) -> str:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-from parvis.common.town.deadlines import WEEKDAYS, LegalDeadlines, Period
+from parvis.common.town.deadline_rules import WEEKDAYS, DeadlineRules, Period
 from parvis.common.town.models import Town
 
 _LAST_SECOND = time(23, 59, 59)
@@ -33,7 +33,7 @@ class TownCalendar:
         self._zone = ZoneInfo(town.time_zone)
         self._holiday_region = town.holidays.partition("-")
         self._half_days = town.half_days
-        self._cache: dict[tuple[date, date, int], tuple[LegalDeadlines, DeadlineInstants]] = {}
+        self._cache: dict[tuple[date, date, int], tuple[DeadlineRules, DeadlineInstants]] = {}
 
     @cached_property
     def _holidays(self) -> "holidays.HolidayBase":
@@ -41,7 +41,7 @@ class TownCalendar:
         return holidays.country_holidays(country, subdiv=part or None)
 
     def compute_deadlines(
-        self, received_at: datetime, rules: LegalDeadlines, *, competent_at: datetime | None = None
+        self, received_at: datetime, rules: DeadlineRules, *, competent_at: datetime | None = None
     ) -> DeadlineInstants:
         """The deadlines of a contact received at `received_at`.
 
@@ -70,7 +70,7 @@ class TownCalendar:
         """Whether the date counts as a working day or a half one."""
         return self._half_day_count(day) > 0
 
-    def _due(self, first: date, competent: date, rules: LegalDeadlines) -> DeadlineInstants:
+    def _due(self, first: date, competent: date, rules: DeadlineRules) -> DeadlineInstants:
         answer = self._after(competent, rules.answer_within)
         # Not before half of the time has passed: a contact due tomorrow would be late on arrival.
         warning = max(self._before(answer, rules.escalate_before), competent + (answer - competent) // 2)

@@ -15,7 +15,7 @@ from parvis.common.town.models import Department, Procedure, TownConfig, localiz
 from parvis.router.decide import contract_structs
 from parvis.router.rules.facts import Facts, join_text
 from parvis.router.rules.rule_set import RuleMatch, RuleSet
-from parvis.router.rules.rules_file import Urgency
+from parvis.router.rules.rules_schema import Urgency
 from parvis.router.rules.term_patterns import fold_for_matching
 
 WRITTEN_DOWN = "written-down"

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from parvis.common.contract.contact import TRIAGE, ContactReceived
-from parvis.common.contract.routing.decisions import OTHER_PERSON, RunnerUp, Suggestion
+from parvis.common.contract.routing.decisions import OTHER_PERSON, RunnerUp, SplitSuggestion
 from parvis.common.town.models import TownConfig
 from parvis.router.decide import contract_structs
+from parvis.router.decide.conversation_working_set import WaitingContact
 from parvis.router.decide.department import WRITTEN_DOWN, Decision
 from parvis.router.decide.find_conversation import ConversationMatch, is_clear
-from parvis.router.decide.known_conversations import WaitingContact
 from parvis.router.decide.possible_danger import is_possible_danger, is_sure_danger
 from parvis.router.decide.routing_reasons import (
     continuation_reason,
@@ -66,7 +66,7 @@ def decide_continuing(
 
 def suggest_split(
     contact: ContactReceived, conversation: Conversation, decision: Decision, town_config: TownConfig
-) -> Suggestion | None:
+) -> SplitSuggestion | None:
     """Suggest that an agent split the contact off, if the rules clearly name another department, or it is surely a danger."""
     if (
         contact.machine

@@ -11,14 +11,14 @@ from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.find_addressee import OTHER_REPLY_TO
 from parvis.common.contract.references import find_references
 from parvis.router.decide.clarification import asks_for_new_conversation
-from parvis.router.decide.department import WRITTEN_DOWN, Decision
-from parvis.router.decide.known_conversations import (
+from parvis.router.decide.conversation_working_set import (
     ConversationWindows,
-    KnownConversations,
+    ConversationWorkingSet,
     RecentActivity,
     parse_uuid,
     waiting_key,
 )
+from parvis.router.decide.department import WRITTEN_DOWN, Decision
 from parvis.router.decide.possible_danger import is_sure_danger
 from parvis.router.decide.thanks import asks_nothing
 from parvis.router.decide.thread_keys import ThreadKeys, is_reply_subject
@@ -50,7 +50,7 @@ def find_conversation(
     contact: ContactReceived,
     decision: Decision,
     marks: ThreadKeys,
-    known: KnownConversations,
+    known: ConversationWorkingSet,
     windows: ConversationWindows,
 ) -> ConversationMatch:
     """The conversation that the contact continues, or why it opens one.
@@ -95,7 +95,7 @@ def quoted_reference(contact: ContactReceived) -> str | None:
     return references[0] if references else None
 
 
-def find_by_quoted_reference(contact: ContactReceived, known: KnownConversations) -> Conversation | None:
+def find_by_quoted_reference(contact: ContactReceived, known: ConversationWorkingSet) -> Conversation | None:
     """The conversation whose reference is quoted; None unless the sender participates in it, or an agent wrote it down."""
     quoted = quoted_reference(contact)
     if quoted and is_by_staff(contact):
@@ -111,7 +111,7 @@ def is_by_staff(contact: ContactReceived) -> bool:
 
 
 def _named_conversations(
-    contact: ContactReceived, marks: ThreadKeys, known: KnownConversations
+    contact: ContactReceived, marks: ThreadKeys, known: ConversationWorkingSet
 ) -> Iterator[tuple[MatchedBy, Conversation]]:
     token, quoted = parse_uuid(contact.thread.conversation_id), find_by_quoted_reference(contact, known)
     if quoted and is_by_staff(contact):  # on a case's own page the agent may have typed another reference
@@ -128,7 +128,7 @@ def _named_conversations(
 
 
 def _if_sender_participates(
-    contact: ContactReceived, id_: UUID | None, known: KnownConversations
+    contact: ContactReceived, id_: UUID | None, known: ConversationWorkingSet
 ) -> Conversation | None:
     sender = contact.contact_point_hash
     if id_ is None or sender is None or not _is_credible(contact) or (id_, sender) not in known.senders:
@@ -145,7 +145,7 @@ def _is_other_person(
     named: Conversation,
     match: ConversationMatch,
     marks: ThreadKeys,
-    known: KnownConversations,
+    known: ConversationWorkingSet,
 ) -> bool:
     sender = contact.contact_point_hash
     if match.by != "token" or sender is None:
@@ -156,7 +156,7 @@ def _is_other_person(
 
 
 def _match_named(
-    by: MatchedBy, named: Conversation, at: datetime, known: KnownConversations, windows: ConversationWindows
+    by: MatchedBy, named: Conversation, at: datetime, known: ConversationWorkingSet, windows: ConversationWindows
 ) -> ConversationMatch:
     if _can_continue(named, at, windows.closed_grace):
         return ConversationMatch(by=by, continues=named)
@@ -170,7 +170,7 @@ def _by_subject(
     contact: ContactReceived,
     decision: Decision,
     marks: ThreadKeys,
-    known: KnownConversations,
+    known: ConversationWorkingSet,
     windows: ConversationWindows,
 ) -> ConversationMatch:
     """A sender and a subject name no matter: « Signalement » may be another one. Only a reply to it says that it goes on."""
@@ -189,7 +189,9 @@ def _by_subject(
     return ConversationMatch()
 
 
-def _latest(contact: ContactReceived, known: KnownConversations, windows: ConversationWindows) -> Conversation | None:
+def _latest(
+    contact: ContactReceived, known: ConversationWorkingSet, windows: ConversationWindows
+) -> Conversation | None:
     """The sender's conversation in which something happened last: the one that they thank for."""
     if OTHER_REPLY_TO in contact.remarks:
         return None
@@ -203,7 +205,7 @@ def _latest(contact: ContactReceived, known: KnownConversations, windows: Conver
 
 
 def _by_sender(
-    contact: ContactReceived, decision: Decision, known: KnownConversations, windows: ConversationWindows
+    contact: ContactReceived, decision: Decision, known: ConversationWorkingSet, windows: ConversationWindows
 ) -> ConversationMatch:
     window, sender = windows.window_of(contact.channel), contact.contact_point_hash
     if not window or not sender or asks_for_new_conversation(contact.personal.text):
@@ -246,7 +248,7 @@ def _match_only_open(conversation: Conversation, is_same_channel: bool, decision
 
 
 def _ask_or_continue_latest(
-    matches: list[Conversation], contact: ContactReceived, known: KnownConversations, window: timedelta
+    matches: list[Conversation], contact: ContactReceived, known: ConversationWorkingSet, window: timedelta
 ) -> ConversationMatch:
     """Ask at most once per window; otherwise continue the sender's latest conversation."""
     key = waiting_key(contact)

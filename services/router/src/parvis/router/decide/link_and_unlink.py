@@ -13,7 +13,7 @@ from parvis.common.contract.routing.split_and_link import (
     LinkRequested,
 )
 from parvis.router.decide.conversation_history import ConversationHistory
-from parvis.router.decide.request_rows import decision_id, refusal_row, second_decision_id, step_row
+from parvis.router.decide.department_request_rows import decision_id, refusal_row, second_decision_id, step_row
 from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 LinkRefusalReason = Literal[

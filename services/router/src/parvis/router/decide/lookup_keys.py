@@ -7,8 +7,8 @@ from uuid import UUID
 
 from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import ContactReceived
+from parvis.router.decide.conversation_working_set import ConversationWindows, parse_uuid
 from parvis.router.decide.find_conversation import is_by_staff, quoted_reference
-from parvis.router.decide.known_conversations import ConversationWindows, parse_uuid
 from parvis.router.decide.thanks import is_only_thanks
 from parvis.router.decide.thread_keys import thread_keys_of
 

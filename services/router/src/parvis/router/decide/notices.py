@@ -9,8 +9,8 @@ from parvis.common.contract.routing.decisions import OTHER_PERSON, DueDates, Rou
 from parvis.common.contract.routing.split_and_link import ConversationOpened
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.text.telephone import format_phone
-from parvis.common.town.fill_template_variables import format_day, standard_variables
 from parvis.common.town.models import TownConfig, localized
+from parvis.common.town.template_variables import format_day, standard_variables
 from parvis.router.decide import contract_structs
 
 # The receipt leaves a day before its deadline, so that a letter still reaches the printer in time.
@@ -106,7 +106,7 @@ def notice_of_move(
         send_at=event.at,
         requested_at=event.at,
         requested_by="router",
-        personal=contract_structs.PersonalReply(variables=variables),
+        personal=contract_structs.ReplyPersonalData(variables=variables),
     )
 
 
@@ -169,7 +169,7 @@ def _notice(
         requested_by="router",
         to_other_person=OTHER_PERSON in routing.matched,
         sources=contact.sources,
-        personal=contract_structs.PersonalReply(
+        personal=contract_structs.ReplyPersonalData(
             contact_points=own_contact_points(contact),
             stated=contact.personal.reply_channels,
             variables=variables,

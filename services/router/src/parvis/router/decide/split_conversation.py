@@ -8,8 +8,8 @@ from uuid import UUID
 
 from parvis.common.contract.contact import ClaimCheck, ContactId, ConversationId
 from parvis.common.contract.references import make_reference
+from parvis.common.contract.routing.conversation_history import PastContact
 from parvis.common.contract.routing.decisions import make_conversation_id
-from parvis.common.contract.routing.history import PastContact
 from parvis.common.contract.routing.split_and_link import (
     ConversationOpened,
     ConversationSplit,
@@ -17,9 +17,9 @@ from parvis.common.contract.routing.split_and_link import (
     SplitRequested,
 )
 from parvis.common.town.models import TownConfig
-from parvis.router.decide.assignment_context import AssignmentContext
+from parvis.router.decide.assignment_constants import AssignmentConstants
 from parvis.router.decide.conversation_history import ConversationHistory, encode_last_source
-from parvis.router.decide.request_rows import (
+from parvis.router.decide.department_request_rows import (
     decision_id,
     due_dates,
     move_refusal_reason,
@@ -100,7 +100,7 @@ def split_conversation(
     conversation: Conversation,
     new: Conversation,
     past: ConversationHistory,
-    context: AssignmentContext,
+    context: AssignmentConstants,
     *,
     history: ClaimCheck | None,
     at: datetime,

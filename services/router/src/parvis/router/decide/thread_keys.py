@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import ContactPoint, ContactReceived
-from parvis.common.contract.contact_points import hash_contact_point
+from parvis.common.contract.normalize_contact_points import hash_contact_point
 from parvis.common.contract.references import find_references
 from parvis.common.contract.routing.decisions import make_conversation_id
 

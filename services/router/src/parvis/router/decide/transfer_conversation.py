@@ -6,19 +6,19 @@ from datetime import datetime
 from typing import Literal
 
 from parvis.common.contract.contact import TRIAGE, ClaimCheck
+from parvis.common.contract.routing.conversation_history import PastTransfer
 from parvis.common.contract.routing.decisions import DueDates
-from parvis.common.contract.routing.history import PastTransfer
 from parvis.common.contract.routing.transfer import (
     ConversationArrived,
     ConversationLeft,
-    IncompleteTransfer,
+    DivertedTransfer,
     TransferRefused,
     TransferRequested,
 )
 from parvis.common.town.models import TownConfig, localized
-from parvis.router.decide.assignment_context import AssignmentContext
+from parvis.router.decide.assignment_constants import AssignmentConstants
 from parvis.router.decide.conversation_history import ConversationHistory, encode_last_source
-from parvis.router.decide.request_rows import (
+from parvis.router.decide.department_request_rows import (
     decision_id,
     due_dates_after_transfer,
     move_refusal_reason,
@@ -64,7 +64,7 @@ def transfer_conversation(
     request: TransferRequested,
     conversation: Conversation,
     past: ConversationHistory,
-    context: AssignmentContext,
+    context: AssignmentConstants,
     *,
     history: ClaimCheck | None,
     at: datetime,
@@ -111,7 +111,7 @@ def left_event(arrived: ConversationArrived) -> ConversationLeft:
 
 def _detect_loop(
     from_department: str, wanted: str, past: ConversationHistory, town_config: TownConfig
-) -> IncompleteTransfer | None:
+) -> DivertedTransfer | None:
     if TRIAGE in (from_department, wanted):
         return None
     pair = {from_department, wanted}
@@ -119,7 +119,7 @@ def _detect_loop(
     if moves < _MOST_MOVES_OF_TWO:
         return None
     first, second = (town_config.departments[slug].name for slug in (from_department, wanted))
-    return IncompleteTransfer(wanted_department=wanted, why=_loop_reason(first, second))
+    return DivertedTransfer(wanted_department=wanted, why=_loop_reason(first, second))
 
 
 def _since_triage(moves: Iterable[PastTransfer]) -> list[PastTransfer]:

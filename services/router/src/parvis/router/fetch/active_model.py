@@ -10,7 +10,7 @@ from parvis.common.contract.errors import Poison
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
-from parvis.router.decide.classifier.model_archive import InvalidModel, LoadedModel, ModelHeader, read_header
+from parvis.router.decide.classifier.model_archive import InvalidModel, ModelArchive, ModelHeader, read_header
 from parvis.router.models.stored_rows import TrainedModelRow
 
 log = logger()
@@ -29,7 +29,7 @@ class ActiveModelWatcher:
         blobs: BlobStore,
         departments: Collection[str],
         embedder: str,
-        on_change: Callable[[LoadedModel | None], None],
+        on_change: Callable[[ModelArchive | None], None],
         health: Health,
     ) -> None:
         self._read_active_row, self._blobs, self._departments = read_active_row, blobs, departments
@@ -65,7 +65,7 @@ class ActiveModelWatcher:
     def _accept(self, version: str, header: ModelHeader, content: bytes) -> None:
         self._seen_version = version
         self._health.notes.pop("model", None)
-        self._on_change(LoadedModel(version, header.threshold, content))
+        self._on_change(ModelArchive(version, header.threshold, content))
         log.info("model.loaded", version=version, count=len(header.labels), confidence=header.threshold)
 
     def _refuse(self, version: str, reason: str) -> None:

@@ -7,12 +7,12 @@ from parvis.common.town.loading import check_department
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
 from parvis.common.town.yaml_documents import YamlDocument, closest_match, read_document, validate_document
-from parvis.router.rules.near_words import Lexicon, NearError, parse_near
 from parvis.router.rules.rule_compiler import PatternError, check_pattern, compile_rules
 from parvis.router.rules.rule_set import RuleSet
-from parvis.router.rules.rules_file import Rule, RulesFile
-from parvis.router.rules.service_areas import ServiceAreas, TerritoryFile, compile_service_areas
+from parvis.router.rules.rules_schema import Rule, RulesFile
 from parvis.router.rules.term_patterns import has_words
+from parvis.router.rules.town_areas import TerritoryFile, TownAreas, compile_service_areas
+from parvis.router.rules.word_proximity import Lexicon, NearError, parse_near
 
 
 def load_rules(path: Path, town_config: TownConfig) -> RuleSet:
@@ -63,9 +63,9 @@ def check_rules(path: Path, town_config: TownConfig) -> list[str]:
     ]
 
 
-def _load_service_areas(path: Path, town_config: TownConfig) -> ServiceAreas:
+def _load_service_areas(path: Path, town_config: TownConfig) -> TownAreas:
     if not (path / "territory.yaml").exists():
-        return ServiceAreas()
+        return TownAreas()
     document = read_document(path / "territory.yaml")
     areas = validate_document(TerritoryFile, document, context={"languages": town_config.town.languages}).areas
     seen: set[str] = set()
@@ -88,7 +88,7 @@ def _load_service_areas(path: Path, town_config: TownConfig) -> ServiceAreas:
     return compile_service_areas(areas)
 
 
-def _check_areas(document: YamlDocument, index: int, rule: Rule, service_areas: ServiceAreas) -> None:
+def _check_areas(document: YamlDocument, index: int, rule: Rule, service_areas: TownAreas) -> None:
     known = [area.id for area in service_areas.areas]
     for position, area in enumerate(rule.when.area):
         if area not in known:

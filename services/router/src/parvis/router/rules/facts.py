@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from parvis.router.rules.rules_file import Rule
+from parvis.router.rules.rules_schema import Rule
 
 # Conditions other than words and patterns, by the names under which a decision lists them.
 FACT_NAMES = (
@@ -53,7 +53,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-class FactsCache:
+class RuleResultCache:
     """Caches results by facts, for one rule set; cleared when it is full.
 
     The only mutable part of a RuleSet. A cached result equals a computed one, so the cache never changes a decision.

@@ -6,12 +6,12 @@ from functools import partial
 import re2
 
 from parvis.router.rules.facts import CHECKS, FACT_NAMES, list_conditions
-from parvis.router.rules.near_words import Lexicon, NearMatcher, NearTerm, parse_near
 from parvis.router.rules.phrase_trie import PhraseTrie
 from parvis.router.rules.rule_set import CompiledRule, RuleSet
-from parvis.router.rules.rules_file import Rule, WordConditions
-from parvis.router.rules.service_areas import ServiceAreas
+from parvis.router.rules.rules_schema import Rule, WordConditions
 from parvis.router.rules.term_patterns import compile_term, normalize_pattern, split_ascii_words
+from parvis.router.rules.town_areas import TownAreas
+from parvis.router.rules.word_proximity import Lexicon, NearTerm, ProximityMatcher, parse_near
 
 # RE2's lazy automaton grows with new texts; at this size RE2 flushes it and goes on (kManyMatch).
 _AUTOMATON_BYTES = 64 * 1024 * 1024
@@ -25,7 +25,7 @@ class PatternError(ValueError):
 
 
 def compile_rules(
-    rules: Sequence[Rule], *, version: str, service_areas: ServiceAreas, lexicon: Lexicon | None = None
+    rules: Sequence[Rule], *, version: str, service_areas: TownAreas, lexicon: Lexicon | None = None
 ) -> RuleSet:
     """Compile checked rules.
 
@@ -55,7 +55,7 @@ def compile_rules(
         _set=_compile_set(list(in_set)),
         _set_numbers=tuple(in_set.values()),
         _phrases=PhraseTrie(phrases) if phrases else None,
-        _near=NearMatcher(terms.near, terms.lexicon.get(_ORDINARY, ())) if terms.near else None,
+        _near=ProximityMatcher(terms.near, terms.lexicon.get(_ORDINARY, ())) if terms.near else None,
         used_facts=frozenset(name for rule in rules for name in list_conditions(rule)),
     )
 

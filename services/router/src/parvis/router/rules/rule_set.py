@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import msgspec
 import re2
 
-from parvis.router.rules.facts import Facts, FactsCache
-from parvis.router.rules.near_words import NearMatcher
+from parvis.router.rules.facts import Facts, RuleResultCache
 from parvis.router.rules.phrase_trie import PhraseTrie
-from parvis.router.rules.rules_file import Rule
-from parvis.router.rules.service_areas import ServiceAreas
+from parvis.router.rules.rules_schema import Rule
+from parvis.router.rules.town_areas import TownAreas
+from parvis.router.rules.word_proximity import ProximityMatcher
 
 _MAX_NAMED_CONDITIONS = 20
 
@@ -42,7 +42,7 @@ class RuleSet:
 
     version: str
     rules: tuple[Rule, ...]
-    service_areas: ServiceAreas
+    service_areas: TownAreas
     _ranked: tuple[CompiledRule, ...] = field(repr=False)
     _labels: tuple[str, ...] = field(repr=False)
     _by_term: tuple[tuple[int, ...], ...] = field(repr=False)
@@ -50,9 +50,9 @@ class RuleSet:
     _set: "re2.Set | None" = field(repr=False)
     _set_numbers: tuple[int, ...] = field(repr=False)  # term numbers, in the order of `_set`
     _phrases: PhraseTrie | None = field(default=None, repr=False)
-    _near: NearMatcher | None = field(default=None, repr=False)
+    _near: ProximityMatcher | None = field(default=None, repr=False)
     used_facts: frozenset[str] = frozenset()  # names of the facts that at least one rule asks for
-    decision_cache: FactsCache = field(default_factory=FactsCache, repr=False, compare=False)
+    decision_cache: RuleResultCache = field(default_factory=RuleResultCache, repr=False, compare=False)
 
     @property
     def danger_department(self) -> str | None:

@@ -14,10 +14,11 @@ from parvis.common.runtime import metrics
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.interruptible_waits import first_completed
 from parvis.common.runtime.logs import logger
+from parvis.common.runtime.sandbox.job_limits import ResourceLimits
 from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
-from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
-from parvis.router.decide.classifier.model_archive import InvalidModel, LoadedModel
+from parvis.router.decide.classifier.model_archive import InvalidModel, ModelArchive
 from parvis.router.decide.classifier.predictions import ClassifierOutput
+from parvis.router.sandbox.optional_work_budget import TimeBudget
 from parvis.router.sandbox.protocol import (
     CLASSIFY,
     INVALID_MODEL,
@@ -28,7 +29,6 @@ from parvis.router.sandbox.protocol import (
     UNKNOWN_MODEL,
     decode_predictions,
 )
-from parvis.router.sandbox.time_budget import TimeBudget
 
 log = logger()
 
@@ -40,7 +40,7 @@ _WORKER_MODULE = "parvis.router.sandbox.classifier_worker"
 
 
 @dataclass(frozen=True)
-class ClassifierTask:
+class ClassifierRole:
     """What a classifier is for. `note`: its name on /ready; `unanswered`: what became of a text without an output."""
 
     note: str
@@ -48,8 +48,8 @@ class ClassifierTask:
     outcomes: Counter | None = None
 
 
-DEPARTMENTS = ClassifierTask("classifier", "went to triage unclassified", metrics.guesses)
-DANGERS = ClassifierTask("danger model", "were not searched for dangers")
+DEPARTMENTS = ClassifierRole("classifier", "went to triage unclassified", metrics.guesses)
+DANGERS = ClassifierRole("danger model", "were not searched for dangers")
 
 
 class Classifier(Protocol):
@@ -72,14 +72,14 @@ class SandboxedClassifier:
         self,
         health: Health,
         *,
-        task: ClassifierTask = DEPARTMENTS,
+        task: ClassifierRole = DEPARTMENTS,
         limit_s: float = BATCH_LIMIT_S,
         budget: TimeBudget | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._health, self._task, self._limit_s, self._budget, self._clock = health, task, limit_s, budget, clock
-        self._model: LoadedModel | None = None
-        self._previous: LoadedModel | None = None
+        self._model: ModelArchive | None = None
+        self._previous: ModelArchive | None = None
         self._pool: SandboxPool | None = None
         self._changed = asyncio.Event()
         self._paused_until = 0.0
@@ -96,7 +96,7 @@ class SandboxedClassifier:
     def worker_pids(self) -> set[int]:
         return self._pool.pids if self._pool else set()
 
-    def use_model(self, model: LoadedModel | None) -> None:
+    def use_model(self, model: ModelArchive | None) -> None:
         """Classify with this model from now on; None stops classifying. If the worker cannot read it, the previous model stays."""
         self._previous = self._model if model else None
         self._model, self._paused_until = model, 0.0
@@ -161,7 +161,7 @@ class SandboxedClassifier:
         self._health.add_note(self._task.note, reason)
         log.warning("classifier.paused", reason=reason, wait_s=_PAUSE_S)
 
-    def _reject(self, model: LoadedModel, reason: str) -> None:
+    def _reject(self, model: ModelArchive, reason: str) -> None:
         if self._model is model:
             self.use_model(self._previous)
         decides_now = f"{self._model.version} stays active" if self._model else "no model decides"
@@ -169,7 +169,7 @@ class SandboxedClassifier:
         log.warning("model.refused", version=model.version, reason=reason)
 
 
-async def classify_job(pool: SandboxPool, model: LoadedModel, texts: Sequence[str]) -> list[ClassifierOutput | None]:
+async def classify_job(pool: SandboxPool, model: ModelArchive, texts: Sequence[str]) -> list[ClassifierOutput | None]:
     """Classify a few texts as one job of the worker.
 
     Gives:  an output for each text, in order; None for one that the worker skipped or answered with invalid bytes.
@@ -183,7 +183,7 @@ async def classify_job(pool: SandboxPool, model: LoadedModel, texts: Sequence[st
     return _parse_result(model, result, len(texts))
 
 
-def _parse_result(model: LoadedModel, result: SandboxResult, count: int) -> list[ClassifierOutput | None]:
+def _parse_result(model: ModelArchive, result: SandboxResult, count: int) -> list[ClassifierOutput | None]:
     if result.frames and result.frames[0][0] == INVALID_MODEL:
         raise InvalidModel(result.frames[0][1].decode(errors="replace"))
     payloads = [payload for kind, payload in result.frames if kind == PREDICTIONS]

@@ -5,10 +5,10 @@ from importlib.resources import files
 
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
-from parvis.router.decide.classifier.model_archive import InvalidModel, LoadedModel, read_header
+from parvis.router.decide.classifier.model_archive import InvalidModel, ModelArchive, read_header
 from parvis.router.sandbox.classifier import DANGERS, SandboxedClassifier
+from parvis.router.sandbox.optional_work_budget import TimeBudget
 from parvis.router.sandbox.protocol import embedder_version
-from parvis.router.sandbox.time_budget import TimeBudget
 
 log = logger()
 
@@ -18,13 +18,13 @@ _LIMIT_S = 0.5  # of a batch; an ordinary one has a few texts
 _SHARE, _RESERVE_S = 0.1, 2.0
 
 
-def load_danger_model() -> LoadedModel:
+def load_danger_model() -> ModelArchive:
     """Raises: InvalidModel, for another version of the embedder."""
     content = MODEL_FILE.read_bytes()
     header = read_header(content)
     if header.embedder != embedder_version():
         raise InvalidModel(f"it was trained with {header.embedder}, and this is {embedder_version()}: train it again")
-    return LoadedModel(f"danger-{hashlib.sha256(content).hexdigest()[:12]}", header.threshold, content)
+    return ModelArchive(f"danger-{hashlib.sha256(content).hexdigest()[:12]}", header.threshold, content)
 
 
 def build_danger_recogniser(health: Health, *, is_enabled: bool) -> SandboxedClassifier:

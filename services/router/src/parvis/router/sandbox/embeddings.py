@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.sandbox.job_limits import ResourceLimits
 from parvis.common.runtime.sandbox.pool import SandboxPool
-from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 from parvis.router.decide.classifier.linear_model import DIMENSIONS
 from parvis.router.decide.classifier.text_features import Floats, truncate_for_embedding
 from parvis.router.sandbox.protocol import EMBED, EMBEDDING, MAX_TEXTS_PER_JOB, embedder_version

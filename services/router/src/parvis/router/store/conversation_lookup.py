@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.router.decide.known_conversations import KnownConversations
+from parvis.router.decide.conversation_working_set import ConversationWorkingSet
 from parvis.router.decide.lookup_keys import LookupKeys
 from parvis.router.models.stored_rows import Conversation
 
@@ -70,9 +70,9 @@ _ASKED = text("""
 
 async def lock_candidates(
     connection: AsyncConnection, keys: LookupKeys, *, candidates: Sequence[UUID] = ()
-) -> KnownConversations:
+) -> ConversationWorkingSet:
     """All conversations that match the keys, and the candidates, locked until the transaction ends."""
-    known = KnownConversations()
+    known = ConversationWorkingSet()
     if keys.is_empty and not candidates:
         return known
     near = sorted(keys.since)
@@ -96,7 +96,7 @@ async def lock_candidates(
 
 
 async def read_last_questions(
-    connection: AsyncConnection, known: KnownConversations, keys: Iterable[tuple[str, str]]
+    connection: AsyncConnection, known: ConversationWorkingSet, keys: Iterable[tuple[str, str]]
 ) -> None:
     """When these senders were last asked a question."""
     pairs = sorted(set(keys))
@@ -123,7 +123,7 @@ def _age(row: Any) -> tuple[bool, datetime]:
     return (row.at is not None, row.at or row.opened_at)
 
 
-def _learn(known: KnownConversations, row: Any) -> None:
+def _learn(known: ConversationWorkingSet, row: Any) -> None:
     match row.how:
         case "reference":
             known.by_reference[row.word] = row.id

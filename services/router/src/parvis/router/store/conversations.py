@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.routing.decisions import CaseUpdated
-from parvis.router.decide.assignment import AssignedContact
-from parvis.router.decide.known_conversations import parse_uuid
+from parvis.router.decide.conversation_assignment import AssignedContact
+from parvis.router.decide.conversation_working_set import parse_uuid
 from parvis.router.models.stored_rows import Conversation
 from parvis.router.store.decisions import ConcurrentUpdate
 

@@ -15,7 +15,7 @@ from parvis.common.contract.contact import (
     Reference,
 )
 from parvis.common.contract.deterministic_ids import time_ordered_id
-from parvis.common.contract.event import Event, Model
+from parvis.common.contract.event_base import Event, Model
 
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
 SilenceMeaning = Literal["acceptance", "rejection", "none"]
@@ -33,7 +33,7 @@ class RunnerUp(Model):
     confidence: float = Field(ge=0, le=1)
 
 
-class Suggestion(Model):
+class SplitSuggestion(Model):
     """A hint that a contact is about something else than its conversation. An agent may split it off; nothing moves by itself."""
 
     department: DepartmentSlug
@@ -86,7 +86,7 @@ class Routing(DueDates):
     urgency: Literal["normal", "high", "immediate"] = "normal"
     tags: tuple[Tag, ...] = Field(default=(), description="tags of every rule that matched")
     model: str | None = Field(default=None, description="version of the classifier that took part", max_length=80)
-    suggestion: Suggestion | None = None
+    suggestion: SplitSuggestion | None = None
     only_thanks: bool | None = Field(
         default=None, description="true if it continues a conversation with nothing but thanks: it reopens no case"
     )

@@ -5,11 +5,11 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from parvis.common.contract.contact import ClaimCheck, ConversationId, DepartmentSlug, Language, Reference
-from parvis.common.contract.event import Event, Model
+from parvis.common.contract.event_base import Event, Model
 from parvis.common.contract.routing.decisions import DueDates
 
 
-class IncompleteTransfer(Model):
+class DivertedTransfer(Model):
     """Why a transfer ended in another department than requested, so that people decide."""
 
     wanted_department: DepartmentSlug
@@ -27,7 +27,7 @@ class ConversationArrived(DueDates, Event):
     from_department: DepartmentSlug
     to_department: DepartmentSlug
     reason: str = Field(max_length=400)
-    stopped: IncompleteTransfer | None = Field(
+    stopped: DivertedTransfer | None = Field(
         default=None, description="set if the transfer ended elsewhere than requested"
     )
     history: ClaimCheck | None = Field(default=None, description="a History of the conversation")
@@ -53,7 +53,7 @@ class ConversationLeft(Event):
     from_department: DepartmentSlug
     to_department: DepartmentSlug
     reason: str = Field(max_length=400)
-    stopped: IncompleteTransfer | None = Field(
+    stopped: DivertedTransfer | None = Field(
         default=None, description="set if the transfer ended elsewhere than requested"
     )
     at: AwareDatetime

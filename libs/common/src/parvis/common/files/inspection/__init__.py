@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from parvis.common.files.file_signatures import UNKNOWN
+from parvis.common.runtime.sandbox.job_limits import ResourceLimits
 from parvis.common.runtime.sandbox.pool import SandboxPool
-from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 
 _LIMITS = ResourceLimits(memory_bytes=512 * 1024 * 1024, cpu_s=5, wall_s=10.0)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from parvis.common.files.archive_screening import screen_archive
 from parvis.common.files.media_types import media_type_of
-from parvis.common.files.pdf_screening import screen_pdf
+from parvis.common.files.unreadable_pdf import screen_pdf
 from parvis.common.runtime.sandbox.child import serve
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
 

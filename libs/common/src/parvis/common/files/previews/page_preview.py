@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from parvis.common.contract.errors import Rejected
 from parvis.common.files.media_types import PICTURES
 from parvis.common.files.previews.preview_frames import JPEG, PAGE_COUNT, REQUEST, SOURCE
+from parvis.common.runtime.sandbox.job_limits import ResourceLimits
 from parvis.common.runtime.sandbox.pool import SandboxPool
-from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 
 MEDIA_TYPES = PICTURES | {"application/pdf"}
 SCREEN_WIDTH = 1240  # pixels: A4 at 150 dpi, readable, about 200 kB

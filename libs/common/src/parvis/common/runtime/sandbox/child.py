@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from parvis.common.runtime.sandbox import pipe_protocol
+from parvis.common.runtime.sandbox.memory_isolation import isolate_process
 from parvis.common.runtime.sandbox.network_isolation import deny_network
 from parvis.common.runtime.sandbox.pipe_protocol import END, FATAL, HELLO, TROUBLE, Frame
-from parvis.common.runtime.sandbox.process_isolation import isolate_process
 
 HandleJob = Callable[[list[Frame]], Iterable[Frame]]
 

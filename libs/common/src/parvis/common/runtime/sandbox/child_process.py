@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.sandbox import pipe_protocol
+from parvis.common.runtime.sandbox.job_limits import ResourceLimits
 from parvis.common.runtime.sandbox.pipe_protocol import END, HELLO, Frame
-from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 
 _START_S = 60.0  # loading Tesseract takes 0.3 s; a laptop that starts everything at once needs longer
 # None of the service's environment: it holds secrets. Tesseract's threads only slow its neighbours down.

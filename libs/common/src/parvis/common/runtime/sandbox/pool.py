@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.sandbox.child_process import ChildExited, ChildProcess, ProtocolViolation, start_child
+from parvis.common.runtime.sandbox.job_limits import ResourceLimits
+from parvis.common.runtime.sandbox.memory_isolation import isolate_process
 from parvis.common.runtime.sandbox.pipe_protocol import END, FATAL, TROUBLE, Frame
-from parvis.common.runtime.sandbox.process_isolation import isolate_process
-from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 
 log = logger()
 _PAUSE_S = 1.0

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from parvis.common.contract.contact import ContactId
 from parvis.common.contract.delivery import DeliveryReported, DeliveryState, FailureClass
+from parvis.common.contract.mail_tokens import conversation_id_of_message_id
 from parvis.common.contract.reply import ReplyId
-from parvis.common.contract.reply_tokens import conversation_id_of_message_id
 from parvis.ingest_email.models.parsed_mail import MailReport, ParsedMail, ReportedRecipient
 
 _OUTCOMES: dict[str, DeliveryState] = {

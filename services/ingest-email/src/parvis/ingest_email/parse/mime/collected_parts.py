@@ -20,7 +20,7 @@ class TextPart:
 
 
 @dataclass
-class ParsedBody:
+class CollectedParts:
     """The contents of a mail in their order."""
 
     texts: list[TextPart] = field(default_factory=list[TextPart])
@@ -79,7 +79,7 @@ class ParsedBody:
         )
         self.attachments.append((shape, content))
 
-    def merge(self, other: "ParsedBody", *, with_words: bool) -> None:
+    def merge(self, other: "CollectedParts", *, with_words: bool) -> None:
         """Add the contents of another body; its texts only if `with_words`."""
         if with_words:
             self.texts += other.texts

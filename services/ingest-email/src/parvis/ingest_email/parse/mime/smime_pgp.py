@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from parvis.ingest_email.parse.mime import asn1_der
-from parvis.ingest_email.parse.mime.collected_parts import ParsedBody
+from parvis.ingest_email.parse.mime.collected_parts import CollectedParts
 from parvis.ingest_email.parse.mime.part_tree import MimePart
 
 ENVELOPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
@@ -39,12 +39,12 @@ _DASHED = re.compile(r"^- ", re.MULTILINE)
 VALID, BROKEN, UNKNOWN, PGP_UNKNOWN = "smime-valid", "smime-broken", "smime-not-verified", "pgp-not-verified"
 
 
-def mark_encrypted(body: ParsedBody) -> None:
+def mark_encrypted(body: CollectedParts) -> None:
     body.add_remark("encrypted")
     body.add_trouble(ENCRYPTED)
 
 
-def remove_pgp_armour(text: str, body: ParsedBody) -> str:
+def remove_pgp_armour(text: str, body: CollectedParts) -> str:
     """Remove the PGP armour around signed text, which is not verified; leave encrypted text as it is."""
     if "-----BEGIN PGP MESSAGE-----" in text:
         mark_encrypted(body)
@@ -59,7 +59,7 @@ def remove_pgp_armour(text: str, body: ParsedBody) -> str:
     return "".join([*pieces, text[at:]])
 
 
-def open_envelope(part: MimePart, body: ParsedBody) -> bytes | None:
+def open_envelope(part: MimePart, body: CollectedParts) -> bytes | None:
     """Return the mail inside a signed or compressed S/MIME envelope; None if it is encrypted or malformed."""
     try:
         kind, inside = _parse_content_info(part.decoded.content)

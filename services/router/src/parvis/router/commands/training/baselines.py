@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from parvis.router.commands.training.examples import Example
+from parvis.router.commands.training.fit_classifier import train_classifier
 from parvis.router.commands.training.gram_matrix import compute_gram_matrix, factorize
 from parvis.router.commands.training.linear_ensemble import EMBEDDING_WEIGHT
 from parvis.router.commands.training.logistic_regression import fit_logistic_regression
-from parvis.router.commands.training.train_classifier import train_classifier
 from parvis.router.decide.classifier.linear_model import center_embeddings, softmax
 from parvis.router.decide.classifier.text_features import BUCKETS, FEATURE_KINDS, Floats, Ints, compute_idf, hash_ngrams
 from parvis.router.rules.term_patterns import fold

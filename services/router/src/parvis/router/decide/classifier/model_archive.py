@@ -35,7 +35,7 @@ class ModelHeader:
 
 
 @dataclass(frozen=True)
-class LoadedModel:
+class ModelArchive:
     """A model's archive, for the worker process, and the metadata that the router needs."""
 
     version: str
