@@ -22,7 +22,7 @@ from parvis.common.contract.routing.decisions import ContactRouted, Routing, mak
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import a_contact
 from parvis.common.town.loading import load_town_config
-from parvis.desk.store.search_index import rebuild_index
+from parvis.desk.store.search_indexing import rebuild_index
 from parvis.local.stack import Stack
 from tests.bench.measure import Bench, Incomplete, Measure, percentile
 

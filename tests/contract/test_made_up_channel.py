@@ -50,7 +50,7 @@ from parvis.notifier.send import SenderSetup
 from parvis.notifier.settings import Settings as NotifierSettings
 from parvis.notifier.store.letters import StoredLetterRegister
 from parvis.router.app import RouterParts
-from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_working_set import ConversationWindows
 from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.fetch.rules_files import load_rules
@@ -130,9 +130,7 @@ async def route(database: Database, blobs: BlobStore, contact: ContactReceived) 
         database=database,
         producer=cast(Any, producer),
         rules=lambda: rules,
-        context=AssignmentConstants(
-            TOWN_CONFIG, TownCalendar(TOWN_CONFIG.town), ConversationWindows(), TEMPLATES, A_KEY
-        ),
+        context=AssignmentContext(TOWN_CONFIG, TownCalendar(TOWN_CONFIG.town), ConversationWindows(), TEMPLATES, A_KEY),
         prefix=PREFIX,
         blobs=blobs,
         now=lambda: AN_INSTANT,

@@ -12,9 +12,9 @@ from parvis.common.bus.access_rights import grant_rights, needed_rights
 from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.connection import KafkaConnection
-from parvis.common.bus.consumer_config import Subscription
 from parvis.common.bus.group_membership import GroupMembership
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.subscription import Subscription
 from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.topics import all_topics

@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from parvis.common.bus.batch_processor import BatchProcessor
 from parvis.common.bus.cloudevents import ReceivedRecord, build_record
-from parvis.common.bus.consumer_config import Subscription
 from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.group_membership import GroupMembership
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.routing.decisions import ContactRouted, make_conversation_id
 from parvis.common.runtime.health import Health

@@ -18,8 +18,8 @@ from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted,
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRequested
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.common.town.loading import load_town_config
-from parvis.desk.decide import agent_actions, apply_events, reply_recipient, timeline
-from parvis.desk.decide.agent_actions import ActionContext, AgentTextInput, ReplyInput
+from parvis.desk.decide import apply_agent_actions, apply_events, reply_recipient, timeline
+from parvis.desk.decide.apply_agent_actions import ActionContext, AgentTextInput, ReplyInput
 from parvis.desk.models.case import (
     Agent,
     Case,
@@ -202,7 +202,9 @@ def test_a_stated_channel_outlives_later_messages() -> None:
 
 
 def reply(answer: ReplyInput, *contacts: CaseContact) -> ReplyRequested:
-    changes = agent_actions.request_reply(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), contacts, answer)
+    changes = apply_agent_actions.request_reply(
+        a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), contacts, answer
+    )
     return next(event for event in changes.events if isinstance(event, ReplyRequested))
 
 
@@ -241,12 +243,12 @@ def test_an_agent_may_choose_another_channel() -> None:
 )
 def test_an_impossible_reply_is_rejected_with_its_reason(answer: ReplyInput, contact: CaseContact, why: str) -> None:
     with pytest.raises(Rejected, match=why):
-        agent_actions.request_reply(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), [contact], answer)
+        apply_agent_actions.request_reply(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), [contact], answer)
 
 
 def test_a_transfer_is_requested_and_moves_nothing_yet() -> None:
     case = a_case()
-    changes = agent_actions.request_transfer(
+    changes = apply_agent_actions.request_transfer(
         case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), "etat-civil", " Acte de   naissance ", "o"
     )
     (asked,) = changes.events
@@ -262,17 +264,17 @@ def test_a_transfer_is_requested_and_moves_nothing_yet() -> None:
 )
 def test_a_transfer_needs_a_department_and_a_reason(to: str, reason: str, why: str) -> None:
     with pytest.raises(Rejected, match=why):
-        agent_actions.request_transfer(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), to, reason, "o")
+        apply_agent_actions.request_transfer(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), to, reason, "o")
 
 
 def test_take_release_close_and_reopen_are_published_once() -> None:
     context = ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)
     case = a_case()
     for act in (
-        agent_actions.take_case,
-        agent_actions.close_case,
-        agent_actions.reopen_case,
-        agent_actions.release_case,
+        apply_agent_actions.take_case,
+        apply_agent_actions.close_case,
+        apply_agent_actions.reopen_case,
+        apply_agent_actions.release_case,
     ):
         changes = act(case, context)
         assert changes.events
@@ -283,14 +285,14 @@ def test_take_release_close_and_reopen_are_published_once() -> None:
 def test_a_decision_leaves_the_case_that_it_was_given_unchanged() -> None:
     case = a_case(state="closed", contacts=1)
     apply_event(case, routed(2))
-    agent_actions.reopen_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT))
+    apply_agent_actions.reopen_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT))
 
     assert case == a_case(state="closed", contacts=1)
 
 
 def test_no_agent_is_named_to_the_citizen() -> None:
     case = a_case()
-    (told,) = agent_actions.take_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
+    (told,) = apply_agent_actions.take_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
 
     assert isinstance(told, CaseUpdated)
     assert "Dominique" not in told.model_dump_json()
@@ -298,7 +300,7 @@ def test_no_agent_is_named_to_the_citizen() -> None:
 
 
 def test_a_call_is_recorded_in_the_case() -> None:
-    changes = agent_actions.record_call(
+    changes = apply_agent_actions.record_call(
         a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), AgentTextInput("Rappeler lundi.", "o", "open")
     )
 

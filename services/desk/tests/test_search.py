@@ -16,7 +16,7 @@ from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide.search_query import parse_search
-from parvis.desk.store.search_index import rebuild_index
+from parvis.desk.store.search_indexing import rebuild_index
 from parvis.desk.store.search_queries import SearchResult, search_messages
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

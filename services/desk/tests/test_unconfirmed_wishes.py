@@ -5,7 +5,7 @@ import pytest
 from parvis.common.contract.contact import ContactPersonalData, ReplyAddress
 from parvis.common.contract.find_addressee import OTHER_REPLY_TO, UnconfirmedAddress
 from parvis.common.testing import a_contact
-from parvis.desk.decide.unproven_reply_address import explain_wish
+from parvis.desk.decide.unconfirmed_address_quote import explain_wish
 
 SMS = ReplyAddress(channel="sms", address="+33639980077")
 MAIL = ReplyAddress(channel="email", address="ines.autre@people.example")

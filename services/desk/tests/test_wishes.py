@@ -7,7 +7,7 @@ import pytest
 from parvis.common.contract.contact import ContactPersonalData, ContactPoint, ReplyAddress
 from parvis.common.contract.errors import Rejected
 from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.desk.decide.agent_actions import ActionContext, confirm_wish
+from parvis.desk.decide.apply_agent_actions import ActionContext, confirm_wish
 from parvis.desk.decide.reply_recipient import find_recipient
 from parvis.desk.models.case import CaseContact
 

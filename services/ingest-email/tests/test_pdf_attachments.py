@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from libs.common.tests.files.test_pdf_screening import ENCRYPTED, pdf
+from libs.common.tests.files.test_unreadable_pdf import ENCRYPTED, pdf
 
 from parvis.common.runtime.sandbox.pool import SandboxResult
 from parvis.ingest_email.parse.mail import parse_mail

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from parvis.common.town.loading import load_town_config
+from parvis.ingest_email.commands.postfix_map import register
 from parvis.ingest_email.decide.recipients import TownMailboxes
-from parvis.ingest_email.postfix_map import register
 
 FOLDER = Path(__file__).parents[3] / "config" / "example-town"
 

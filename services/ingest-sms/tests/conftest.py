@@ -23,7 +23,7 @@ from parvis.ingest_sms.fetch.media import MediaFetcher
 from parvis.ingest_sms.parse.webhook_form import parse_form_fields
 from parvis.ingest_sms.receive.media_jobs import MediaJobs
 from parvis.ingest_sms.receive.message_intake import MessageIntake
-from parvis.ingest_sms.receive.status_reports import StatusReports
+from parvis.ingest_sms.receive.status_reports import DeliveryReportPublisher
 from parvis.ingest_sms.receive.webhooks import TwilioWebhooks, build_routes
 from parvis.ingest_sms.verify.webhook_signature import SignatureVerifier
 
@@ -79,7 +79,7 @@ def some_webhooks(intake: MessageIntake, **changes: Any) -> TwilioWebhooks:
         accounts=frozenset([ACCOUNT]),
         intake=intake,
         media_jobs=MediaJobs(intake),
-        status_reports=StatusReports(intake.producer, intake.topic_prefix),
+        status_reports=DeliveryReportPublisher(intake.producer, intake.topic_prefix),
         sender_limiter=RateLimiter(600, 600),
         help_limiter=RateLimiter(0.1, 1),
         help_texts=HELP,

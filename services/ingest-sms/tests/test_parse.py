@@ -11,7 +11,7 @@ from parvis.common.contract.contact import ClaimCheck, ContactReceived, make_con
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import make_reference
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.ingest_sms.parse.contact import MessageMetadata, build_contact
+from parvis.ingest_sms.parse.message_to_contact import MessageMetadata, build_contact
 from parvis.ingest_sms.parse.status_callback import parse_status_callback
 from parvis.ingest_sms.parse.webhook_form import InboundMessage, parse_form_fields, parse_inbound_message
 

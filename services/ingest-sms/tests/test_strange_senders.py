@@ -5,8 +5,8 @@ import pytest
 from parvis.common.contract.contact import ClaimCheck
 from parvis.common.contract.errors import Rejected
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.ingest_sms.parse.contact import MessageMetadata, build_contact
 from parvis.ingest_sms.parse.keywords import find_keyword
+from parvis.ingest_sms.parse.message_to_contact import MessageMetadata, build_contact
 from parvis.ingest_sms.parse.webhook_form import InboundMessage, parse_inbound_message, refuse_status_report
 
 CLAIM = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=1, media_type="text/plain")

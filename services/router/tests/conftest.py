@@ -29,7 +29,7 @@ from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet, load_templates
 from parvis.router.app import RouterParts
 from parvis.router.consume.batch import BatchRouter
-from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_working_set import ConversationWindows
 from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.fetch.rules_files import load_rules
@@ -63,7 +63,7 @@ class Town:
             database=self.database,
             producer=producer or self.producer,
             rules=lambda: self.rules,
-            context=AssignmentConstants(self.town_config, calendar, ConversationWindows(), self.templates, A_KEY),
+            context=AssignmentContext(self.town_config, calendar, ConversationWindows(), self.templates, A_KEY),
             prefix=self.prefix,
             blobs=self.blobs,
             now=lambda: self.at,

@@ -25,7 +25,7 @@ from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
-from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_assignment import AssignedContact, assign_contact, assign_unanswered
 from parvis.router.decide.conversation_working_set import ConversationWindows, ConversationWorkingSet, WaitingContact
 from parvis.router.decide.deadlines import TownCalendar
@@ -37,7 +37,7 @@ from parvis.router.settings import Settings
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 TOWN_CONFIG = load_town_config(EXAMPLE)
 RULES = load_rules(EXAMPLE, TOWN_CONFIG)
-PLACING = AssignmentConstants(
+PLACING = AssignmentContext(
     TOWN_CONFIG, TownCalendar(TOWN_CONFIG.town), ConversationWindows(), load_templates(EXAMPLE, TOWN_CONFIG), A_KEY
 )
 POINT = ContactPoint(kind="phone", value="+33639980001")

@@ -1,7 +1,7 @@
 """Tests that an empty Message-ID or subject never joins two people's mails, nor two mails of one person."""
 
 import pytest
-from services.router.tests.test_assignment import ConversationWorkingSet, assign, mailed
+from services.router.tests.test_conversation_assignment import ConversationWorkingSet, assign, mailed
 
 
 @pytest.mark.parametrize("empty", ["", "<>", " "])

@@ -20,7 +20,7 @@ from parvis.common.contract.routing.decisions import OTHER_PERSON, Routing
 from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
-from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_assignment import AssignedContact, assign_contact
 from parvis.router.decide.conversation_working_set import ConversationWindows, ConversationWorkingSet
 from parvis.router.decide.deadlines import TownCalendar
@@ -30,7 +30,7 @@ from parvis.router.fetch.rules_files import load_rules
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 TOWN_CONFIG = load_town_config(EXAMPLE)
 RULES = load_rules(EXAMPLE, TOWN_CONFIG)
-CONTEXT = AssignmentConstants(
+CONTEXT = AssignmentContext(
     TOWN_CONFIG, TownCalendar(TOWN_CONFIG.town), ConversationWindows(), load_templates(EXAMPLE, TOWN_CONFIG), A_KEY
 )
 GAS = "Bonjour, forte odeur de gaz dans l'escalier de l'immeuble."

@@ -36,7 +36,7 @@ from parvis.router.sandbox.danger_model import build_danger_recogniser, load_dan
 from parvis.router.sandbox.optional_work_budget import TimeBudget
 
 from .makers import sms
-from .test_assignment import PLACING, a_message, two_open
+from .test_conversation_assignment import PLACING, a_message, two_open
 from .test_sandbox_classifier import running, until_awake
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"

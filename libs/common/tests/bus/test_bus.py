@@ -15,10 +15,10 @@ from sqlalchemy import text
 from parvis.common.bus.admin import apply_topics, plan_topics
 from parvis.common.bus.cloudevents import DecodedRecord, Record, build_record
 from parvis.common.bus.consumer import Consumer
-from parvis.common.bus.consumer_config import Subscription
 from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.group_membership import FetchedBatch, GroupMembership
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.subscription import Subscription
 from parvis.common.bus.topic_reader import consumer_lag, read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Misconfigured, Poison, Unavailable

@@ -8,8 +8,8 @@ from threading import Event
 
 from parvis.common.contract.errors import Unavailable
 from parvis.local.free_ports import HOST
+from parvis.local.process_factory import KAFKA, OUTSIDE, POSTGRES
 from parvis.local.stack_plan import StackPlan
-from parvis.local.stack_processes import KAFKA, OUTSIDE, POSTGRES
 from parvis.local.supervisor import Supervisor
 from parvis.local.waiting import wait_until
 

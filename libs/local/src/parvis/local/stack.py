@@ -20,9 +20,9 @@ from parvis.local.kafka.broker import KafkaBroker
 from parvis.local.lock import lock_folder
 from parvis.local.postgres.server import PostgresServer
 from parvis.local.private_file import close_folders, write_private
+from parvis.local.process_factory import KAFKA, OUTSIDE, POSTGRES, ProcessFactory
 from parvis.local.process_registry import ProcessRegistry
 from parvis.local.readiness import READY_WITHIN_S, StackReadiness
-from parvis.local.stack_processes import KAFKA, OUTSIDE, POSTGRES, StackProcesses
 from parvis.local.supervisor import StackStopReason, Supervisor
 from parvis.local.waiting import StartInterrupted
 from parvis.local.watchdog import Watchdog
@@ -43,7 +43,7 @@ class Stack:
     Processes have the names of the services, and `kafka`, `postgres` and `outside` (the simulators).
     """
 
-    def __init__(self, parts: StackProcesses) -> None:
+    def __init__(self, parts: ProcessFactory) -> None:
         self.plan = parts.plan
         self.env: Mapping[str, str] = self.plan.environment
         self.stopping = threading.Event()
@@ -107,7 +107,7 @@ class Stack:
             check_free(plan.ports_to_open if ports == "fixed" else {})
             ledger, cache = ProcessRegistry(var / "processes.jsonl"), host_environment.cache_folder(given_environment)
             stack = cls(
-                StackProcesses(plan, ledger, free_ports, cache, local_secrets.database_password, fsync, console)
+                ProcessFactory(plan, ledger, free_ports, cache, local_secrets.database_password, fsync, console)
             )
             if stopping:
                 stack.stopping = stack.supervisor.failed = stopping

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from parvis.common.bus.consumer import Consumer
-from parvis.common.bus.consumer_config import Subscription
 from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract import topics
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.files.previews.page_preview import PagePreviews

@@ -20,7 +20,7 @@ from parvis.ingest_sms.receive.media_jobs import MediaJobs
 from parvis.ingest_sms.receive.message_intake import MessageIntake
 from parvis.ingest_sms.receive.reconciler import Reconciler
 from parvis.ingest_sms.receive.spool_fallback import SpoolFallback
-from parvis.ingest_sms.receive.status_reports import StatusReports
+from parvis.ingest_sms.receive.status_reports import DeliveryReportPublisher
 from parvis.ingest_sms.receive.webhooks import TwilioWebhooks, build_routes
 from parvis.ingest_sms.render import twiml
 from parvis.ingest_sms.settings import Settings
@@ -61,7 +61,7 @@ async def build() -> Service:
         accounts=own.accounts,
         intake=intake,
         media_jobs=media_jobs,
-        status_reports=StatusReports(producer, town.topic_prefix),
+        status_reports=DeliveryReportPublisher(producer, town.topic_prefix),
         sender_limiter=RateLimiter(own.sender_per_minute, own.sender_burst),
         help_limiter=RateLimiter(1 / _HELP_EVERY_MINUTES, 1),
         help_texts=twiml.render_help_texts(town_config),

@@ -9,10 +9,10 @@ from datetime import time, timedelta
 from parvis.common.bus.batch_pipelining import PipelineStages
 from parvis.common.bus.check_c_extensions import check_c_extensions
 from parvis.common.bus.consumer import Consumer
-from parvis.common.bus.consumer_config import Subscription
 from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.partition_growth import PartitionGrowthBarrier
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract import topics
 from parvis.common.contract.channels import channels
 from parvis.common.contract.contact import ContactReceived
@@ -38,7 +38,7 @@ from parvis.router.consume.publish_waiting_contacts import WaitingPublisher
 from parvis.router.consume.record_factory import RecordFactory
 from parvis.router.consume.rule_evaluation import RuleEvaluator
 from parvis.router.consume.waiting_contacts import WaitingContacts
-from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.clarification import ClarificationTimeout
 from parvis.router.decide.conversation_working_set import ConversationWindows
 from parvis.router.decide.deadlines import TownCalendar
@@ -77,9 +77,7 @@ async def build() -> Service:
     database = Database(town.database_url.get_secret_value(), service=NAME, server_settings={"lock_timeout": _LOCK_MS})
     producer = Producer.from_settings(town, service=NAME, health=health)
     calendar = TownCalendar(town_config.town)
-    context = AssignmentConstants(
-        town_config, calendar, _windows(own), templates, town.hashing_key, _clarification(own)
-    )
+    context = AssignmentContext(town_config, calendar, _windows(own), templates, town.hashing_key, _clarification(own))
     blobs, classifier = BlobStore(town.blobs_url), SandboxedClassifier(health)
     danger_recogniser = build_danger_recogniser(health, is_enabled=own.danger_model)
     model = ActiveModelWatcher(
@@ -160,7 +158,7 @@ class RouterParts:
     database: Database
     producer: Producer
     rules: Callable[[], RuleSet]
-    context: AssignmentConstants
+    context: AssignmentContext
     prefix: str
     blobs: BlobStore | None = None
     classifier: Classifier | None = None

@@ -74,7 +74,7 @@ class Settings(ServiceSettings):
     )
 
 
-class LearningSettings(BaseSettings):
+class TrainingSettings(BaseSettings):
     """Settings of `parvis router train` and `evaluate`: the embedding cache and the number of processes."""
 
     model_config = SettingsConfigDict(extra="ignore")

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from parvis.common.bus.cloudevents import DecodedRecord, ReceivedRecord
-from parvis.common.bus.consumer_config import Subscription
 from parvis.common.bus.dead_letters import ConsumerHaltStore, DeadLetterLimit, build_dead_letter
 from parvis.common.bus.group_membership import GroupMembership
 from parvis.common.bus.machine_faults import raise_if_machine_at_fault
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.backoff import Backoff

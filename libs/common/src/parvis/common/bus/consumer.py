@@ -5,11 +5,11 @@ import time
 
 from parvis.common.bus.batch_pipelining import AnyStages, BatchPipeline
 from parvis.common.bus.batch_processor import BatchProcessor, HandleBatch
-from parvis.common.bus.consumer_config import Subscription
 from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.group_membership import FetchedBatch, GroupMembership
 from parvis.common.bus.partition_growth import PartitionGrowthBarrier
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.backoff import Backoff
 from parvis.common.runtime.health import Health

@@ -18,8 +18,8 @@ from aiokafka.errors import (
 
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.connection import as_connection, describe_refusal
-from parvis.common.bus.consumer_config import Subscription
 from parvis.common.bus.partition_growth import PartitionGrowthBarrier
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.common.runtime.logs import logger
 

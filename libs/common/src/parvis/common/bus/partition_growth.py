@@ -18,7 +18,7 @@ CommittedOffset = Callable[[TopicPartition], Awaitable[int | None]]
 
 
 @dataclass(frozen=True)
-class PartitionGrowth:
+class PartitionGrowthState:
     """One row: the number of partitions that may be read, and the offsets to reach before new ones are read."""
 
     known: int
@@ -46,7 +46,7 @@ class PartitionGrowthBarrier:
     database: Database
     schema: str
     metadata_age_s: float
-    _growths: dict[str, PartitionGrowth] = field(default_factory=dict[str, PartitionGrowth])
+    _growths: dict[str, PartitionGrowthState] = field(default_factory=dict[str, PartitionGrowthState])
 
     @property
     def wait_s(self) -> float:
@@ -76,7 +76,7 @@ class PartitionGrowthBarrier:
                 await self._open_when_drained(topic, growth, ends, committed)
         return any(growth.known > before.get(topic, growth.known) for topic, growth in self._growths.items())
 
-    async def _record_count(self, topic: str, count: int) -> PartitionGrowth:
+    async def _record_count(self, topic: str, count: int) -> PartitionGrowthState:
         """Insert a topic's row, or record a growth if there are more partitions than in the row."""
         async with self.database.transaction() as connection:
             values = {"topic": topic, "count": count, "wait_s": self.wait_s}
@@ -86,16 +86,16 @@ class PartitionGrowthBarrier:
                 log.info("new-partitions.detected", topic=topic, count=count, wait_s=round(self.wait_s, 1))
             return await self._read_row(connection, topic)
 
-    async def _read_row(self, connection: AsyncConnection, topic: str) -> PartitionGrowth:
+    async def _read_row(self, connection: AsyncConnection, topic: str) -> PartitionGrowthState:
         values = {"topic": topic, "wait_s": self.wait_s}
         row = (await connection.execute(text(_SELECT_GROWTH.format(schema=self.schema)), values)).one()
         drain_to = (
             {int(number): offset for number, offset in json.loads(row.drain_to).items()} if row.drain_to else None
         )
-        return PartitionGrowth(row.known, row.grown_to, bool(row.is_settled), drain_to)
+        return PartitionGrowthState(row.known, row.grown_to, bool(row.is_settled), drain_to)
 
     async def _open_when_drained(
-        self, topic: str, growth: PartitionGrowth, ends: EndOffsets, committed: CommittedOffset
+        self, topic: str, growth: PartitionGrowthState, ends: EndOffsets, committed: CommittedOffset
     ) -> None:
         old = [TopicPartition(topic, number) for number in range(growth.known)]
         if growth.drain_to is None:
@@ -115,7 +115,7 @@ class PartitionGrowthBarrier:
                 return False
         return True
 
-    async def _update_row(self, topic: str, statement: str, **values: object) -> PartitionGrowth:
+    async def _update_row(self, topic: str, statement: str, **values: object) -> PartitionGrowthState:
         async with self.database.transaction() as connection:
             await connection.execute(text(statement.format(schema=self.schema)), {"topic": topic, **values})
             return await self._read_row(connection, topic)

@@ -10,7 +10,7 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.clock import now
 from parvis.desk.api.dependencies import ApiDependencies, acting_agent, read_case_detail
 from parvis.desk.api.json_bodies import ActionBody, CaseDetail
-from parvis.desk.decide.agent_actions import ActionContext
+from parvis.desk.decide.apply_agent_actions import ActionContext
 from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.models.case import Case, CaseChanges, CaseContact
 from parvis.desk.store.case_transactions import CaseNotFound

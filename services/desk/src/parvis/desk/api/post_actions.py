@@ -23,9 +23,9 @@ from parvis.desk.api.json_bodies import (
     SplitBody,
     TransferBody,
 )
-from parvis.desk.decide import agent_actions, request_split_and_link
+from parvis.desk.decide import apply_agent_actions, request_split_and_link
 from parvis.desk.decide.access_rights import may
-from parvis.desk.decide.agent_actions import ActionContext, AgentTextInput, ReplyInput
+from parvis.desk.decide.apply_agent_actions import ActionContext, AgentTextInput, ReplyInput
 from parvis.desk.decide.counter_contact import CounterForm
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.accounts import CaseAccessFacts
@@ -44,21 +44,21 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
 def _states(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/take", dependencies=[access.allow("case.change")])
     async def take(request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None) -> CaseDetail:
-        return await _change_state(access, request, conversation_id, body, if_match, agent_actions.take_case)
+        return await _change_state(access, request, conversation_id, body, if_match, apply_agent_actions.take_case)
 
     @app.post("/cases/{conversation_id}/release", dependencies=[access.allow("case.change")])
     async def release(
         request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None
     ) -> CaseDetail:
-        return await _change_state(access, request, conversation_id, body, if_match, agent_actions.release_case)
+        return await _change_state(access, request, conversation_id, body, if_match, apply_agent_actions.release_case)
 
     @app.post("/cases/{conversation_id}/close", dependencies=[access.allow("case.change")])
     async def close(request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None) -> CaseDetail:
-        return await _change_state(access, request, conversation_id, body, if_match, agent_actions.close_case)
+        return await _change_state(access, request, conversation_id, body, if_match, apply_agent_actions.close_case)
 
     @app.post("/cases/{conversation_id}/reopen", dependencies=[access.allow("case.change")])
     async def reopen(request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None) -> CaseDetail:
-        return await _change_state(access, request, conversation_id, body, if_match, agent_actions.reopen_case)
+        return await _change_state(access, request, conversation_id, body, if_match, apply_agent_actions.reopen_case)
 
     _ = take, release, close, reopen
 
@@ -97,7 +97,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
         )
         detail = await act_on_case(
             access, request, conversation_id, body,
-            lambda case, context, contacts: agent_actions.request_reply(case, context, contacts, answer),
+            lambda case, context, contacts: apply_agent_actions.request_reply(case, context, contacts, answer),
             seen=seen_version(if_match),
         )  # fmt: skip
         response.headers["etag"] = f'"{detail.version}"'
@@ -112,7 +112,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
             request,
             conversation_id,
             body,
-            lambda case, context, _: agent_actions.record_call(case, context, note),
+            lambda case, context, _: apply_agent_actions.record_call(case, context, note),
         )
 
     _ = reply, call
@@ -131,7 +131,7 @@ def _transfers(app: FastAPI, access: ApiDependencies) -> None:
         key_uuid = scoped_key(body.department, key)
         return await act_on_case(
             access, request, conversation_id, body,
-            lambda case, context, _: agent_actions.request_transfer(
+            lambda case, context, _: apply_agent_actions.request_transfer(
                 case, context, body.to_department, body.reason, key_uuid),
             seen=seen_version(if_match),
         )  # fmt: skip

@@ -22,7 +22,7 @@ from parvis.desk.api.work_bodies import (
     UrgencyBody,
 )
 from parvis.desk.decide import case_notes, snooze_and_assign, text_correction
-from parvis.desk.decide.agent_actions import AgentTextInput
+from parvis.desk.decide.apply_agent_actions import AgentTextInput
 from parvis.desk.decide.reply_recipient import reply_language
 from parvis.desk.models.case import Agent
 from parvis.desk.render.answer_texts import fill_answer_texts

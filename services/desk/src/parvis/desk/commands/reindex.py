@@ -7,7 +7,7 @@ from parvis.common.cli.argparse_types import Commands
 from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
-from parvis.desk.store.search_index import rebuild_index
+from parvis.desk.store.search_indexing import rebuild_index
 
 
 def register(actions: Commands) -> None:

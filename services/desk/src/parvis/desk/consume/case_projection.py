@@ -45,7 +45,7 @@ from parvis.desk.store.case_updates import (
     read_placements,
     update_cases,
 )
-from parvis.desk.store.search_index import index_rows
+from parvis.desk.store.search_indexing import index_rows
 
 log = logger()
 EVENT_TYPES = (

@@ -8,7 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from parvis.common.contract.errors import Rejected
-from parvis.desk.decide.agent_actions import ActionContext, ReplyInput, add_row, close_case, request_reply, take_case
+from parvis.desk.decide.apply_agent_actions import (
+    ActionContext,
+    ReplyInput,
+    add_row,
+    close_case,
+    request_reply,
+    take_case,
+)
 from parvis.desk.decide.reply_recipient import find_recipient
 from parvis.desk.decide.snooze_and_assign import assign_case, snooze_case
 from parvis.desk.models.case import STATES, Case, CaseActionRecord, CaseChanges, CaseContact, ReplyRecipient, State

@@ -2,7 +2,7 @@
 
 import uuid
 
-from parvis.desk.decide.agent_actions import ActionContext, AgentTextInput, add_row, checked_text
+from parvis.desk.decide.apply_agent_actions import ActionContext, AgentTextInput, add_row, checked_text
 from parvis.desk.models.case import Case, CaseActionRecord, CaseChanges
 
 

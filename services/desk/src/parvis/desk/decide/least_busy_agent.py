@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from parvis.desk.decide.access_rights import may
-from parvis.desk.decide.agent_actions import ActionContext, add_row
+from parvis.desk.decide.apply_agent_actions import ActionContext, add_row
 from parvis.desk.models.accounts import CaseAccessFacts, DeskUser
 from parvis.desk.models.case import Case, CaseActionRecord, CaseChanges
 

@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from parvis.common.contract.errors import Rejected
-from parvis.desk.decide.agent_actions import ActionContext, add_row
+from parvis.desk.decide.apply_agent_actions import ActionContext, add_row
 from parvis.desk.models.case import URGENCY_RANKS, Case, CaseActionRecord, CaseChanges
 
 _LONGEST_SNOOZE = timedelta(days=366)

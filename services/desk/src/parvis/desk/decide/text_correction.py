@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from parvis.common.contract.channels import channel
 from parvis.common.contract.errors import Rejected
 from parvis.common.text.invisible_characters import remove_invisible_characters
-from parvis.desk.decide.agent_actions import ActionContext, add_row
+from parvis.desk.decide.apply_agent_actions import ActionContext, add_row
 from parvis.desk.models.case import Case, CaseActionRecord, CaseChanges, CaseContact
 
 LONGEST_LETTER = 40_000

@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import replace
 
-from parvis.desk.decide.agent_actions import ActionContext, add_row
+from parvis.desk.decide.apply_agent_actions import ActionContext, add_row
 from parvis.desk.models.case import STATES, AgentReply, Case, CaseActionRecord, CaseChanges
 
 

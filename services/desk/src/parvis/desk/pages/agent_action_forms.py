@@ -7,8 +7,8 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from parvis.common.contract.errors import Rejected, Unavailable
-from parvis.desk.decide import agent_actions, request_split_and_link
-from parvis.desk.decide.agent_actions import AgentTextInput
+from parvis.desk.decide import apply_agent_actions, request_split_and_link
+from parvis.desk.decide.apply_agent_actions import AgentTextInput
 from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.case import Case, CaseChanges, CaseContact
@@ -22,10 +22,10 @@ from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 
 _STATE_CHANGES = {
-    "take": agent_actions.take_case,
-    "release": agent_actions.release_case,
-    "close": agent_actions.close_case,
-    "reopen": agent_actions.reopen_case,
+    "take": apply_agent_actions.take_case,
+    "release": apply_agent_actions.release_case,
+    "close": apply_agent_actions.close_case,
+    "reopen": apply_agent_actions.reopen_case,
 }
 _NOTE_OF = {"note": "internal", "call-note": "internal"}  # the field that becomes a note, and is no draft then
 _STATE_NOTICES = {"take": "taken", "release": "released", "close": "closed", "reopen": "reopened"}
@@ -116,7 +116,7 @@ async def _call(
     context = dependencies.action_context(session)
     note = AgentTextInput(form.first("note"), one_time_seed(dependencies, session, form), next_state(form))
     await dependencies.cases.change_case(
-        conversation, session.agent, lambda case, _: agent_actions.record_call(case, context, note)
+        conversation, session.agent, lambda case, _: apply_agent_actions.record_call(case, context, note)
     )
     return redirect(f"/cases/{conversation}?notice=called#notice")
 
@@ -128,7 +128,7 @@ async def _transfer(
     once = one_time_seed(dependencies, session, form)
 
     def work(case: Case, _: Sequence[CaseContact]) -> CaseChanges:
-        return agent_actions.request_transfer(case, context, form.first("to"), form.first("reason"), once)
+        return apply_agent_actions.request_transfer(case, context, form.first("to"), form.first("reason"), once)
 
     await dependencies.cases.change_case(conversation, session.agent, work, seen=seen_version(form))
     return redirect(f"/cases/{conversation}?notice=transfer_asked")
@@ -178,7 +178,7 @@ async def _confirm_wish(
     context = dependencies.action_context(session)
 
     def work(case: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
-        return agent_actions.confirm_wish(case, context, contacts, form.first("contact"))
+        return apply_agent_actions.confirm_wish(case, context, contacts, form.first("contact"))
 
     await dependencies.cases.change_case(conversation, session.agent, work)
     return redirect(f"/cases/{conversation}?notice=wish_confirmed#notice")

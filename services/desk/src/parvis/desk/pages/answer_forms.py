@@ -12,8 +12,8 @@ from starlette.datastructures import QueryParams
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import make_reply_id
-from parvis.desk.decide import agent_actions
-from parvis.desk.decide.agent_actions import ReplyInput
+from parvis.desk.decide import apply_agent_actions
+from parvis.desk.decide.apply_agent_actions import ReplyInput
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
 from parvis.desk.models.case import Case, CaseChanges, CaseContact, ReplyRecipient
 from parvis.desk.pages.case_page import RedisplayedForm, case_page, is_visible
@@ -55,7 +55,7 @@ async def reply(
     answer = replace(answer, files=files)
 
     def work(case: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
-        return agent_actions.request_reply(case, context, contacts, answer)
+        return apply_agent_actions.request_reply(case, context, contacts, answer)
 
     await dependencies.cases.change_case(conversation, session.agent, work, seen=seen_version(form))
     if form.first("do") == "next":

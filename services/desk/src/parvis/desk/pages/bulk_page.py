@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.desk.decide.access_rights import may, scope_of
-from parvis.desk.decide.agent_actions import ActionContext
+from parvis.desk.decide.apply_agent_actions import ActionContext
 from parvis.desk.decide.bulk_acts import (
     BULK_KINDS,
     FIELD_PROBLEMS,

@@ -17,7 +17,7 @@ from parvis.desk.decide.access_rights import hidden_cases
 from parvis.desk.decide.case_version import CaseVersion, mark_new
 from parvis.desk.decide.reply_recipient import find_case_addressee, find_dead_addresses, find_recipient, reply_language
 from parvis.desk.decide.timeline import TimelinePage, build_timeline, cut_page
-from parvis.desk.decide.unproven_reply_address import UnconfirmedReplyAddress, explain_wish
+from parvis.desk.decide.unconfirmed_address_quote import UnconfirmedReplyAddress, explain_wish
 from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRelation
 from parvis.desk.models.outgoing_file import ENDINGS
 from parvis.desk.pages.dependencies import DeskDependencies

@@ -6,7 +6,7 @@ from functools import partial
 from fastapi.responses import Response
 
 from parvis.desk.decide import case_notes, snooze_and_assign, text_correction
-from parvis.desk.decide.agent_actions import ActionContext, AgentTextInput
+from parvis.desk.decide.apply_agent_actions import ActionContext, AgentTextInput
 from parvis.desk.models.case import Case, CaseChanges
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import one_time_seed

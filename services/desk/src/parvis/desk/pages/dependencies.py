@@ -15,7 +15,7 @@ from parvis.common.town.answer_texts import AnswerText
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
 from parvis.desk.decide.access_rights import working_departments
-from parvis.desk.decide.agent_actions import ActionContext
+from parvis.desk.decide.apply_agent_actions import ActionContext
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher
 from parvis.desk.models.outgoing_file import MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES
 from parvis.desk.pages.access import DeskAccess, NotLoggedIn

@@ -14,7 +14,7 @@ from parvis.desk.models.accounts import AuditRecord, DeskAccount
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.local_login import remember_challenge
 from parvis.desk.store import accounts as account_store
-from parvis.desk.store import credentials, identities
+from parvis.desk.store import credentials, login_identities
 from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.verify.agent_sessions import hash_token
 from parvis.desk.verify.passwords import (
@@ -77,7 +77,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
 async def _link(dependencies: DeskDependencies, token: str) -> tuple[str, DeskAccount]:
     """The one-time-code secret and the account of a link. Raises: HTTPException 404."""
     async with dependencies.access.database.transaction() as connection:
-        found = await identities.peek_login(connection, hash_token(token), "enrolment", dependencies.clock())
+        found = await login_identities.peek_login(connection, hash_token(token), "enrolment", dependencies.clock())
         account = await account_store.find_account(connection, found[1]) if found and found[1] else None
     if found is None or account is None or account.disabled_at:
         raise HTTPException(404)
@@ -86,7 +86,7 @@ async def _link(dependencies: DeskDependencies, token: str) -> tuple[str, DeskAc
 
 async def _use_link(dependencies: DeskDependencies, connection: AsyncConnection, token: str, how: str) -> str:
     """Use the link up, and forget what its account logged in with before. Gives the account."""
-    used = await identities.take_login(connection, hash_token(token), "enrolment", dependencies.clock())
+    used = await login_identities.take_login(connection, hash_token(token), "enrolment", dependencies.clock())
     account = await account_store.find_account(connection, used[1]) if used and used[1] else None
     if account is None:
         raise HTTPException(404)
@@ -122,7 +122,7 @@ async def _register_passkey(dependencies: DeskDependencies, token: str, answer: 
     at = dependencies.clock()
     account = (await _link(dependencies, token))[1]
     async with dependencies.access.database.transaction() as connection:
-        asked = await identities.take_login(connection, hash_token(state), "passkey-registration", at)
+        asked = await login_identities.take_login(connection, hash_token(state), "passkey-registration", at)
     if asked is None or asked[1] != account.account_id:
         raise HTTPException(403)
     try:

@@ -15,7 +15,7 @@ from parvis.desk.models.accounts import AuditRecord
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.pages.login import logged_in, login_page
 from parvis.desk.store import accounts as account_store
-from parvis.desk.store import identities
+from parvis.desk.store import login_identities
 from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.verify.agent_sessions import hash_token, new_token
 from parvis.web.oidc.provider_config import LoginRefused
@@ -65,7 +65,7 @@ async def _begin(dependencies: DeskDependencies, party: RelyingParty) -> Respons
     address, attempt = await party.begin()
     browser, at = new_token(), dependencies.clock()
     async with dependencies.access.database.transaction() as connection:
-        await identities.remember_login(
+        await login_identities.remember_login(
             connection, hash_token(browser + attempt.state), "oidc", json.dumps(asdict(attempt)), at=at, expires_at=at + _LASTS
         )  # fmt: skip
     response = RedirectResponse(address, status_code=303)
@@ -84,7 +84,7 @@ async def _come_back(dependencies: DeskDependencies, party: RelyingParty, reques
     browser = request.cookies.get(_cookie_name(dependencies), "")
     key = hash_token(browser + request.query_params.get("state", ""))
     async with dependencies.access.database.transaction() as connection:
-        stored = await identities.take_login(connection, key, "oidc", dependencies.clock())
+        stored = await login_identities.take_login(connection, key, "oidc", dependencies.clock())
     if stored is None:
         return login_page(dependencies, request, status=403, problem="expired")
     try:
@@ -125,7 +125,7 @@ async def _find_account(
     """
     at, issuer, subject = dependencies.clock(), identity.issuer, identity.subject
     granted = [rule.grant for rule in dependencies.access.rules.claims if rule.is_stated_by(identity.claims)]
-    found = await identities.find_identity(connection, issuer, subject)
+    found = await login_identities.find_identity(connection, issuer, subject)
     if found is None:
         found = await _introduce(dependencies, connection, identity, is_granted=bool(granted))
     if found is None:
@@ -142,16 +142,16 @@ async def _find_account(
 
 async def _introduce(
     dependencies: DeskDependencies, connection: AsyncConnection, identity: OidcIdentity, *, is_granted: bool
-) -> tuple[str, identities.IdentityState] | None:
+) -> tuple[str, login_identities.IdentityState] | None:
     """Give an identity that comes for the first time its account."""
     at, issuer, subject = dependencies.clock(), identity.issuer, identity.subject
     mail = identity.claims.get("email")
     is_trusted = isinstance(mail, str) and identity.claims.get("email_verified", True) is True
     known = await account_store.find_account_by_mail(connection, str(mail)) if is_trusted else None
-    state: identities.IdentityState = "approved"
+    state: login_identities.IdentityState = "approved"
     if known is not None:
         account_id = known.account_id
-        if known.kind != "oidc" or await identities.has_identity(connection, account_id, issuer):
+        if known.kind != "oidc" or await login_identities.has_identity(connection, account_id, issuer):
             state = "pending"
     elif is_granted:
         account_id, name = str(uuid.uuid4()), _name_of(identity)
@@ -160,7 +160,7 @@ async def _introduce(
         )
     else:
         return None
-    await identities.add_identity(connection, issuer, subject, account_id, state, at)
+    await login_identities.add_identity(connection, issuer, subject, account_id, state, at)
     record = AuditRecord(
         at, account_id, known.name if known else _name_of(identity), f"identity.{state}", subject=account_id
     )

@@ -14,7 +14,7 @@ from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide.absent_agent_cases import return_case
-from parvis.desk.decide.agent_actions import ActionContext
+from parvis.desk.decide.apply_agent_actions import ActionContext
 from parvis.desk.models.absence import Absence
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact
 from parvis.desk.schema.case_tables import IS_NOT_CLOSED, absence, act, case_file

@@ -13,7 +13,7 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import make_reply_id
 from parvis.common.runtime.clock import now
 from parvis.common.storage.postgres import Database
-from parvis.desk.decide.agent_actions import ActionContext
+from parvis.desk.decide.apply_agent_actions import ActionContext
 from parvis.desk.decide.bulk_acts import BulkAct, state_before, undo_act
 from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact

@@ -42,7 +42,7 @@ from parvis.desk.store.case_updates import (
 )
 from parvis.desk.store.draft_files import delete_draft_files
 from parvis.desk.store.reply_drafts import delete_draft, save_draft
-from parvis.desk.store.search_index import index_rows
+from parvis.desk.store.search_indexing import index_rows
 from parvis.desk.store.single_case_queries import read_case_version
 
 CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]

@@ -11,7 +11,7 @@ from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide.access_rights import may, scope_of
-from parvis.desk.decide.agent_actions import ActionContext
+from parvis.desk.decide.apply_agent_actions import ActionContext
 from parvis.desk.decide.least_busy_agent import assign_by_turn, choose_agent
 from parvis.desk.models.accounts import CaseAccessFacts, ConfidentialCases, DeskUser
 from parvis.desk.models.case import Agent

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Rejected
-from parvis.desk.decide.agent_actions import ActionContext
+from parvis.desk.decide.apply_agent_actions import ActionContext
 from parvis.desk.decide.withdraw_reply import withdraw_reply
 from parvis.desk.models.accounts import AuditRecord
 from parvis.desk.models.case import Agent, AgentReply
@@ -18,7 +18,7 @@ from parvis.desk.store.case_transactions import CaseNotFound, CaseStore
 from parvis.desk.store.case_updates import insert_rows, lock_cases, update_cases
 from parvis.desk.store.draft_files import add_draft_files
 from parvis.desk.store.reply_drafts import read_draft, save_draft
-from parvis.desk.store.search_index import remove_entry
+from parvis.desk.store.search_indexing import remove_entry
 
 _r = reply.c
 

@@ -18,12 +18,12 @@ from parvis.common.contract.contact import (
     ReplyAddress,
     Verification,
 )
+from parvis.common.contract.daily_source_pseudonyms import UNPROVED_MAIL, hash_sources, mail_sources, network_sources
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.find_addressee import OTHER_REPLY_TO
 from parvis.common.contract.mail_tokens import conversation_id_of_message_id
 from parvis.common.contract.normalize_contact_points import email_contact_point, hash_contact_point
 from parvis.common.contract.references import find_references, make_reference
-from parvis.common.contract.sender_source_hashes import UNPROVED_MAIL, hash_sources, mail_sources, network_sources
 from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES, truncate_text
 from parvis.common.text.language import detect_language
 from parvis.common.text.reply_channels import find_stated_reply_channels

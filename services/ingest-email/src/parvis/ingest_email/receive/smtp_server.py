@@ -16,7 +16,7 @@ from parvis.common.runtime.logs import logger
 from parvis.ingest_email.decide.recipients import TownRecipient
 from parvis.ingest_email.receive.limits import SMALL_BYTES, MemoryBudget, MemoryReservation
 from parvis.ingest_email.receive.mail_acceptance import TEMPORARY_FAILURE, MailAcceptance
-from parvis.ingest_email.receive.smtp_commands import SmtpExtensions
+from parvis.ingest_email.receive.smtp_extensions import SmtpExtensions
 from parvis.ingest_email.receive.smtp_hooks import NULL_SENDER, SmtpHooks
 
 log = logger()

@@ -16,8 +16,8 @@ from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.ingest_sms.codes.opt_out_keywords import DEFAULT_LANGUAGES
 from parvis.ingest_sms.fetch.media import MediaFetcher
-from parvis.ingest_sms.parse.contact import MessageMetadata, build_contact
 from parvis.ingest_sms.parse.keywords import KeywordMatch, build_preference, find_keyword
+from parvis.ingest_sms.parse.message_to_contact import MessageMetadata, build_contact
 from parvis.ingest_sms.parse.webhook_form import InboundMessage
 from parvis.ingest_sms.receive.recent_ids import RecentIds
 

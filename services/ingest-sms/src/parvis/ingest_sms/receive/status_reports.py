@@ -12,7 +12,7 @@ log = logger()
 
 
 @dataclass(frozen=True)
-class StatusReports:
+class DeliveryReportPublisher:
     """Publishes delivery reports to the topic `delivery.reported`.
 
     Raises: Unavailable, when Kafka does not acknowledge in time.

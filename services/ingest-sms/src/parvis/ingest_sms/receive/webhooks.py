@@ -29,7 +29,7 @@ from parvis.ingest_sms.parse.webhook_form import (
 from parvis.ingest_sms.receive.media_jobs import MediaJobs
 from parvis.ingest_sms.receive.message_intake import MessageIntake, ReceivedMessage
 from parvis.ingest_sms.receive.spool_fallback import SpoolFallback
-from parvis.ingest_sms.receive.status_reports import StatusReports
+from parvis.ingest_sms.receive.status_reports import DeliveryReportPublisher
 from parvis.ingest_sms.render import twiml
 from parvis.ingest_sms.verify.webhook_signature import Forged, SignatureVerifier, SignedRequest
 
@@ -57,7 +57,7 @@ class TwilioWebhooks:
     accounts: frozenset[str]
     intake: MessageIntake
     media_jobs: MediaJobs
-    status_reports: StatusReports
+    status_reports: DeliveryReportPublisher
     sender_limiter: RateLimiter
     help_limiter: RateLimiter
     help_texts: Mapping[str, str]

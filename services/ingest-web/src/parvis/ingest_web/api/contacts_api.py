@@ -25,7 +25,7 @@ from parvis.ingest_web.api.contact_body import (
     read_idempotency_key,
 )
 from parvis.ingest_web.api.problems import ApiProblem, ContactApiDependencies, install_problem_handlers, town_today
-from parvis.ingest_web.models.form import FormFile, StoredFile, SubmissionRecord
+from parvis.ingest_web.models.form import AcceptedForm, FormFile, StoredFile
 from parvis.ingest_web.parse.submitted_form import parse_form
 from parvis.ingest_web.render import form_to_contact, openapi
 from parvis.ingest_web.store.submission_store import SubmissionOrigin
@@ -68,7 +68,7 @@ async def _send(context: ContactApiDependencies, request: Request) -> Response:
     async with context.body_slots:
         body = await read_body(request, context.largest_request_bytes)
         document, procedure = parse_body(context, request, body)
-        row = SubmissionRecord(
+        row = AcceptedForm(
             seed=contact_id, contact_id=contact_id, reference=make_reference(contact_id), procedure=procedure.slug,
             reply_channel=document.get("reply", {}).get("channel"),
             content_hash=hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest(),
@@ -108,7 +108,7 @@ def _integrator(context: ContactApiDependencies, request: Request) -> str:
 
 
 @asynccontextmanager
-async def _exclusive(context: ContactApiDependencies, row: SubmissionRecord) -> AsyncGenerator[SubmissionRecord | None]:
+async def _exclusive(context: ContactApiDependencies, row: AcceptedForm) -> AsyncGenerator[AcceptedForm | None]:
     """Lock the key, and give the submission committed under it before. None if there is none.
 
     PostgreSQL releases the lock with our connection, so that a crash leaves no key locked.
@@ -125,8 +125,8 @@ async def _accept(
     integrator: str,
     procedure: Procedure,
     document: dict[str, Any],
-    row: SubmissionRecord,
-) -> SubmissionRecord:
+    row: AcceptedForm,
+) -> AcceptedForm:
     contents = file_contents(procedure, document)
     fields = form_fields(document)
     today = town_today(context)
@@ -158,7 +158,7 @@ async def _store_file(
     return await context.store.store_file(contact_id, file, read_content)
 
 
-def _answer(context: ContactApiDependencies, stored: SubmissionRecord) -> dict[str, str]:
+def _answer(context: ContactApiDependencies, stored: AcceptedForm) -> dict[str, str]:
     return {
         "contact_id": stored.contact_id,
         "reference": stored.reference,

@@ -8,7 +8,7 @@ from parvis.common.town.config_types import LocalText
 
 
 @dataclass(frozen=True)
-class SubmissionRecord:
+class AcceptedForm:
     """The stored record of an accepted form; nothing personal."""
 
     seed: str

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from parvis.common.contract.contact import ContactId, make_contact_id
-from parvis.common.contract.sender_source_hashes import network_sources
+from parvis.common.contract.daily_source_pseudonyms import network_sources
 from parvis.common.town.models import Procedure, TownConfig
 from parvis.ingest_web.models.form import CSRF, PROOF, WAITED, FormFile, StoredFile
 from parvis.ingest_web.render import form_html

@@ -14,16 +14,7 @@ from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.town.form_fields import FileField
 from parvis.common.town.models import Procedure
-from parvis.ingest_web.models.form import (
-    CHANGE,
-    REVIEW,
-    REVIEWED,
-    STEP,
-    TOKEN,
-    FilledForm,
-    FormProblem,
-    SubmissionRecord,
-)
+from parvis.ingest_web.models.form import CHANGE, REVIEW, REVIEWED, STEP, TOKEN, AcceptedForm, FilledForm, FormProblem
 from parvis.ingest_web.parse.submitted_form import parse_form
 from parvis.ingest_web.receive.form_in_progress import (
     FormDependencies,
@@ -188,10 +179,10 @@ async def _review_or_accept(
 
 def _submission_row(
     dependencies: FormDependencies, submission: FormInProgress, filled: FilledForm
-) -> tuple[SubmissionRecord, bytes]:
+) -> tuple[AcceptedForm, bytes]:
     assert submission.once  # noqa: S101 (checked by the caller)
     content = form_to_contact.canonical_bytes(submission.procedure, submission.form.typed, filled.files)
-    row = SubmissionRecord(
+    row = AcceptedForm(
         seed=submission.once.seed,
         contact_id=submission.contact_id,
         reference=make_reference(submission.contact_id),
@@ -207,7 +198,7 @@ async def _accept(
     dependencies: FormDependencies,
     submission: FormInProgress,
     filled: FilledForm,
-    row: SubmissionRecord,
+    row: AcceptedForm,
     content: bytes,
     began: float,
 ) -> Response:
@@ -230,7 +221,7 @@ async def _accept(
 
 
 def _answer(
-    dependencies: FormDependencies, submission: FormInProgress, row: SubmissionRecord, stored: SubmissionRecord
+    dependencies: FormDependencies, submission: FormInProgress, row: AcceptedForm, stored: AcceptedForm
 ) -> Response:
     """Redirect to the receipt; if the form was sent before with other content, ask whether to send it as well."""
     if stored.content_hash != row.content_hash:

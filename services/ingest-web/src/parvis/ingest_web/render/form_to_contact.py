@@ -14,9 +14,9 @@ from parvis.common.contract.contact import (
     MachineSent,
     Verification,
 )
+from parvis.common.contract.daily_source_pseudonyms import hash_sources
 from parvis.common.contract.normalize_contact_points import hash_contact_point
 from parvis.common.contract.references import make_reference
-from parvis.common.contract.sender_source_hashes import hash_sources
 from parvis.common.town.form_fields import ConsentField, LongTextField
 from parvis.common.town.models import Procedure, localized
 from parvis.ingest_web.models.form import FilledForm, FormFile
@@ -42,7 +42,7 @@ def canonical_bytes(
 
 
 @dataclass(frozen=True)
-class FormMetadata:
+class AcceptanceMetadata:
     """The values that acceptance adds to a filled form."""
 
     contact_id: ContactId
@@ -56,7 +56,7 @@ class FormMetadata:
 
 
 def make_web_contact(
-    filled: FilledForm, procedure: Procedure, language: str, accepted: FormMetadata, *, hashing_key: bytes
+    filled: FilledForm, procedure: Procedure, language: str, accepted: AcceptanceMetadata, *, hashing_key: bytes
 ) -> ContactReceived:
     """The event of a form: subject and text for agents and rules, and the answers by field name."""
     return ContactReceived(

@@ -16,7 +16,7 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.models import Procedure
-from parvis.ingest_web.models.form import FilledForm, FormFile, StoredFile, SubmissionRecord
+from parvis.ingest_web.models.form import AcceptedForm, FilledForm, FormFile, StoredFile
 from parvis.ingest_web.render import form_to_contact
 from parvis.ingest_web.store.submissions import insert_submission
 from parvis.ingest_web.store.unsent_form_files import forget_unsent, remember_unsent
@@ -70,8 +70,8 @@ class SubmissionStore:
         return StoredFile(stored.file, stored.claim.model_copy(update={"blob": claim.blob}))
 
     async def record_submission(
-        self, row: SubmissionRecord, filled: FilledForm, attachments: Sequence[Attachment], source: "SubmissionOrigin"
-    ) -> SubmissionRecord:
+        self, row: AcceptedForm, filled: FilledForm, attachments: Sequence[Attachment], source: "SubmissionOrigin"
+    ) -> AcceptedForm:
         """Commit the form and its event, once per token.
 
         Gives:  the row itself, or the earlier one if this token was recorded before.
@@ -81,7 +81,7 @@ class SubmissionStore:
         await remember_unsent(self.database, contact_id)
         full_text = form_to_contact.form_text(filled, source.procedure, source.language)
         fits = form_to_contact.fits_event(full_text)
-        accepted = form_to_contact.FormMetadata(
+        accepted = form_to_contact.AcceptanceMetadata(
             contact_id=contact_id,
             received_at=row.received_at,
             recorded_at=self.clock(),

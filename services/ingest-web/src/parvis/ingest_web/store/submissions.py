@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.storage.outbox import outbox_table
 from parvis.common.storage.postgres import Database, schema_metadata
-from parvis.ingest_web.models.form import SubmissionRecord
+from parvis.ingest_web.models.form import AcceptedForm
 
 METADATA = schema_metadata("ingest_web")
 
@@ -27,7 +27,7 @@ submission = Table(
 )
 
 
-async def insert_submission(connection: AsyncConnection, row: SubmissionRecord) -> SubmissionRecord:
+async def insert_submission(connection: AsyncConnection, row: AcceptedForm) -> AcceptedForm:
     """Insert the submission unless its token has one already. Gives the stored one.
 
     Waits for a concurrent transaction with the same token, and then gives its row.
@@ -39,16 +39,16 @@ async def insert_submission(connection: AsyncConnection, row: SubmissionRecord) 
     return earlier or row
 
 
-async def read_submission(connection: AsyncConnection, seed: str) -> SubmissionRecord | None:
+async def read_submission(connection: AsyncConnection, seed: str) -> AcceptedForm | None:
     result = await connection.execute(select(submission).where(submission.c.seed == seed))
     row = result.mappings().one_or_none()
-    return SubmissionRecord(**row) if row else None
+    return AcceptedForm(**row) if row else None
 
 
-async def find_submission(connection: AsyncConnection, reference: str) -> SubmissionRecord | None:
+async def find_submission(connection: AsyncConnection, reference: str) -> AcceptedForm | None:
     query = select(submission).where(submission.c.reference == reference).order_by(submission.c.received_at).limit(1)
     row = (await connection.execute(query)).mappings().one_or_none()
-    return SubmissionRecord(**row) if row else None
+    return AcceptedForm(**row) if row else None
 
 
 async def lock_key(connection: AsyncConnection, key: str) -> bool:

@@ -4,9 +4,9 @@ from fastapi import FastAPI
 
 from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.consumer import Consumer
-from parvis.common.bus.consumer_config import Subscription
 from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.contract.reply import ReplyRequested

@@ -27,8 +27,8 @@ from parvis.notifier.models.delivery import Delivery
 from parvis.notifier.store.deliveries import lock_deliveries
 from parvis.notifier.store.delivery_ledger import DeliveryLedger
 from parvis.notifier.store.effective_preferences import load_effective_preferences
-from parvis.notifier.store.missing_recipients import fill_in_recipients
 from parvis.notifier.store.preferences import effective_preferences_of, record_preferences
+from parvis.notifier.store.recipient_lookup import fill_in_recipients
 from parvis.notifier.store.replies import record_replies
 
 log = logger()

@@ -27,7 +27,7 @@ from parvis.notifier.decide.delivery_rebuild import (
     rebuild_delivery,
 )
 from parvis.notifier.store.deliveries import lock_deliveries, upsert_rebuilt
-from parvis.notifier.store.missing_recipients import fill_in_recipients
+from parvis.notifier.store.recipient_lookup import fill_in_recipients
 from parvis.notifier.store.replies import record_replies, replies_of
 from parvis.notifier.store.unresolved_deliveries import last_change, without_delivery
 

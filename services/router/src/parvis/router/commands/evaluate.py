@@ -15,7 +15,7 @@ from parvis.router.commands.training.examples import Example, deduplicate, read_
 from parvis.router.commands.training.fit_classifier import MAX_EXAMPLES
 from parvis.router.commands.training.metrics import ClassificationMetrics, compute_metrics
 from parvis.router.sandbox.embeddings import TextEmbedder, run_embedder
-from parvis.router.settings import LearningSettings
+from parvis.router.settings import TrainingSettings
 
 _COLUMNS = ("accuracy", "macro_f1", "precision_at_50", "precision_at_80")
 
@@ -25,7 +25,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     train = deduplicate(train)[-MAX_EXAMPLES:]
     if len({example.label for example in train}) < 2:
         raise Misconfigured("contains only one label; at least two are needed", file=arguments.train)
-    own = LearningSettings()
+    own = TrainingSettings()
     cache_folder = None if arguments.no_cache else own.cache_folder
     metrics = asyncio.run(evaluate_all(train, test, own.processes, cache_folder))
     if arguments.json:

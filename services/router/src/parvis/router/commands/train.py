@@ -38,7 +38,7 @@ from parvis.router.fetch.active_model import MEDIA_TYPE
 from parvis.router.models.stored_rows import TrainedModelRow
 from parvis.router.sandbox.embeddings import TextEmbedder, run_embedder
 from parvis.router.sandbox.protocol import embedder_version
-from parvis.router.settings import LearningSettings
+from parvis.router.settings import TrainingSettings
 from parvis.router.store import trained_models
 
 _BLOB_FOLDER = ContactId("router-models")
@@ -115,7 +115,7 @@ async def _train(
     except TooFewExamples as error:
         raise Rejected(f"too few examples: {error}") from error
     descriptions = [*_describe_departments(town_config, {example.label for example in known})]
-    own = LearningSettings()
+    own = TrainingSettings()
     private = {example.text for example in transferred}
     async with run_embedder(own.processes, None if arguments.no_cache else own.cache_folder) as embedder:
         rows = await _embed(embedder, [*known, *descriptions], private)

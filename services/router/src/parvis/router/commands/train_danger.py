@@ -14,7 +14,7 @@ from parvis.router.decide.classifier.model_archive import serialize_model
 from parvis.router.decide.possible_danger import DANGER, HARMLESS, SURE
 from parvis.router.sandbox.embeddings import run_embedder
 from parvis.router.sandbox.protocol import embedder_version
-from parvis.router.settings import LearningSettings
+from parvis.router.settings import TrainingSettings
 
 
 def train_danger(arguments: argparse.Namespace) -> int:
@@ -47,7 +47,7 @@ def add_capitals(examples: Sequence[Example]) -> list[Example]:
 
 
 async def _train(examples: list[Example], false_alarms: float) -> tuple[LinearModel, DangerReport]:
-    own = LearningSettings()
+    own = TrainingSettings()
     async with run_embedder(own.processes, own.cache_folder) as embedder:
         rows = await embedder.embed([example.text for example in examples], print_embedding_progress)
     return await asyncio.to_thread(

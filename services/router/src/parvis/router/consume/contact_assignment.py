@@ -19,7 +19,7 @@ from parvis.common.runtime import clock, metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.router.consume.rule_evaluation import EvaluatedContact, RuleEvaluator
-from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.build_routing import may_continue, route_new_conversation
 from parvis.router.decide.conversation_assignment import AssignedContact, assign_contact
 from parvis.router.decide.conversation_history import encode_source
@@ -59,7 +59,7 @@ class ContactAssigner:
     """Assigns each contact a conversation and a sequence number in it, or stores it as waiting."""
 
     reader: RuleEvaluator
-    context: AssignmentConstants
+    context: AssignmentContext
     now: clock.Clock = clock.now
 
     async def open_conversations(self, database: Database, incoming: Sequence[EvaluatedContact]) -> Routings:

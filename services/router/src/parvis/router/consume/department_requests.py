@@ -14,7 +14,7 @@ from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.runtime import clock
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
-from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_history import ConversationHistory
 from parvis.router.decide.conversation_working_set import parse_uuid
 from parvis.router.decide.department_request_rows import DepartmentRequest, decision_id, second_decision_id
@@ -55,7 +55,7 @@ class _LockedConversations:
 class RequestDecider:
     """Decides each request once: it is carried out, each step with a sequence number, or refused."""
 
-    context: AssignmentConstants
+    context: AssignmentContext
     blobs: BlobStore | None  # None: conversations are transferred without their history
     now: clock.Clock = clock.now
 

@@ -14,7 +14,7 @@ from parvis.common.contract.routing.decisions import (
     make_conversation_id,
 )
 from parvis.router.decide import contract_structs
-from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.department import Decision
 from parvis.router.decide.possible_danger import advise_reading_first, is_possible_danger
 from parvis.router.decide.thanks import is_only_thanks
@@ -39,7 +39,7 @@ def may_continue(contact: ContactReceived) -> bool:
 
 
 def route_new_conversation(
-    contact: ContactReceived, decision: Decision, context: AssignmentConstants, *, at: datetime
+    contact: ContactReceived, decision: Decision, context: AssignmentContext, *, at: datetime
 ) -> Routing:
     """The routing of a contact that opens a conversation; equal to `assign_contact` with no known conversation."""
     id_ = make_conversation_id(contact.contact_id, contact.received_at)
@@ -62,7 +62,7 @@ def build_routing(
     contact: ContactReceived,
     decision: Decision,
     step: ConversationState,
-    context: AssignmentConstants,
+    context: AssignmentContext,
     *,
     at: datetime,
     suggestion: SplitSuggestion | None = None,

@@ -5,7 +5,7 @@ from parvis.common.contract.pydantic_to_msgspec import msgspec_struct
 from parvis.common.contract.routing import decisions
 
 Routing = msgspec_struct(decisions.Routing)
-Suggestion = msgspec_struct(decisions.Suggestion)
+SplitSuggestion = msgspec_struct(decisions.SplitSuggestion)
 CandidateConversation = msgspec_struct(decisions.CandidateConversation)
 RunnerUp = msgspec_struct(decisions.RunnerUp)
 ReplyRequested = msgspec_struct(reply.ReplyRequested)

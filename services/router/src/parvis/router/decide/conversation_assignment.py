@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.routing.decisions import Routing, make_conversation_id
-from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.build_routing import build_routing, step_of
 from parvis.router.decide.clarification import (
     MOST_CHOICES,
@@ -53,7 +53,7 @@ def assign_contact(
     contact: ContactReceived,
     decision: Decision,
     known: ConversationWorkingSet,
-    context: AssignmentConstants,
+    context: AssignmentContext,
     *,
     at: datetime,
 ) -> list[AssignedContact | WaitingContact]:
@@ -67,14 +67,14 @@ def assign_contact(
 
 
 def assign_unanswered(
-    queue: Sequence[WaitingContact], known: ConversationWorkingSet, context: AssignmentConstants, *, at: datetime
+    queue: Sequence[WaitingContact], known: ConversationWorkingSet, context: AssignmentContext, *, at: datetime
 ) -> list[AssignedContact]:
     """Assign a queue whose question was not answered: its head to triage, with the candidates; the rest follows it."""
     return _Assigner(known, context, at).assign_unanswered(queue)
 
 
 def assign_given_up(
-    contact: ContactReceived, known: ConversationWorkingSet, context: AssignmentConstants, *, at: datetime
+    contact: ContactReceived, known: ConversationWorkingSet, context: AssignmentContext, *, at: datetime
 ) -> AssignedContact:
     """Assign a contact that failed too often to triage, in a conversation of its own, without applying rules."""
     return _Assigner(known, context, at).put(contact, decide_given_up(contact), ConversationMatch())
@@ -85,7 +85,7 @@ class _Assigner:
     """The assignments of one transaction. `known` is its working memory: each contact sees the earlier ones."""
 
     known: ConversationWorkingSet
-    context: AssignmentConstants
+    context: AssignmentContext
     at: datetime
 
     def assign(self, contact: ContactReceived, decision: Decision) -> list[AssignedContact | WaitingContact]:

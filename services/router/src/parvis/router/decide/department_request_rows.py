@@ -9,7 +9,7 @@ from parvis.common.contract.routing.decisions import DueDates
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.town.models import TownConfig
-from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.models.stored_rows import Conversation, DecisionRow, Kind
 
 DepartmentRequest: TypeAlias = TransferRequested | SplitRequested | LinkRequested
@@ -81,7 +81,7 @@ def due_dates_after_transfer(
     from_department: str,
     wanted: str,
     procedure: str | None,
-    context: AssignmentConstants,
+    context: AssignmentContext,
     *,
     received_at: datetime,
     at: datetime,
@@ -94,7 +94,7 @@ def due_dates_after_transfer(
 
 def due_dates(
     procedure: str | None,
-    context: AssignmentConstants,
+    context: AssignmentContext,
     *,
     received_at: datetime,
     competent_at: datetime | None = None,

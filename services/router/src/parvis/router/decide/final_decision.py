@@ -76,7 +76,7 @@ def suggest_split(
     ):
         return None
     department = town_config.departments[decision.department]
-    return contract_structs.Suggestion(
+    return contract_structs.SplitSuggestion(
         department=department.slug, confidence=decision.confidence, why=drift_reason(department)
     )
 

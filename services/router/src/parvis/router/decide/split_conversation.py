@@ -17,7 +17,7 @@ from parvis.common.contract.routing.split_and_link import (
     SplitRequested,
 )
 from parvis.common.town.models import TownConfig
-from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_history import ConversationHistory, encode_last_source
 from parvis.router.decide.department_request_rows import (
     decision_id,
@@ -100,7 +100,7 @@ def split_conversation(
     conversation: Conversation,
     new: Conversation,
     past: ConversationHistory,
-    context: AssignmentConstants,
+    context: AssignmentContext,
     *,
     history: ClaimCheck | None,
     at: datetime,

@@ -16,7 +16,7 @@ from parvis.common.contract.routing.transfer import (
     TransferRequested,
 )
 from parvis.common.town.models import TownConfig, localized
-from parvis.router.decide.assignment_constants import AssignmentConstants
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_history import ConversationHistory, encode_last_source
 from parvis.router.decide.department_request_rows import (
     decision_id,
@@ -64,7 +64,7 @@ def transfer_conversation(
     request: TransferRequested,
     conversation: Conversation,
     past: ConversationHistory,
-    context: AssignmentConstants,
+    context: AssignmentContext,
     *,
     history: ClaimCheck | None,
     at: datetime,

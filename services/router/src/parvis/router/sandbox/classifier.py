@@ -40,7 +40,7 @@ _WORKER_MODULE = "parvis.router.sandbox.classifier_worker"
 
 
 @dataclass(frozen=True)
-class ClassifierRole:
+class ClassifierTask:
     """What a classifier is for. `note`: its name on /ready; `unanswered`: what became of a text without an output."""
 
     note: str
@@ -48,8 +48,8 @@ class ClassifierRole:
     outcomes: Counter | None = None
 
 
-DEPARTMENTS = ClassifierRole("classifier", "went to triage unclassified", metrics.guesses)
-DANGERS = ClassifierRole("danger model", "were not searched for dangers")
+DEPARTMENTS = ClassifierTask("classifier", "went to triage unclassified", metrics.guesses)
+DANGERS = ClassifierTask("danger model", "were not searched for dangers")
 
 
 class Classifier(Protocol):
@@ -72,7 +72,7 @@ class SandboxedClassifier:
         self,
         health: Health,
         *,
-        task: ClassifierRole = DEPARTMENTS,
+        task: ClassifierTask = DEPARTMENTS,
         limit_s: float = BATCH_LIMIT_S,
         budget: TimeBudget | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -10,7 +10,7 @@ from parvis.router.decide.deadlines import TownCalendar
 
 
 @dataclass(frozen=True)
-class AssignmentConstants:
+class AssignmentContext:
     """Constants that are the same for every batch. `thread_key_secret` keys the hashes that link mails to their thread."""
 
     town_config: TownConfig

@@ -12,13 +12,13 @@ from parvis.common.contract.contact import (
     ConversationIdentifiers,
     Verification,
 )
+from parvis.common.contract.daily_source_pseudonyms import hash_sources
 from parvis.common.contract.normalize_contact_points import hash_contact_point
 from parvis.common.contract.references import find_references, make_reference
-from parvis.common.contract.sender_source_hashes import hash_sources
 from parvis.common.contract.text_limit import truncate_text
 from parvis.common.text.language import detect_language
 from parvis.common.text.reply_channels import find_stated_reply_channels
-from parvis.ingest_sms.parse.message_words import find_words
+from parvis.ingest_sms.parse.text_outside_body import find_words
 from parvis.ingest_sms.parse.webhook_form import WHATSAPP, InboundMessage
 
 _EMPTY = {True: "the message is empty", False: "the form has no text"}

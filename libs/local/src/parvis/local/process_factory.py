@@ -18,7 +18,7 @@ KAFKA, POSTGRES = "kafka", "postgres"
 
 
 @dataclass
-class StackProcesses:
+class ProcessFactory:
     """Builds the processes of one stack from what they share."""
 
     plan: StackPlan

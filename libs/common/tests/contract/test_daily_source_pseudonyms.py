@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from parvis.common.contract.sender_source_hashes import hash_sources, mail_sources, network_sources
+from parvis.common.contract.daily_source_pseudonyms import hash_sources, mail_sources, network_sources
 
 AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
 

@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr
 
-from parvis.common.bus.consumer_config import Subscription
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.common.runtime.settings import SharedSettings

@@ -1,0 +1,1 @@
+"""Adds commands about mail to `parvis`."""
