@@ -15,12 +15,12 @@ from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.parse.mail import parse_mail
-from parvis.ingest_email.parse.mail_to_contact import MailDelivery, TownMailIdentity, build_contact
+from parvis.ingest_email.parse.mail_to_contact import MailDelivery, TownMailConfig, build_contact
 from parvis.router.decide.notices import receipt_notice, registration_notice
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[2] / "config" / "example-town")
 DOMAIN, TOWN = TOWN_CONFIG.town.mail_domain, TOWN_CONFIG.town.mailbox
-KEYS = TownMailIdentity(DOMAIN, A_KEY, A_KEY, frozenset([TOWN]))
+KEYS = TownMailConfig(DOMAIN, A_KEY, A_KEY, frozenset([TOWN]))
 CLAIM = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=1, media_type="message/rfc822")
 OURS = make_message_id(ReplyId("r"), ConversationId("c"), DOMAIN, A_KEY)
 

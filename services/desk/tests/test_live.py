@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -16,6 +17,9 @@ from parvis.common.contract.routing.decisions import ContactRouted, Routing, mak
 from parvis.common.runtime.service import Service
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
+from parvis.desk.models.case import Agent
+from parvis.desk.store.live_updates import notify_viewer
+from parvis.desk.store.queue_queries import QueueReader
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -88,6 +92,44 @@ async def test_who_else_has_a_case_open_is_told(http: httpx.AsyncClient, project
         while await anext(news) != {"others": ["Lou Exemple"]}:
             pass
     assert 'title="Regarde ce dossier">LE<' in (await http.get("/queue")).text
+
+
+async def test_who_opens_a_case_is_told_to_those_who_have_the_list_open(
+    http: httpx.AsyncClient, project: Project, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parvis.desk.pages.live_events.VIEWER_BEAT_S", 10 * PATIENCE_S)
+    conversation = message("SM2").routing.conversation_id
+    await project(message("SM2"))
+    async with http.stream("GET", "/queue/events") as stream, asyncio.timeout(PATIENCE_S):
+        news = messages(stream)
+        assert await anext(news) == {"rows": {conversation: ""}}
+        async with database.transaction() as connection:
+            await notify_viewer(connection, conversation, Agent("Lou Exemple", "voirie"))
+        while await anext(news) != {"rows": {conversation: "LE"}}:
+            pass
+
+
+async def test_many_open_lists_are_read_once_for_each_change(
+    http: httpx.AsyncClient, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    read_page_ids = QueueReader.read_page_ids
+
+    async def count(reader: QueueReader, *rest: Any) -> list[str]:
+        reads.append(reader.agent.department)
+        return await read_page_ids(reader, *rest)
+
+    monkeypatch.setattr(QueueReader, "read_page_ids", count)
+    monkeypatch.setattr("parvis.desk.pages.live_events.VIEWER_BEAT_S", 10 * PATIENCE_S)
+    monkeypatch.setattr("parvis.desk.store.queue_page_cache._LASTS_S", 10 * PATIENCE_S)
+    async with asyncio.timeout(PATIENCE_S), AsyncExitStack() as stack:
+        streams = [messages(await stack.enter_async_context(http.stream("GET", "/queue/events"))) for _ in range(5)]
+        assert [await anext(news) for news in streams] == [{"rows": {}}] * 5
+        await project(message("SM1"))
+        for news in streams:
+            while not (await anext(news))["rows"]:
+                pass
+    assert len(reads) == 2
 
 
 async def test_a_foreign_case_has_no_stream_and_nobody_has_one_without_login(

@@ -17,7 +17,7 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide.recipients import TownMailboxes
-from parvis.ingest_email.parse.mail_to_contact import TownMailIdentity
+from parvis.ingest_email.parse.mail_to_contact import TownMailConfig
 from parvis.ingest_email.receive.limits import MemoryBudget, SourceLimits
 from parvis.ingest_email.receive.mail_acceptance import MailAcceptance
 from parvis.ingest_email.receive.smtp_hooks import SmtpHooks
@@ -136,7 +136,7 @@ class World:
             blobs=BlobStore(f"file://{self.folder}/blobs"),
             producer=cast("Any", producer),
             parser=readers,
-            keys=TownMailIdentity(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses),
+            keys=TownMailConfig(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses),
             topic_prefix="parvis",
             authserv_id="mx.example-town.example",
             scanner=AntivirusScanner(""),

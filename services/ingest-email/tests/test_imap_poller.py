@@ -25,7 +25,7 @@ from parvis.common.testing import A_KEY, FakeProducer
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide.recipients import TownMailboxes
 from parvis.ingest_email.parse.imap_url import parse_imap_urls
-from parvis.ingest_email.parse.mail_to_contact import TownMailIdentity
+from parvis.ingest_email.parse.mail_to_contact import TownMailConfig
 from parvis.ingest_email.receive import imap_poller
 from parvis.ingest_email.receive.imap_client import ImapCredentials, ImapMailbox, open_mailbox
 from parvis.ingest_email.receive.imap_poller import ImapPoller, PullSettings
@@ -84,7 +84,7 @@ class PolledMailbox:
         self.health = Health()
         mailboxes = TownMailboxes(TOWN_CONFIG, A_KEY)
         self.readers = MailParserPool(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
-        keys = TownMailIdentity(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
+        keys = TownMailConfig(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
         blobs = BlobStore(f"file://{folder}/blobs")
         acceptance = MailAcceptance(
             blobs, cast("Any", producer), self.readers, keys, "parvis", authserv_id="", scanner=AntivirusScanner("")

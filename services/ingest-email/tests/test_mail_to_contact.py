@@ -26,7 +26,7 @@ from parvis.ingest_email.parse.bounce.delivery_outcome import build_delivery_rep
 from parvis.ingest_email.parse.mail import parse_mail
 from parvis.ingest_email.parse.mail_to_contact import (
     MailDelivery,
-    TownMailIdentity,
+    TownMailConfig,
     build_contact,
     truncate_to_json_bytes,
 )
@@ -34,7 +34,7 @@ from parvis.ingest_email.parse.mail_to_contact import (
 SAMPLES = Path(__file__).parents[1] / "samples"
 DOMAIN = "example-town.example"
 TOWN = f"mairie@{DOMAIN}"
-KEYS = TownMailIdentity(DOMAIN, A_KEY, A_KEY, frozenset([TOWN]))
+KEYS = TownMailConfig(DOMAIN, A_KEY, A_KEY, frozenset([TOWN]))
 REPLY = ReplyId("9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e")
 CONVERSATION = ConversationId("0b0f3a52-7c43-5c1e-9b1a-3a527c435c1e")
 OURS = make_message_id(REPLY, CONVERSATION, DOMAIN, A_KEY)

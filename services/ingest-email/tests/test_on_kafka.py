@@ -20,7 +20,7 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide.recipients import TownMailboxes
-from parvis.ingest_email.parse.mail_to_contact import TownMailIdentity
+from parvis.ingest_email.parse.mail_to_contact import TownMailConfig
 from parvis.ingest_email.receive.limits import MemoryBudget, SourceLimits
 from parvis.ingest_email.receive.mail_acceptance import MailAcceptance
 from parvis.ingest_email.receive.smtp_hooks import SmtpHooks
@@ -41,7 +41,7 @@ async def door(bootstrap: str, folder: Path) -> AsyncGenerator[tuple[int, BlobSt
     producer, blobs = Producer(bootstrap, service="ingest-email"), BlobStore(f"file://{folder}/blobs")
     readers = MailParserPool(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
     mailboxes = TownMailboxes(TOWN_CONFIG, A_KEY)
-    keys = TownMailIdentity(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
+    keys = TownMailConfig(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
     acceptance = MailAcceptance(blobs, producer, readers, keys, PREFIX, authserv_id="", scanner=AntivirusScanner(""))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]

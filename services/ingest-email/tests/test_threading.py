@@ -17,14 +17,14 @@ from parvis.ingest_email.models.parsed_mail import ParsedMail
 from parvis.ingest_email.parse.bounce.delivery_outcome import build_delivery_report, find_reported_reply
 from parvis.ingest_email.parse.machine_sent import find_machine_reason
 from parvis.ingest_email.parse.mail import parse_mail
-from parvis.ingest_email.parse.mail_to_contact import MailDelivery, TownMailIdentity, build_contact
+from parvis.ingest_email.parse.mail_to_contact import MailDelivery, TownMailConfig, build_contact
 from parvis.ingest_email.parse.mime.headers import parse_headers
 
 PACKAGE = Path(__file__).parents[1] / "src"
 MACHINES = Path(__file__).parents[1] / "samples" / "machine"
 DOMAIN = "example-town.example"
 TOWN, ROADS = f"mairie@{DOMAIN}", f"voirie@{DOMAIN}"
-KEYS = TownMailIdentity(DOMAIN, A_KEY, A_KEY, frozenset([TOWN, ROADS]))
+KEYS = TownMailConfig(DOMAIN, A_KEY, A_KEY, frozenset([TOWN, ROADS]))
 REPLY = ReplyId("9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e")
 CONVERSATION = ConversationId("0b0f3a52-7c43-5c1e-9b1a-3a527c435c1e")
 OURS = make_message_id(REPLY, CONVERSATION, DOMAIN, A_KEY)

@@ -140,6 +140,8 @@ async def test_a_file_that_cannot_be_moved_stops_no_other(
     damaged.write_bytes(b"half of a fi" if broken == "quarantine" else first.read_bytes())
     os.utime(damaged, (0, 0))  # the oldest: it comes first
     with capture_logs() as logs:
-        await drain(twilio, lambda: not first.exists() and any(entry["event"] == "spool.failed" for entry in logs))
-    assert {entry["file"] for entry in logs if entry["event"] == "spool.failed"} == {"SM0.message"}
+        await drain(
+            twilio, lambda: not first.exists() and any(entry["event"] == "spooled-file.stuck" for entry in logs)
+        )
+    assert {entry["file"] for entry in logs if entry["event"] == "spooled-file.stuck"} == {"SM0.message"}
     assert {contact.personal.text[:7] for contact in twilio.contacts()} == {"Bonjour"}

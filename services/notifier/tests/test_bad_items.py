@@ -102,9 +102,9 @@ async def test_no_information_goes_to_an_address_whose_preference_cannot_be_read
     assert (await channels_and_states(notifier))[0] == ("phone", "failed", "refused")
     assert [message.recipient for message in notifier.at_twilio] == [phone(2)[0].value]
     assert not notifier.letters.exists()
-    assert errors(logs, "preference.unreadable", "code") == {"unreadable-0", "unreadable-1"}
+    assert errors(logs, "stored-preference.unreadable", "code") == {"unreadable-0", "unreadable-1"}
     hashes = {notifier.chooser.hash_of(point) for point in (*phone(1), *home(1))}
-    assert errors(logs, "preference.unreadable", "sender_hash") == hashes
+    assert errors(logs, "stored-preference.unreadable", "sender_hash") == hashes
 
 
 async def test_a_legal_reply_goes_by_letter_when_a_preference_cannot_be_read(

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.bus.partitioner import murmur2_hashes
+from parvis.common.bus.vectorized_murmur2 import vectorized_murmur2
 
 
 # Of Kafka's own test, clients/src/test/java/org/apache/kafka/common/utils/UtilsTest.java.
@@ -21,9 +22,11 @@ from parvis.common.bus.partitioner import murmur2_hashes
     ],
 )
 def test_it_is_the_hash_that_java_computes(key: bytes, signed: int) -> None:
-    assert murmur2_hashes([key]) == [signed & 0x7FFFFFFF]
+    for count in (1, 100):
+        assert murmur2_hashes([key] * count) == [signed & 0x7FFFFFFF] * count
 
 
 @given(st.lists(st.binary(max_size=60)))
 def test_it_is_the_hash_that_aiokafka_computes(keys: list[bytes]) -> None:
-    assert murmur2_hashes(keys) == [murmur2(key) & 0x7FFFFFFF for key in keys]
+    expected = [murmur2(key) & 0x7FFFFFFF for key in keys]
+    assert murmur2_hashes(keys) == vectorized_murmur2(keys) == expected

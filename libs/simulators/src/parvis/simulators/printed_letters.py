@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
-from parvis.simulators.pages import render_page
+from parvis.simulators.page_rendering import render_page
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from parvis.common.text.language import load_language_model
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide.recipients import TownMailboxes
 from parvis.ingest_email.parse.imap_url import parse_imap_urls
-from parvis.ingest_email.parse.mail_to_contact import TownMailIdentity
+from parvis.ingest_email.parse.mail_to_contact import TownMailConfig
 from parvis.ingest_email.receive.imap_client import ImapCredentials
 from parvis.ingest_email.receive.imap_poller import ImapPoller, PullSettings
 from parvis.ingest_email.receive.limits import MemoryBudget, SourceLimits
@@ -40,7 +40,7 @@ async def build() -> Service:
         blobs=blobs,
         producer=producer,
         parser=readers,
-        keys=TownMailIdentity(
+        keys=TownMailConfig(
             town_config.town.mail_domain,
             town.signing_key,
             town.hashing_key,

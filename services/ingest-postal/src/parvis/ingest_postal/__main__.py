@@ -1,6 +1,5 @@
 """Starts ingest-postal."""
 
 from parvis.common.runtime.service import run_service
-from parvis.ingest_postal.app import NAME, build
 
-run_service(NAME, build)
+run_service("ingest-postal", "parvis.ingest_postal.app")

@@ -1,6 +1,5 @@
 """Starts the notifier."""
 
 from parvis.common.runtime.service import run_service
-from parvis.notifier.app import build
 
-run_service("notifier", build)
+run_service("notifier", "parvis.notifier.app")

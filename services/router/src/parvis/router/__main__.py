@@ -1,6 +1,5 @@
 """Starts the router."""
 
 from parvis.common.runtime.service import run_service
-from parvis.router.app import build
 
-run_service("router", build)
+run_service("router", "parvis.router.app")

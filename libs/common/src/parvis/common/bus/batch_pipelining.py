@@ -124,7 +124,7 @@ class BatchPipeline:
         await asyncio.wait([batch.task for batch in self._in_flight])
         error = self._in_flight[0].task.exception()
         log.warning(
-            "batch.retried_singly", reason=str(error) if isinstance(error, Unavailable) else type(error).__name__
+            "batches.retried_serially", reason=str(error) if isinstance(error, Unavailable) else type(error).__name__
         )
         while self._in_flight and not stopping.is_set():
             batch = self._in_flight[0]

@@ -11,7 +11,7 @@ from parvis.simulators.mail.mime_builder import OutgoingMail
 from parvis.simulators.mail.mime_reader import read_mail
 from parvis.simulators.mail.recipients import MAGIC
 from parvis.simulators.mail.smtp_client import CitizenSmtpClient
-from parvis.simulators.pages import render_page
+from parvis.simulators.page_rendering import render_page
 from parvis.simulators.settings import Settings
 
 SHOWN = 200  # mails in the list; a load test sends thousands

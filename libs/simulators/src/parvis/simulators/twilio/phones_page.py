@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from parvis.simulators.pages import render_page
+from parvis.simulators.page_rendering import render_page
 from parvis.simulators.settings import Settings
 from parvis.simulators.twilio.carrier import Carrier
 from parvis.simulators.twilio.control import InboundSms, receive

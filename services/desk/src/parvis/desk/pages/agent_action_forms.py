@@ -12,7 +12,7 @@ from parvis.desk.decide.apply_agent_actions import AgentTextInput
 from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.case import Case, CaseChanges, CaseContact
-from parvis.desk.pages import answer_forms, case_work_forms, reply_files
+from parvis.desk.pages import case_work_forms, reply_files, reply_forms
 from parvis.desk.pages.case_page import RedisplayedForm, case_page
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import keep_draft, next_state, one_time_seed, seen_version, typed_fields
@@ -88,14 +88,14 @@ async def _act(
     form: SubmittedForm,
 ) -> Response:
     if action == "draft" and "application/json" in request.headers.get("accept", ""):
-        return await answer_forms.measure_draft(dependencies, request, session, conversation, form)
+        return await reply_forms.measure_draft(dependencies, request, session, conversation, form)
     if action == "draft":
         return redirect(f"/cases/{conversation}?notice=draft_kept#end")
     if action in _STATE_CHANGES:
         answer = await _change_state(dependencies, session, conversation, action, seen_version(form))
         return redirect(f"{answer}#end") if form.first("text").strip() and action != "release" else redirect(answer)
     if action == "reply":
-        return await answer_forms.reply(dependencies, request, session, conversation, form)
+        return await reply_forms.reply(dependencies, request, session, conversation, form)
     if action in _REQUESTS:
         return await _REQUESTS[action](dependencies, session, conversation, form)
     raise HTTPException(404)
@@ -185,7 +185,7 @@ async def _confirm_wish(
 
 
 _REQUESTS = {
-    **answer_forms.REQUESTS,
+    **reply_forms.REQUESTS,
     **reply_files.REQUESTS,
     **case_work_forms.REQUESTS,
     "call": _call,

@@ -71,7 +71,7 @@ class LiveUpdates:
             try:
                 await self._listen(stopping)
             except (Unavailable, TimeoutError):
-                log.warning("listener.disconnected", wait_s=_RETRY_S)
+                log.warning("database-listener.disconnected", wait_s=_RETRY_S)
                 await sleep_unless_stopped(stopping, _RETRY_S)
         self.is_closed = True
         self._wake(self._waiting)
@@ -115,7 +115,7 @@ class LiveUpdates:
     def _viewer_changed(self, *told: Any) -> None:
         try:
             viewer: Mapping[str, Any] = json.loads(told[3])
-            conversation, agent, department = viewer["conversation"], viewer["agent"], viewer["department"]
+            conversation, agent, department = viewer["conversation"], viewer["agent"], viewer.get("department", "")
         except (ValueError, LookupError, TypeError):
             return
         is_new = agent not in self.viewers(conversation)

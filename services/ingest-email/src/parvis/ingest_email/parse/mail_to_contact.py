@@ -36,7 +36,7 @@ _CLAIM_BYTES = 500  # room for the claim check of a text that does not fit
 
 
 @dataclass(frozen=True)
-class TownMailIdentity:
+class TownMailConfig:
     """The domain and key of our tokens, our own addresses and numbers, and the key of the sender hashes."""
 
     mail_domain: str
@@ -61,7 +61,7 @@ class MailDelivery:
     client: str = ""
 
 
-def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: TownMailIdentity) -> ContactReceived:
+def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: TownMailConfig) -> ContactReceived:
     """Turn a mail into a contact.
 
     Gives:  a contact whatever the mail: without a readable sender it has no contact point, and `unreadable` says what failed.
@@ -126,7 +126,7 @@ def _json_bytes(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode()) - 2
 
 
-def _is_site_form(mail: ParsedMail, arrival: MailDelivery, keys: TownMailIdentity) -> bool:
+def _is_site_form(mail: ParsedMail, arrival: MailDelivery, keys: TownMailConfig) -> bool:
     """Whether a person wrote it in a form: a site must write From its own domain (DMARC), and names the person in Reply-To.
 
     Not what answers a mail, nor what failed DMARC: a forged mail of the staff, say, or the notice of an agent's own program.
@@ -165,7 +165,7 @@ def _email_point(address: str) -> ContactPoint | None:
         return None
 
 
-def _machine_sent(mail: ParsedMail, arrival: MailDelivery, keys: TownMailIdentity) -> MachineSent | None:
+def _machine_sent(mail: ParsedMail, arrival: MailDelivery, keys: TownMailConfig) -> MachineSent | None:
     """Return why no automatic reply may be sent; replying to our own mail would be the shortest loop."""
     if conversation_id_of_message_id(mail.message_id, keys.mail_domain, keys.signing_key):
         return MachineSent(reason="own-mail")
@@ -177,7 +177,7 @@ def _machine_sent(mail: ParsedMail, arrival: MailDelivery, keys: TownMailIdentit
     return MachineSent(reason=reason) if reason else None
 
 
-def _is_own_address(address: str, keys: TownMailIdentity) -> bool:
+def _is_own_address(address: str, keys: TownMailConfig) -> bool:
     """Whether this is one of our own addresses, with or without a +tag; bounce addresses are."""
     local, _, domain = address.lower().rpartition("@")
     base = local.partition("+")[0]
@@ -185,7 +185,7 @@ def _is_own_address(address: str, keys: TownMailIdentity) -> bool:
 
 
 def _remarks(
-    mail: ParsedMail, arrival: MailDelivery, sender: ContactPoint | None, keys: TownMailIdentity
+    mail: ParsedMail, arrival: MailDelivery, sender: ContactPoint | None, keys: TownMailConfig
 ) -> tuple[str, ...]:
     """Collect the remarks for agents, including a failed authentication of the sender and a Reply-To that is not From."""
     failed = ("dmarc-failed",) if arrival.sender.dmarc == "fail" else ()
@@ -197,7 +197,7 @@ def _remarks(
     )
 
 
-def _thread(mail: ParsedMail, keys: TownMailIdentity) -> ConversationIdentifiers:
+def _thread(mail: ParsedMail, keys: TownMailConfig) -> ConversationIdentifiers:
     """Find the conversation by our signed token; quoted references are passed on but prove nothing."""
     conversations = (
         conversation_id_of_message_id(conversation_id, keys.mail_domain, keys.signing_key)
@@ -212,12 +212,12 @@ def _thread(mail: ParsedMail, keys: TownMailIdentity) -> ConversationIdentifiers
     )
 
 
-def _reply_to_point(mail: ParsedMail, keys: TownMailIdentity) -> ContactPoint | None:
+def _reply_to_point(mail: ParsedMail, keys: TownMailConfig) -> ContactPoint | None:
     """Return the address in Reply-To. One of ours, as after a click on “reply to all”, is nobody's: nothing is sent there."""
     return None if _is_own_address(mail.reply_to, keys) else _email_point(mail.reply_to)
 
 
-def _reply_channels(mail: ParsedMail, sender: ContactPoint | None, keys: TownMailIdentity) -> tuple[ReplyAddress, ...]:
+def _reply_channels(mail: ParsedMail, sender: ContactPoint | None, keys: TownMailConfig) -> tuple[ReplyAddress, ...]:
     """Return the channel that the text asks for, else Reply-To if it differs from the sender."""
     reply_to, own = _reply_to_point(mail, keys), keys.own_addresses | keys.own_numbers
     if stated := find_stated_reply_channels(mail.text, sender=reply_to or sender, own=own):

@@ -19,7 +19,7 @@ from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.ingest_email.decide.recipients import TownRecipient
 from parvis.ingest_email.parse.bounce.delivery_outcome import build_delivery_report, find_reported_reply
-from parvis.ingest_email.parse.mail_to_contact import MailDelivery, TownMailIdentity, build_contact
+from parvis.ingest_email.parse.mail_to_contact import MailDelivery, TownMailConfig, build_contact
 from parvis.ingest_email.parse.message_identity import MessageIdentity, identify_message
 from parvis.ingest_email.sandbox.mail_parser_pool import LARGE_BYTES, MailParserPool, ParsedFiles
 from parvis.ingest_email.verify.authentication_results import verify_sender
@@ -51,7 +51,7 @@ class MailAcceptance:
     blobs: BlobStore
     producer: Producer
     parser: MailParserPool
-    keys: TownMailIdentity
+    keys: TownMailConfig
     topic_prefix: str
     authserv_id: str
     scanner: AntivirusScanner

@@ -51,7 +51,7 @@ class SmtpHooks:
         wait_s = self.source_limits.seconds_until_allowed(server.client, "" if address == NULL_SENDER else address)
         if wait_s:
             metrics.contacts_refused.labels("email", "too-many").inc()
-            log.info("sender.rate_limited", channel="email", code="4.7.0", wait_s=round(wait_s, 1))
+            log.info("source.rate_limited", channel="email", code="4.7.0", wait_s=round(wait_s, 1))
             return "451 4.7.0 Too many messages from this source, try again later"
         envelope.mail_from = address
         envelope.mail_options.extend(options)

@@ -99,7 +99,9 @@ class SmtpListeners:
             )
 
         server = await asyncio.get_running_loop().create_server(connection, sock=bound, backlog=_BACKLOG)
-        log.info("listener.opened", kind="lmtp" if kind.answers_per_recipient else "smtp", port=bound.getsockname()[1])
+        log.info(
+            "smtp-listener.opened", kind="lmtp" if kind.answers_per_recipient else "smtp", port=bound.getsockname()[1]
+        )
         return server
 
     async def _drain(self) -> None:

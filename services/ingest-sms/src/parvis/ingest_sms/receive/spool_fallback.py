@@ -86,13 +86,13 @@ class SpoolFallback:
         try:
             await asyncio.to_thread(self.spool.quarantine, file)
         except OSError as error:
-            log.error("spool.failed", file=file.name, reason=f"cannot be renamed: {error.strerror}")  # noqa: TRY400
+            log.error("spooled-file.stuck", file=file.name, reason=f"cannot be renamed: {error.strerror}")  # noqa: TRY400
 
     async def _delete(self, file: Path) -> None:
         try:
             await asyncio.to_thread(self.spool.delete, file)
         except OSError as error:
-            log.error("spool.failed", file=file.name, reason=f"cannot be deleted: {error.strerror}")  # noqa: TRY400
+            log.error("spooled-file.stuck", file=file.name, reason=f"cannot be deleted: {error.strerror}")  # noqa: TRY400
         else:
             self._published.discard(file.name)
 

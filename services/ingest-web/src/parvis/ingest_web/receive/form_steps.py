@@ -124,7 +124,7 @@ async def _receive(dependencies: FormDependencies, submission: FormInProgress) -
     wait_s = seconds_until_allowed(dependencies, submission, is_sent=step != CHANGE)
     if wait_s:
         metrics.contacts_refused.labels("web", "too-many").inc()
-        log.warning("sender.rate_limited", channel="web", procedure=submission.procedure.slug, wait_s=round(wait_s))
+        log.warning("source.rate_limited", channel="web", procedure=submission.procedure.slug, wait_s=round(wait_s))
         return _show_wait(dependencies, submission, wait_s)
     try:
         if step == CHANGE or filled.problems:

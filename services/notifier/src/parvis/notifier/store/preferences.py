@@ -60,5 +60,5 @@ def _read_change(event_id: str, contact_point_hash: str, event: object) -> Prefe
     try:
         return PreferenceChanged.model_validate(event)
     except ValueError:
-        log.exception("preference.unreadable", code=event_id, sender_hash=contact_point_hash)
+        log.exception("stored-preference.unreadable", code=event_id, sender_hash=contact_point_hash)
         return None

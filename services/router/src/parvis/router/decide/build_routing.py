@@ -13,7 +13,7 @@ from parvis.common.contract.routing.decisions import (
     SplitSuggestion,
     make_conversation_id,
 )
-from parvis.router.decide import contract_structs
+from parvis.router.decide import msgspec_contract_types
 from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.department import Decision
 from parvis.router.decide.possible_danger import advise_reading_first, is_possible_danger
@@ -72,7 +72,7 @@ def build_routing(
     """The routing of a contact in its conversation."""
     rules = context.town_config.legal_deadlines(decision.procedure)
     due = context.calendar.compute_deadlines(contact.received_at, rules)
-    return contract_structs.Routing(
+    return msgspec_contract_types.Routing(
         conversation_id=step.conversation_id,
         sequence=step.sequence,
         department=step.department,
@@ -104,6 +104,6 @@ def build_routing(
 
 def _candidate(conversation: Conversation) -> CandidateConversation:
     id_ = ConversationId(str(conversation.id))
-    return contract_structs.CandidateConversation(
+    return msgspec_contract_types.CandidateConversation(
         conversation_id=id_, reference=conversation.reference, department=conversation.department
     )

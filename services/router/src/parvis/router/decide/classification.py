@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import TownConfig, localized
-from parvis.router.decide import contract_structs
+from parvis.router.decide import msgspec_contract_types
 from parvis.router.decide.classifier.predictions import ClassifierOutput, Prediction
 from parvis.router.decide.department import Decision
 from parvis.router.rules.facts import join_text
@@ -79,7 +79,7 @@ def _decided(
 
 def _runners_up(likely: Sequence[Prediction]) -> tuple[RunnerUp, ...]:
     return tuple(
-        contract_structs.RunnerUp(
+        msgspec_contract_types.RunnerUp(
             department=prediction.department, rule=MODEL, confidence=round(prediction.confidence, 2)
         )
         for prediction in likely

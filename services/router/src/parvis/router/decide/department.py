@@ -12,7 +12,7 @@ from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.references import find_references
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import Department, Procedure, TownConfig, localized
-from parvis.router.decide import contract_structs
+from parvis.router.decide import msgspec_contract_types
 from parvis.router.rules.facts import Facts, join_text
 from parvis.router.rules.rule_set import RuleMatch, RuleSet
 from parvis.router.rules.rules_schema import Urgency
@@ -78,7 +78,7 @@ def _stated_by_staff(contact: ContactReceived, town_config: TownConfig) -> Depar
 def _written_down(decision: Decision, department: Department, procedure: str | None) -> Decision:
     """Keep a contact where an agent wrote it down; what the rules say is a proposal, and its urgency and tags hold."""
     slug = department.slug
-    proposed = contract_structs.RunnerUp(
+    proposed = msgspec_contract_types.RunnerUp(
         department=decision.department, rule=decision.rule, confidence=decision.confidence
     )
     others = [proposed] if decision.department not in (slug, TRIAGE) else []
@@ -269,7 +269,7 @@ def _runners_up(matches: list[RuleMatch], department: str) -> tuple[RunnerUp, ..
     for match in matches:
         other = match.rule.then.department
         if other != department and other not in best:
-            best[other] = contract_structs.RunnerUp(
+            best[other] = msgspec_contract_types.RunnerUp(
                 department=other, rule=match.rule.id, confidence=round(_confidence(match), 2)
             )
     return tuple(best.values())[:_MOST_RUNNERS_UP]

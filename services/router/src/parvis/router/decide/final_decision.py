@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import OTHER_PERSON, RunnerUp, SplitSuggestion
 from parvis.common.town.models import TownConfig
-from parvis.router.decide import contract_structs
+from parvis.router.decide import msgspec_contract_types
 from parvis.router.decide.conversation_working_set import WaitingContact
 from parvis.router.decide.department import WRITTEN_DOWN, Decision
 from parvis.router.decide.find_conversation import ConversationMatch, is_clear
@@ -76,7 +76,7 @@ def suggest_split(
     ):
         return None
     department = town_config.departments[decision.department]
-    return contract_structs.SplitSuggestion(
+    return msgspec_contract_types.SplitSuggestion(
         department=department.slug, confidence=decision.confidence, why=drift_reason(department)
     )
 
@@ -123,6 +123,6 @@ def _others(sources: Sequence[Decision | Conversation], department: str) -> tupl
 
 def _runners_up(source: Decision | Conversation) -> tuple[RunnerUp, ...]:
     if isinstance(source, Conversation):
-        return (contract_structs.RunnerUp(department=source.department, rule="conversation", confidence=0.5),)
-    own = contract_structs.RunnerUp(department=source.department, rule=source.rule, confidence=source.confidence)
+        return (msgspec_contract_types.RunnerUp(department=source.department, rule="conversation", confidence=0.5),)
+    own = msgspec_contract_types.RunnerUp(department=source.department, rule=source.rule, confidence=source.confidence)
     return (own, *source.runners_up)

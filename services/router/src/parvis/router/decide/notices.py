@@ -11,7 +11,7 @@ from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.text.telephone import format_phone
 from parvis.common.town.models import TownConfig, localized
 from parvis.common.town.template_variables import format_day, standard_variables
-from parvis.router.decide import contract_structs
+from parvis.router.decide import msgspec_contract_types
 
 # The receipt leaves a day before its deadline, so that a letter still reaches the printer in time.
 _BEFORE_DEADLINE = timedelta(days=1)
@@ -92,7 +92,7 @@ def notice_of_move(
     if event.competent_received_at is not None:
         variables |= {"moved_on": format_day(event.competent_received_at, town, spoken)}
         variables |= _variables_of_body(event, town_config, spoken)
-    return contract_structs.ReplyRequested(
+    return msgspec_contract_types.ReplyRequested(
         reply_id=make_reply_id(kind, cause),
         conversation_id=event.conversation_id,
         reference=event.reference,
@@ -106,7 +106,7 @@ def notice_of_move(
         send_at=event.at,
         requested_at=event.at,
         requested_by="router",
-        personal=contract_structs.ReplyPersonalData(variables=variables),
+        personal=msgspec_contract_types.ReplyPersonalData(variables=variables),
     )
 
 
@@ -153,7 +153,7 @@ def _notice(
     variables: dict[str, str],
     send_at: datetime,
 ) -> ReplyRequested:
-    return contract_structs.ReplyRequested(
+    return msgspec_contract_types.ReplyRequested(
         reply_id=make_reply_id(kind, contact.contact_id),
         conversation_id=routing.conversation_id,
         reference=routing.reference,
@@ -169,7 +169,7 @@ def _notice(
         requested_by="router",
         to_other_person=OTHER_PERSON in routing.matched,
         sources=contact.sources,
-        personal=contract_structs.ReplyPersonalData(
+        personal=msgspec_contract_types.ReplyPersonalData(
             contact_points=own_contact_points(contact),
             stated=contact.personal.reply_channels,
             variables=variables,

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
-from parvis.router.decide import contract_structs
+from parvis.router.decide import msgspec_contract_types
 from parvis.router.decide.classification import MODEL, text_to_classify
 from parvis.router.decide.classifier.predictions import ClassifierOutput
 from parvis.router.decide.department import Decision
@@ -73,7 +73,7 @@ def mark_possible_danger(decision: Decision, output: ClassifierOutput | None, de
 
 def _with_former(decision: Decision, department: str) -> tuple[RunnerUp, ...]:
     """The department before the model was asked, and the others that were likely."""
-    former = contract_structs.RunnerUp(
+    former = msgspec_contract_types.RunnerUp(
         department=decision.department, rule=decision.rule, confidence=round(decision.confidence, 2)
     )
     others = [other for other in decision.runners_up if other.department not in (department, decision.department)]
