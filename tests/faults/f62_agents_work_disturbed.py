@@ -73,6 +73,7 @@ async def _disturb(
     await work.wait_for_acts(between)
     await asyncio.to_thread(stack.kill, "postgres")
     await asyncio.to_thread(stack.wait_ready, "postgres")
+    await database.close()  # its connections have died; the next statement opens one
     await work.wait_for_acts(between)
 
 
@@ -81,7 +82,8 @@ async def _check(stack: Stack, database: Database, work: AgentsAtWork, verdict: 
     verdict.expect(not work.refused, f"{len(work.refused)} acts refused: {work.refused[:1]}")
     async with database.transaction() as connection:
         notes = Counter((await connection.scalars(text("select text from desk.act where text <> ''"))).all())
-        replies = dict((await connection.execute(text("select reply_id::text, text from desk.reply"))).tuples().all())
+        answers = await connection.execute(text("select reply_id::text as reply_id, text from desk.reply"))
+        replies = {row.reply_id: row.text for row in answers}
     for kind, found in (("note", notes), ("reply", Counter(replies.values()))):
         expected = set(work.confirmed[kind])
         lost, others = len(expected - found.keys()), len(found.keys() - expected)
