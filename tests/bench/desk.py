@@ -128,7 +128,8 @@ async def fill(stack: Stack, cases: int) -> float:
         await connection.copy_records_to_table("case_file", schema_name="desk", records=rows[0], columns=columns)
         names = ["contact_id", "conversation_id", "sequence", "reference", "at", "routed"]
         await connection.copy_records_to_table("contact", schema_name="desk", records=rows[1], columns=names)
-        await connection.copy_records_to_table("reply", schema_name="desk", records=rows[2])
+        names = ["reply_id", "conversation_id", "agent", "department", "channel", "address", "text", "at"]
+        await connection.copy_records_to_table("reply", schema_name="desk", records=rows[2], columns=names)
     began = time.perf_counter()
     database = Database(stack.env["PARVIS_DATABASE_URL"], service="bench")
     await rebuild_index(database, load_town_config(Path(stack.env["PARVIS_CONFIG_DIR"])))

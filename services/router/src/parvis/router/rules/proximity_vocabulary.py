@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 _MISSPELT_FROM = 5  # letters: shorter words with an error are too often other words
 _SOUNDS_FROM = 4
@@ -31,6 +30,7 @@ _SOUNDS = (
     ("z", "s"),
 )
 _SOUNDS_LIKE = re.compile(r"c(?=[aoeui])|c$|h")
+_REPEATED = re.compile(r"(.)\1+")
 _SILENT = re.compile(r"(?:ent|er|ez|ait|es|e|s|t|x|d)$")
 
 
@@ -128,7 +128,7 @@ class NearVocabulary(dict[str, WordMatches]):
 
 def squeeze(word: str) -> str:
     """Each repeated letter once: « gaaaz » is « gaz »."""
-    return "".join(letter for letter, _ in groupby(word)) if word.isalpha() or word.endswith("*") else word
+    return _REPEATED.sub(r"\1", word) if word.isalpha() or word.endswith("*") else word
 
 
 def _sound(word: str) -> str:

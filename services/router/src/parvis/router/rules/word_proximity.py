@@ -10,6 +10,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from parvis.router.rules.proximity_vocabulary import UNCOUNTED, NearVocabulary, WordMatches, squeeze
@@ -59,7 +60,7 @@ class ProximityMatcher:
         parts = dict.fromkeys(part for _, term in terms for part in term.parts)
         bit_of_part = {part: 1 << number for number, part in enumerate(parts)}
         known = [phrase for part in parts for phrase in part] + [each for _, term in terms for each in term.unless]
-        known += [_phrase(word, {}) for word in ordinary]
+        known += map(_plain_phrase, ordinary)
         keys = list(dict.fromkeys(key for phrase in known for word in phrase for key in sorted(word)))
         ids = {key: number for number, key in enumerate(keys)}
         bits = [0] * len(keys)
@@ -229,7 +230,7 @@ def _phrases(part: str, lexicon: Lexicon) -> Iterator[Phrase]:
         named = written.strip()
         texts = _named(named, lexicon) if _NAME.fullmatch(named) else (named,)
         for text in texts:
-            if phrase := _phrase(text, lexicon):
+            if phrase := _phrase(text, lexicon) if "@" in text else _plain_phrase(text):
                 yield phrase
 
 
@@ -238,6 +239,11 @@ def _named(name: str, lexicon: Lexicon) -> Sequence[str]:
         return lexicon[name.removeprefix("@")]
     except KeyError as error:
         raise NearError(f"`{name}` is not in the lexicon") from error
+
+
+@lru_cache(maxsize=20_000)  # the rules of a town name the same words and excuses again and again: 2 s of each start
+def _plain_phrase(written: str) -> Phrase:
+    return _phrase(written, {})
 
 
 def _phrase(written: str, lexicon: Lexicon) -> Phrase:
@@ -250,8 +256,13 @@ def _phrase(written: str, lexicon: Lexicon) -> Phrase:
 
 def _alternatives(word: str, lexicon: Lexicon) -> frozenset[str]:
     if word.startswith("@"):
-        return frozenset(squeeze(fold(each)) for each in _named(word, lexicon) if re.fullmatch(r"\w+\*?", each))
+        return _single_words(tuple(_named(word, lexicon)))
     return frozenset(squeeze(each) for each in re.findall(r"[^\W_]+\*?", word))
+
+
+@lru_cache(maxsize=1000)
+def _single_words(texts: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(squeeze(fold(each)) for each in texts if re.fullmatch(r"\w+\*?", each))
 
 
 def _index(unless: Iterable[Phrase], ids: Mapping[str, int]) -> _Excuses:
