@@ -97,8 +97,8 @@ class DeskFilling:
         contact_id = make_contact_id("sms", "bench", str(number) if place == 0 else f"{number}-{place}")
         reference, received = make_reference(contact_id), at + timedelta(hours=place)
         routed = self._event
-        for old, new in (("CONTACT", contact_id), ("REFERENCE", reference), ("CONVERSATION", conversation), ("TEXT", self._sentence(number)),
-                         ("NAME", name), ("+33639980001", phone), ("2026-03-02T09:30:00Z", received.isoformat())):  # fmt: skip
+        for old, new in (("CONTACT", contact_id), ("CONVERSATION", conversation), ("TEXT", self._sentence(number)), ("NAME", name),
+                         ("+33639980001", phone), ("2026-03-02T09:30:00Z", received.isoformat()), ("REFERENCE", reference)):  # fmt: skip
             routed = routed.replace(old, new)
         return contact_id, conversation, place + 1, reference, received, routed.encode()
 

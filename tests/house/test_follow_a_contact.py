@@ -10,6 +10,7 @@ import pytest
 from tests.house.tree import ROOT
 
 PAGE = ROOT / "docs" / "follow-a-contact.md"
+TOLD = re.compile(r"`(\w+)` (?:in|\() ?`(\w+/\w+\.py)`")  # a function and its file, in the last column
 STOP = re.compile(r"^\| \d+ \| `([^`]+)` \| `([^`]+)` \|", re.MULTILINE)
 SMS, TRANSFER = (STOP.findall(part) for part in PAGE.read_text().split("\n## ")[1:])
 
@@ -20,6 +21,17 @@ def test_each_file_exists_and_has_the_function(file: str, name: str):
 
     assert path.is_file()
     assert name in set(_names(ast.parse(path.read_text())))
+
+
+def test_what_the_last_column_names_is_there_too():
+    told = TOLD.findall(PAGE.read_text())
+
+    assert told
+    for name, file in told:
+        found = [
+            name for path in ROOT.glob(f"*/*/src/parvis/*/{file}") if name in set(_names(ast.parse(path.read_text())))
+        ]
+        assert found, f"{name} is not in {file}"
 
 
 def test_an_sms_passes_20_files_at_most_and_a_transfer_12():

@@ -1,4 +1,4 @@
-"""Handles the forms of a case's page: one form, one transaction, one redirect."""
+"""Handles the forms of a case's page: one form, one action, one redirect."""
 
 from collections.abc import Sequence
 from uuid import UUID

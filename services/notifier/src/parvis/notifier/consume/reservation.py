@@ -1,4 +1,4 @@
-"""Reserves due deliveries in one transaction, after checking channel, quiet hours and budgets again."""
+"""Reserves due deliveries in one transaction, after choosing the channel again and checking quiet hours and budgets."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping

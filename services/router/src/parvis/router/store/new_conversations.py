@@ -30,6 +30,7 @@ class NewConversation(msgspec.Struct, frozen=True, gc=False):
 # Known: contacts decided before, and senders who may continue a conversation. They take the general path.
 # The inserts run from the last to the first (ExecPostprocessPlan), so that decisions come first, by id, as everywhere:
 # a second router with the same contacts waits at the first of them, before it holds any other lock.
+# `alias` holds references, `mark` the keys of threads, `came` where the contact came from.
 _OPEN = """
     with candidates as materialized (
         select *, exists (select from router.decision d where d.id = n.id)
