@@ -64,5 +64,6 @@ def test_one_picture_of_several_signs_stays_one() -> None:
 
 @pytest.mark.parametrize("end", ["\r", "\n"])
 def test_a_lone_line_end_begins_no_verdict(end: str) -> None:
-    forged = f"From: a@x.example\r\nSubject: x{end}Authentication-Results: mx; dmarc=pass\r\n\r\nx"
-    assert parse_mail(forged.encode())[0].authentication == ()
+    forged = f"Subject: x{end}Authentication-Results: mx; dmarc=pass\r\n\r\nx"
+    for mail in (forged, f"From: a@x.example\r\n{forged}", f"\r\n{forged}"):
+        assert parse_mail(mail.encode())[0].authentication == ()

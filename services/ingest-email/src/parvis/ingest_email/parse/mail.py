@@ -117,8 +117,8 @@ def parse_head(content: bytes, *, trouble: str | None = None) -> ParsedMail:
 
 def _authentication_results(content: bytes, headers: Headers) -> list[str]:
     """Of whole lines only: behind a lone CR or LF in a mail of CRLF no mail server sees a field, or removes a forged one."""
-    head = content[:MAX_HEADERS_BYTES]
-    whole = _LONE.sub(b" ", head) if b"\r\n" in head else head
+    head, end, _ = content[:MAX_HEADERS_BYTES].lstrip(b"\r\n").partition(b"\r\n\r\n")
+    whole = _LONE.sub(b" ", head) if end or b"\r\n" in head else head
     if whole != head:
         headers = parse_headers(whole)
     return [value[:2000] for value in headers.all_raw("authentication-results")[:10]]

@@ -21,13 +21,13 @@ def find_stand_in(text: str, quoted: str, *, is_empty: bool) -> str | None:
     """Why the words of a mail are not in its text; None if they are. `is_empty`: it has no subject and no file."""
     if _PROTECTED.search(text):
         return "the text is not in the mail, but behind a link that may expire"
-    words = list_words(text)
     if is_blank(text) and not quoted.strip():
         return "the mail has no text" if is_empty else None
+    if not is_short(text) or len(list_words(text)) > _FEW_WORDS:
+        return None
     lower = text.lower().replace("’", "'")
-    if is_short(text) and len(words) <= _FEW_WORDS and any(phrase in lower for phrase in _PHRASES):
-        return "the text only says that the mail must be shown in another way"
-    return None
+    is_told = any(phrase in lower for phrase in _PHRASES)
+    return "the text only says that the mail must be shown in another way" if is_told else None
 
 
 def add_troubles(mail: ParsedMail, troubles: Sequence[str | None]) -> ParsedMail:
