@@ -14,7 +14,7 @@ from tests.faults.router_testbed import RouterTestbed, start_router_testbed
 from tests.faults.scenario import OwnTownScenario, RouterScenario, Workspace
 
 MARKS = [pytest.mark.fault, pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
-NOTIFIER_SCENARIOS = {"F-22", "F-23", "F-24", "F-25", "F-41", "F-61", "F-62"}
+NOTIFIER_SCENARIOS = {"F-22", "F-23", "F-24", "F-25", "F-41", "F-61", "F-62", "F-63"}
 
 
 def own_town_scenarios(*, notifier: bool) -> list[OwnTownScenario]:
