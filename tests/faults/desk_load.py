@@ -64,7 +64,7 @@ class AgentsAtWork:
         return sum(len(texts) for texts in self.confirmed.values())
 
     async def work(self, conversations: Sequence[str]) -> None:
-        """Work these cases at the same time."""
+        """Work these cases at the same time, from when the desk has them."""
         headers = {"Authorization": f"Bearer {self.token}"}
         async with (
             httpx.AsyncClient(headers=headers, timeout=_ANSWER_WITHIN_S, trust_env=False) as http,
@@ -81,6 +81,9 @@ class AgentsAtWork:
                 await asyncio.sleep(0.02)
 
     async def _work(self, http: httpx.AsyncClient, conversation: str) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while (await http.get(self._url(0, conversation), params={"department": DEPARTMENT})).status_code != 200:
+                await asyncio.sleep(0.1)
         number = 0
         while not self.is_done.is_set():
             number += 1
@@ -93,8 +96,7 @@ class AgentsAtWork:
         body = {"agent": "Dominique Exemple", "department": DEPARTMENT} | dict(more)
         key, attempt = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{kind} {more['text']}")), 0
         while True:
-            port, attempt = self.ports[attempt % len(self.ports)], attempt + 1
-            url = f"http://127.0.0.1:{port}/api/v1/cases/{conversation}/{kind}"
+            url, attempt = f"{self._url(attempt, conversation)}/{kind}", attempt + 1
             try:
                 answer = await http.post(url, json=body, headers={"Idempotency-Key": key})
             except httpx.TransportError:
@@ -102,8 +104,11 @@ class AgentsAtWork:
             if answer is not None and answer.status_code < 300:
                 self.confirmed[kind].append(more["text"])
                 return
-            if answer is not None and answer.status_code < 500 and attempt > 1:
+            if answer is not None and answer.status_code < 500:
                 self.refused.append(f"{kind}: {answer.status_code} {answer.text[:80]}")
                 return
             self.repeated += 1
             await asyncio.sleep(_AGAIN_S)
+
+    def _url(self, attempt: int, conversation: str) -> str:
+        return f"http://127.0.0.1:{self.ports[attempt % len(self.ports)]}/api/v1/cases/{conversation}"

@@ -20,7 +20,7 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         async with dependencies.access.database.transaction() as connection:
             pending = await login_identities.list_pending(connection)
         return dependencies.render_page(
-            request, "login_identities.html", dependencies.require_session(request), pending=pending
+            request, "identities.html", dependencies.require_session(request), pending=pending
         )
 
     @router.post("/identities", dependencies=[allowed])
