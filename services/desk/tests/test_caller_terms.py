@@ -43,6 +43,17 @@ def test_what_can_be_nobodys_is_no_error(typed: str) -> None:
     assert read_caller(typed).typed == " ".join(typed.replace("\x00", " ").split())[:200]
 
 
+@pytest.mark.parametrize(("level", "is_found"), [("staff", True), ("none", False)])
+def test_who_quotes_a_reference_is_found_by_it_only_if_staff_wrote_it_down(level: str, is_found: bool) -> None:
+    contact = a_contact()
+    quoted = contact.thread.model_copy(update={"reference": "P-CZ10-DQ48-CNFG"})
+    sender = contact.sender.model_copy(update={"level": level})
+
+    terms = make_caller_terms(contact.model_copy(update={"thread": quoted, "sender": sender}))
+
+    assert ("r:CZ10DQ48CNFG" in terms) == is_found
+
+
 def test_a_contact_is_found_by_its_name_number_and_reference() -> None:
     contact = a_contact()
     personal = contact.personal.model_copy(

@@ -62,6 +62,22 @@ async def entries(database: Database, subject: str) -> list[tuple[str, str, str]
     return [(entry.actor, entry.action, entry.detail) for entry in reversed(found)]
 
 
+async def test_a_text_sent_after_the_session_ended_comes_back(browser: httpx.AsyncClient) -> None:
+    await log_in(browser, "Dominique Exemple")
+    token = await token_of(browser, "/queue")
+    await post(browser, "/queue", "/logout")
+    path = "/cases/019cade2-11c0-8815-be3a-478b02cbac51/reply"
+    own = {"origin": str(browser.base_url).rstrip("/")}
+
+    answer = await browser.post(path, data={"_csrf": token, "text": "Une <b>longue</b> réponse."}, headers=own)
+    assert answer.status_code == 403
+    assert "Une &lt;b&gt;longue&lt;/b&gt; réponse." in answer.text
+    assert "Votre session a pris fin" in answer.text
+    assert (await browser.post(path, data={"text": ""}, headers=own)).headers["location"] == "/login"
+    foreign = await browser.post(path, data={"text": "x"}, headers={"origin": "https://evil.example"})
+    assert foreign.headers["location"] == "/login"
+
+
 async def test_a_cookie_kept_after_logout_opens_nothing(browser: httpx.AsyncClient) -> None:
     kept = await log_in(browser, "Dominique Exemple")
     await post(browser, "/queue", "/logout")

@@ -77,6 +77,16 @@ def test_the_embedded_text_is_short_valid_utf8_without_nul(text: str):
     truncated.encode()
 
 
+@pytest.mark.parametrize("text", ["z" * 1600, "街上有一个很大的洞" * 200, "e" + "\u0301" * 3000, "\U0001f525" * 2000])
+def test_a_text_of_many_tokens_is_cut_short(text: str):
+    assert len(truncate_for_embedding(text)) <= 150
+
+
+def test_sixty_ordinary_words_stay():
+    text = " ".join(["Bonjour", "l’éclairage", "public", "ne", "marche", "plus"] * 10)
+    assert truncate_for_embedding(text) == text
+
+
 def test_capitals_and_accents_do_not_matter():
     assert hash_ngrams("ÉCLAIRAGE Défectueux").buckets.tolist() == hash_ngrams("eclairage defectueux").buckets.tolist()
 

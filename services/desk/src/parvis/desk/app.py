@@ -34,7 +34,7 @@ from parvis.desk.pages.access import DeskAccess, NotAllowed, NotLoggedIn
 from parvis.desk.pages.case_page import damaged_case_handler
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.pages.original_files import refusal_handler
-from parvis.desk.pages.refusals import log_in_first, not_allowed_handler
+from parvis.desk.pages.refusals import log_in_first_handler, not_allowed_handler
 from parvis.desk.pages.routes import routes
 from parvis.desk.schema import case_tables
 from parvis.desk.schema.case_tables import SCHEMA
@@ -209,7 +209,7 @@ def _pages_and_api(dependencies: DeskDependencies, settings: Settings) -> FastAP
         ),
     )
 
-    app.add_exception_handler(NotLoggedIn, log_in_first)
+    app.add_exception_handler(NotLoggedIn, log_in_first_handler(dependencies))
     app.add_exception_handler(NotAllowed, not_allowed_handler(dependencies))
     app.add_exception_handler(DamagedCase, damaged_case_handler(dependencies))
     for error in (InfectedFile, UnscannedFile, MissingFile):

@@ -104,10 +104,11 @@ _REPORTS = re.compile(
     r"(?:mot|message|lettre|mail|courriel|e-mail|email|sms|texto|note|annonce|letter|word|text) "
     r"(?:de (?:mon|ma|mes|notre|nos|son|sa|la|mr?|mme|mlle|monsieur|madame)|du (?![0-9])|from|of))\b"
 )
-# « J'ai reçu ce message suspect : … », « je vous transmets ce que demande ma tante : … »: it is another's, although it is « je » who says it.
+# « J'ai reçu ce message suspect : … », « l'an dernier j'avais écrit : … », « je vous transmets ce que demande ma tante : … »: it is another's, although it is « je » who says it.
 _RECEIVED = re.compile(
     r"\b(?:recus?|recues?|recu(?:ent|rent)|received|got|suspecte?s?|suspicious|frauduleu\w*|arnaques?|fraud\w*|scam\w*|"
     r"transm(?:et|is)\w*|transfer\w*|fai(?:s|t|re|sons) suivre|relai\w*|relay\w*|forward\w*|pass(?:es|ing)? on|recopi\w*|dict\w*|tradui\w*|translat\w*|"
+    r"j'avais (?:ecrit|demande|dit|indique|donne)|i had (?:written|asked|said|given)|"
     r"de la part d(?:e|u|es)|au nom d(?:e|u|es)|charge de|on behalf of|asked me to)\b"
 )
 _FIRST_PERSON = re.compile(r"\b(?:je|j'|i|we)(?:\b|(?<='))")
@@ -231,8 +232,11 @@ def _tells_of_others(said: str) -> bool:
 
 
 def _quotes_before(folded: str, start: int) -> bool:
-    """Whether the place stands inside a quotation."""
-    return any(folded.rfind(opening, 0, start) > folded.rfind(closing, 0, start) for opening, closing in ("«»", "“”"))
+    """Whether the place stands inside a quotation; straight marks count within the paragraph."""
+    paragraph = folded[max(0, start - _PASSAGE_WINDOW) : start].rpartition("  ")[2]
+    return paragraph.count('"') % 2 == 1 or any(
+        folded.rfind(opening, 0, start) > folded.rfind(closing, 0, start) for opening, closing in ("«»", "“”")
+    )
 
 
 def _requested_channel(match: re.Match[str]) -> ReplyChannel:

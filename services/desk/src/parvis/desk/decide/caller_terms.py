@@ -47,7 +47,9 @@ def make_caller_terms(contact: ContactReceived) -> list[str]:
             terms.add(f"m:{fold(address)}")
         elif digits := re.sub(r"\D", "", address):
             terms |= {f"p:{digits}", f"q:{digits[::-1]}"}
-    terms |= {f"r:{_plain(reference)}" for reference in (contact.reference, contact.thread.reference) if reference}
+    # Whoever quotes a reference is not found by it, unless staff wrote the contact down: it may be another's.
+    quoted = contact.thread.reference if contact.sender.level == "staff" else None
+    terms |= {f"r:{_plain(reference)}" for reference in (contact.reference, quoted) if reference}
     return sorted(term[:_LONGEST_TERM] for term in terms)
 
 

@@ -22,6 +22,8 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
     @router.get("/counter/{reference}", dependencies=[dependencies.access.allow("contact.register")])
     async def show_receipt(request: Request, reference: str) -> Response:
         session = dependencies.require_session(request)
+        if "\0" in reference:  # PostgreSQL's text has none
+            raise HTTPException(404)
         async with dependencies.cases.database.transaction() as connection:
             receipt = await read_receipt(connection, session.agent.department, reference)
             if receipt is None:

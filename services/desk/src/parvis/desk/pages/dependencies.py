@@ -35,9 +35,9 @@ from parvis.web.security_headers import allow_scripts
 _LIST_COOKIE = "parvis-desk-list"
 _LONGEST_QUERY = 600
 _QUERY = re.compile(r"(?!.*notice=)[A-Za-z0-9_.~%+&=-]{1,600}")
-_LARGEST_FORM_BYTES = 256 * 1024
+LARGEST_FORM_BYTES = 256 * 1024
 _FILE_LIMITS = {
-    "largest_bytes": _LARGEST_FORM_BYTES + MAX_TOTAL_BYTES,
+    "largest_bytes": LARGEST_FORM_BYTES + MAX_TOTAL_BYTES,
     "largest_file_bytes": MAX_FILE_BYTES,
     "most_files": MAX_FILES,
 }
@@ -92,7 +92,7 @@ class DeskDependencies:
         """
         if not self.sessions.is_own_page(request):
             raise HTTPException(403)
-        form = await read_form(request, **(_FILE_LIMITS if has_files else {"largest_bytes": _LARGEST_FORM_BYTES}))
+        form = await read_form(request, **(_FILE_LIMITS if has_files else {"largest_bytes": LARGEST_FORM_BYTES}))
         if not self.sessions.is_own_form(request, form.first("_csrf"), session, self.clock()):
             await form.close()
             raise HTTPException(403)

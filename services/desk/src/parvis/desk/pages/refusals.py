@@ -10,17 +10,40 @@ from parvis.desk.decide.access_rights import CASE_ACTIONS, working_departments
 from parvis.desk.pages import reply_files
 from parvis.desk.pages.access import NotAllowed
 from parvis.desk.pages.case_page import moved_page
-from parvis.desk.pages.dependencies import DeskDependencies
+from parvis.desk.pages.dependencies import LARGEST_FORM_BYTES, DeskDependencies
 from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.store.single_case_queries import read_case, read_case_file
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.error_pages import error_page
-from parvis.web.form_parsing import SubmittedForm
+from parvis.web.form_parsing import SubmittedForm, read_form
+
+_TEXT_FIELDS = ("text", "note", "internal", "reason")
 
 
-async def log_in_first(_: Request, __: Exception) -> Response:
-    return RedirectResponse("/login", status_code=303)
+def log_in_first_handler(dependencies: DeskDependencies) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Leads to the login; who sent a text meanwhile gets it back first (403): it is neither sent nor kept."""
+
+    async def answer(request: Request, _: Exception) -> Response:
+        typed = await _typed_text(dependencies, request) if request.method == "POST" else ""
+        if not typed:
+            return RedirectResponse("/login", status_code=303)
+        return dependencies.render_page(request, "session_ended.html", None, status=403, text=typed)
+
+    return answer
+
+
+async def _typed_text(dependencies: DeskDependencies, request: Request) -> str:
+    """The longest text of a form from one of our own pages; empty if there is none, or it cannot be read."""
+    if not dependencies.sessions.is_own_page(request):
+        return ""
+    try:
+        form = await read_form(request, largest_bytes=LARGEST_FORM_BYTES)
+    except HTTPException:
+        return ""
+    typed = max(map(form.first, _TEXT_FIELDS), key=len).strip()
+    await form.close()
+    return typed
 
 
 def not_allowed_handler(dependencies: DeskDependencies) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -19,7 +19,7 @@ _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
 
 async def find_cases_of_caller(connection: AsyncConnection, found: TypedCaller, department: str | None) -> list[Case]:
-    """The cases of the department, or of all (None), with a contact that fits: open ones first, then by their last change."""
+    """The cases of the department, or of all (None), with a contact that fits: that of a typed reference first, then open ones, then by their last change."""
     if not found.query:
         return []
     fitting = select(caller.c.contact_id).where(caller.c.terms.op("@@")(literal(found.query).cast(TSQUERY)))
@@ -29,7 +29,9 @@ async def find_cases_of_caller(connection: AsyncConnection, found: TypedCaller, 
     cases = select(case_file).where(case_file.c.conversation_id.in_(conversations))
     if department is not None:
         cases = cases.where(case_file.c.department == department)
-    ordered = cases.order_by(case_file.c.state == "closed", case_file.c.changed_at.desc()).limit(MAX_CASES)
+    ordered = cases.order_by(
+        case_file.c.reference != found.reference, case_file.c.state == "closed", case_file.c.changed_at.desc()
+    ).limit(MAX_CASES)
     sound, _ = decode_all(decode_case, (await connection.execute(ordered)).mappings())
     return list(sound)
 
