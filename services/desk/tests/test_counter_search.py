@@ -90,10 +90,6 @@ async def test_reception_finds_states_of_all_departments_of_a_person_who_is_iden
 
 
 @pytest.mark.parametrize("who", [{"department": "triage"}, {"department": "etat-civil", "role": "counter"}])
-async def test_a_reference_with_a_nul_is_not_there(browser: httpx.AsyncClient) -> None:
-    assert (await browser.get("/counter/%00")).status_code == 404
-
-
 async def test_who_reads_no_case_sees_department_state_and_due_date_by_its_reference_and_no_text(
     browser: httpx.AsyncClient, send: Send, project: Project, who: dict[str, str]
 ) -> None:
@@ -154,3 +150,8 @@ async def test_a_look_up_reads_no_whole_table(database: Database, project: Proje
         plan = "\n".join(await connection.scalars(text(query)))
 
     assert "Seq Scan" not in plan, plan
+
+
+async def test_a_reference_with_a_nul_is_not_there(browser: httpx.AsyncClient, send: Send) -> None:
+    await send("/login", "/login", name="Alix Exemple", department="voirie", role="agent")
+    assert (await browser.get("/counter/%00")).status_code == 404
