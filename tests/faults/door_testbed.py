@@ -29,7 +29,8 @@ SERVICES = ("ingest-sms", "ingest-email", "ingest-web", "router", "notifier", "d
 HTTP_DOORS = ("ingest-sms", "ingest-email", "ingest-web", "notifier", "desk")
 FORM = {"problem": "pothole", "place": "12 rue de l’Église", "reply-channel": "none"}
 LONGEST_WAIT_S = 1.0
-_NUMBERS = itertools.count()
+_NUMBERS, _LOADS = itertools.count(), itertools.count()
+_SENDERS = 500  # of one load
 
 
 @dataclass
@@ -114,7 +115,11 @@ class DoorTestbed:
     async def _writing_citizens(self, *, with_mail: bool) -> AsyncGenerator[ServedCitizens]:
         served, done = ServedCitizens(), asyncio.Event()
         async with http_client() as client, Citizens(self.stack) as citizens, asyncio.TaskGroup() as group:
-            messages = SmsLoad(self.stack, self.log, senders=40, run=f"doors-{next(_NUMBERS)}-")
+            load = next(_LOADS)
+            # Nobody writes twice: who has two open cases is asked which one a third message is about, and that one waits.
+            messages = SmsLoad(
+                self.stack, self.log, senders=_SENDERS, first_sender=_SENDERS * (load % 40), run=f"doors-{load}-"
+            )
             group.create_task(self._repeat(done, lambda: self._text(served, messages, client)))
             group.create_task(self._repeat(done, lambda: self._fill_in(served, citizens)))
             if with_mail:
