@@ -256,6 +256,9 @@ async def test_the_trail_is_verified_by_command(browser: httpx.AsyncClient, caps
 
     assert re.fullmatch(r"\d+ entries, unbroken; head \d+:[0-9a-f]{64}", said)
     assert (await operate(capsys, "audit", "verify", "--head", head)) == said
+    with pytest.raises(SystemExit):
+        parser().parse_args(["audit", "verify", "--head", "5:zz"])
+    assert "is no NUMBER:HASH" in capsys.readouterr().err
     arguments = parser().parse_args(["audit", "verify", "--head", f"99999:{head.partition(':')[2]}"])
 
     assert await asyncio.to_thread(arguments.run, arguments) == 1

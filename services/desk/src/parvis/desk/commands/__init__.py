@@ -24,4 +24,6 @@ def register(commands: Commands) -> None:
 def check(folder: Path, town_config: TownConfig) -> list[str]:
     """Check `access.yaml`, for `parvis config check`."""
     rules = load_access_rules(folder, town_config)
+    if not (folder / "access.yaml").exists():
+        return ["no access.yaml: no case is confidential, every agent of a department reads all its cases"]
     return [f"{len(rules.confidential.departments)} confidential departments, {len(rules.claims)} grants by claims"]

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import re
 import sys
 
 from parvis.common.cli.argparse_types import Commands
@@ -15,10 +16,17 @@ def register(actions: Commands) -> None:
     verify.add_argument(
         "--head",
         metavar="NUMBER:HASH",
+        type=_noted_head,
         default="",
         help="a head noted earlier: shows whether the end was cut off since",
     )
     verify.set_defaults(run=_run_verify)
+
+
+def _noted_head(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9]{1,18}:[0-9a-f]{64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no NUMBER:HASH, as this command prints it after `head`")
+    return text
 
 
 def _run_verify(given: argparse.Namespace) -> int:
