@@ -66,17 +66,3 @@ async def test_a_receipt_is_not_sent_after_the_notice_of_a_transfer(notifier: No
         await notifier.until(lambda states: states == ["accepted", "accepted"])
         await notifier.take(receipt)
         await notifier.until(lambda states: states == ["accepted", "accepted", "cancelled"])
-
-
-async def test_another_person_who_joins_gets_a_registration_too_and_nobody_two(
-    notifier: Notifier, make_reply: MakeReply
-) -> None:
-    phones = [(ContactPoint(kind="phone", value=f"+3363998001{n}"),) for n in (1, 2, 1)]
-    first, other, again = (
-        make_reply(str(n), kind="registration", points=points, conversation="c") for n, points in enumerate(phones)
-    )
-    async with notifier.running():
-        await notifier.take(first)
-        await notifier.until(lambda states: states == ["accepted"])
-        await notifier.take(other, again)
-        await notifier.until(lambda states: sorted(states) == ["accepted", "accepted", "failed"])

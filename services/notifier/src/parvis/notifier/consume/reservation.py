@@ -186,7 +186,7 @@ def _counts_of(
         automatic,
         answers,
         by_conversation.of_today[delivery.conversation_id],
-        by_conversation.has_another(delivery.conversation_id, delivery.kind, delivery.reply_id, delivery.address_hash),
+        by_conversation.has_another(delivery.conversation_id, delivery.kind, delivery.reply_id),
     )
 
 

@@ -16,7 +16,7 @@ class SendCounts:
     automatic: int = 0
     answers: int = 0
     in_conversation: int = 0
-    has_same_kind: bool = False  # a receipt of this conversation, or a registration to this address, that did not fail
+    has_same_kind: bool = False  # a registration or a receipt of this conversation that did not fail
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def refuse_over_budget(delivery: Delivery, sent: SendCounts, limits: SendingLimi
     if sent.has_same_kind and delivery.kind == "receipt":
         return Transition("cancelled", detail="another receipt of this conversation was sent before")
     if sent.has_same_kind and delivery.kind == "registration":
-        return Transition("failed", "budget", "one registration per conversation and address")
+        return Transition("failed", "budget", "one registration per conversation")
     if delivery.is_automatic and sent.automatic >= limits.automatic_per_day:
         return Transition("failed", "budget", f"{limits.automatic_per_day} automatic messages in 24 hours")
     if not delivery.is_automatic and sent.answers >= limits.answers_per_day:

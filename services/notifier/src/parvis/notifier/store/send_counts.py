@@ -34,7 +34,7 @@ _SENT_TO = text(
 )
 _SENT_IN = text(
     """
-    select conversation_id, kind, reply_id, address_hash, state, reserved_at from notifier.delivery
+    select conversation_id, kind, reply_id, state, reserved_at from notifier.delivery
     where conversation_id = any(:conversations) and (state = any(:arrives) or reserved_at > :since)
     """
 )
@@ -42,17 +42,14 @@ _SENT_IN = text(
 
 @dataclass
 class ConversationCounts:
-    """The messages of conversations: registrations and receipts by conversation, kind, reply and address; and the number of the last day."""
+    """The messages of conversations: registrations and receipts by conversation, kind and reply; and the number of the last day."""
 
-    notices: set[tuple[str, str, str, str]] = field(default_factory=set[tuple[str, str, str, str]])
+    notices: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]])
     of_today: Counter[str] = field(default_factory=Counter[str])
 
-    def has_another(self, conversation: str, kind: str, reply: str, address_hash: str) -> bool:
-        """Whether another reply of the kind was sent in the conversation; of registrations, to this address: others may join it."""
-        return any(
-            (c, k) == (conversation, kind) and r != reply and (a == address_hash or kind != "registration")
-            for c, k, r, a in self.notices
-        )
+    def has_another(self, conversation: str, kind: str, reply: str) -> bool:
+        """Whether another reply of the kind was sent in the conversation."""
+        return any((c, k) == (conversation, kind) and r != reply for c, k, r in self.notices)
 
 
 async def lock_addresses(connection: AsyncConnection, hashes: Collection[str]) -> None:
@@ -78,7 +75,7 @@ async def count_by_conversation(
     counts = ConversationCounts()
     for row in (await connection.execute(_SENT_IN, values)).all():
         if (kind := _COUNTS_AS.get(row.kind)) and row.state in _ARRIVES:
-            counts.notices.add((row.conversation_id, kind, row.reply_id, row.address_hash or ""))
+            counts.notices.add((row.conversation_id, kind, row.reply_id))
         if row.reserved_at and row.reserved_at > now - _DAY:
             counts.of_today[row.conversation_id] += 1
     return counts
