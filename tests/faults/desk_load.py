@@ -31,7 +31,7 @@ async def open_cases(stack: Stack, numbers: range) -> dict[str, str]:
         personal = ContactPersonalData.model_validate(
             {"from": ContactPoint(kind="phone", value=phone), "text": "Un trou."}
         )
-        contact = a_contact(key=f"withdrawal-{n}", personal=personal)
+        contact = a_contact(key=f"desk-load-{n}", personal=personal)
         conversation = make_conversation_id(contact.contact_id, contact.received_at)
         routing = Routing(
             conversation_id=conversation, sequence=1, department=DEPARTMENT, reference=contact.reference, rule="pothole",

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from parvis.common.contract.errors import Unavailable
-from parvis.desk.models.accounts import Action
 from parvis.desk.models.queue import QueueCursor, QueueFilter
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.pages.queue_page import others_looking, read_filter, reader_of
@@ -64,8 +63,9 @@ async def _queue_events(
             try:
                 if time.monotonic() - checked_s >= VIEWER_BEAT_S:
                     checked_s = time.monotonic()
-                    if not await _may_still(dependencies, request, session, "queue.read"):
-                        return
+                    async with dependencies.cases.database.transaction() as connection:
+                        if not await dependencies.access.may_still(connection, request, session, "queue.read"):
+                            return
                 rows = await live.queue_pages.read(reader_of(dependencies, session), wanted, *page)
             except Unavailable:
                 return  # the browser asks again
@@ -94,11 +94,6 @@ async def _case_events(
             others = [viewer for viewer in live.viewers(conversation) if viewer != name]
             yield f"data: {json.dumps({'others': others})}\n\n"
             await _wait(woken)
-
-
-async def _may_still(dependencies: DeskDependencies, request: Request, session: AgentSession, action: Action) -> bool:
-    async with dependencies.cases.database.transaction() as connection:
-        return await dependencies.access.may_still(connection, request, session, action)
 
 
 async def _wait(woken: asyncio.Event) -> None:

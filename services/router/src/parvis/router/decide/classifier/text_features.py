@@ -54,13 +54,9 @@ def truncate_for_embedding(text: str) -> str:
     """
     clean = text.replace("\0", " ").encode("utf-8", "replace").decode()
     words = [word[:_LONGEST_WORD] for word in clean[: 10 * MAX_TEXT_CHARS].split()[:MAX_EMBEDDED_WORDS]]
-    left, kept = _MOST_WEIGHT, list[str]()
-    for character in " ".join(words):
-        left -= 1 if _OF_MANY_A_TOKEN.match(character) else _WEIGHT_OF_OTHERS
-        if left < 0:
-            break
-        kept.append(character)
-    return "".join(kept).strip() or "-"
+    joined = " ".join(words)
+    weights = itertools.accumulate(1 if _OF_MANY_A_TOKEN.match(each) else _WEIGHT_OF_OTHERS for each in joined)
+    return joined[: sum(weight <= _MOST_WEIGHT for weight in weights)].strip() or "-"
 
 
 def hash_ngrams(text: str) -> HashedNgrams:
