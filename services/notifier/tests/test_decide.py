@@ -224,16 +224,28 @@ def test_answers_have_a_larger_budget(addressing: ChannelChooser, make_reply: Ma
     assert refuse_over_budget(delivery, SendCounts(answers=30), LIMITS)
 
 
-def test_a_conversation_is_registered_once_and_a_second_receipt_is_dropped(
+def test_nobody_is_told_twice_of_a_registration_and_a_second_receipt_is_dropped(
     addressing: ChannelChooser, make_reply: MakeReply
 ) -> None:
-    again = SendCounts(has_same_kind=True)
-    registration = refuse_over_budget(a_delivery(addressing, make_reply(kind="registration")), again, LIMITS)
+    again = SendCounts(of_same_kind=1)
+    registration = refuse_over_budget(
+        a_delivery(addressing, make_reply(kind="registration")), replace(again, has_registration=True), LIMITS
+    )
     receipt = refuse_over_budget(a_delivery(addressing, make_reply(kind="receipt")), again, LIMITS)
     assert registration
     assert registration.failure_class == "budget"
     assert receipt
     assert receipt.state == "cancelled"
+
+
+def test_a_few_people_who_join_are_told_of_the_registration_and_a_flood_is_not(
+    addressing: ChannelChooser, make_reply: MakeReply
+) -> None:
+    joined = a_delivery(addressing, make_reply(kind="registration"))
+    assert refuse_over_budget(joined, SendCounts(of_same_kind=4), LIMITS) is None
+    refused = refuse_over_budget(joined, SendCounts(of_same_kind=5), LIMITS)
+    assert refused
+    assert (refused.state, refused.failure_class) == ("failed", "budget")
 
 
 def test_a_refused_call_waits_longer_each_time_and_gives_up_after_two_days(

@@ -66,3 +66,17 @@ async def test_a_receipt_is_not_sent_after_the_notice_of_a_transfer(notifier: No
         await notifier.until(lambda states: states == ["accepted", "accepted"])
         await notifier.take(receipt)
         await notifier.until(lambda states: states == ["accepted", "accepted", "cancelled"])
+
+
+async def test_a_few_people_who_join_get_a_registration_each_and_nobody_two(
+    notifier: Notifier, make_reply: MakeReply
+) -> None:
+    phones = [(ContactPoint(kind="phone", value=f"+3363998001{n}"),) for n in (0, 1, 1, 2, 3, 4, 5, 6)]
+    first, *joined = (
+        make_reply(str(n), kind="registration", points=points, conversation="c") for n, points in enumerate(phones)
+    )
+    async with notifier.running():
+        await notifier.take(first)
+        await notifier.until(lambda states: states == ["accepted"])
+        await notifier.take(*joined)
+        await notifier.until(lambda states: sorted(states) == ["accepted"] * 5 + ["failed"] * 3)

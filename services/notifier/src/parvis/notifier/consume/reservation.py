@@ -158,6 +158,9 @@ class DeliveryReservation:
                 counts.answers + (not delivery.is_automatic),
             )
             by_conversation.of_today[delivery.conversation_id] += 1
+            by_conversation.add_notice(
+                delivery.conversation_id, delivery.kind, delivery.reply_id, delivery.address_hash
+            )
             new_mails.update([mailbox] if mailbox else [])
             allowed.append(candidate)
         await count_mails(connection, new_mails, at)
@@ -182,11 +185,13 @@ def _counts_of(
     delivery: Delivery, by_address: Mapping[str, tuple[int, int]], by_conversation: send_counts.ConversationCounts
 ) -> SendCounts:
     automatic, answers = by_address.get(delivery.address_hash, (0, 0))
+    same_kind = by_conversation.addresses_of(delivery.conversation_id, delivery.kind, but=delivery.reply_id)
     return SendCounts(
         automatic,
         answers,
         by_conversation.of_today[delivery.conversation_id],
-        by_conversation.has_another(delivery.conversation_id, delivery.kind, delivery.reply_id),
+        of_same_kind=len(same_kind),
+        has_registration=delivery.address_hash in same_kind,
     )
 
 

@@ -16,7 +16,8 @@ class SendCounts:
     automatic: int = 0
     answers: int = 0
     in_conversation: int = 0
-    has_same_kind: bool = False  # a registration or a receipt of this conversation that did not fail
+    of_same_kind: int = 0  # registrations or receipts of this conversation that did not fail
+    has_registration: bool = False  # one of them went to this address
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,11 @@ def is_paid(delivery: Delivery) -> bool:
 
 def refuse_over_budget(delivery: Delivery, sent: SendCounts, limits: SendingLimits) -> Transition | None:
     """The end of a delivery that exceeds a limit; None if it may be sent. Call it under the address's lock, before reserving."""
-    if sent.has_same_kind and delivery.kind == "receipt":
+    if sent.of_same_kind and delivery.kind == "receipt":
         return Transition("cancelled", detail="another receipt of this conversation was sent before")
-    if sent.has_same_kind and delivery.kind == "registration":
-        return Transition("failed", "budget", "one registration per conversation")
+    most = limits.registrations_per_conversation
+    if delivery.kind == "registration" and (sent.has_registration or sent.of_same_kind >= most):
+        return Transition("failed", "budget", f"one registration for each person in a conversation, {most} in all")
     if delivery.is_automatic and sent.automatic >= limits.automatic_per_day:
         return Transition("failed", "budget", f"{limits.automatic_per_day} automatic messages in 24 hours")
     if not delivery.is_automatic and sent.answers >= limits.answers_per_day:

@@ -28,6 +28,7 @@ class SendingLimits:
     automatic_per_day: int = 5
     answers_per_day: int = 30
     messages_per_conversation_and_day: int = 40
+    registrations_per_conversation: int = 5  # whoever opened it and a few who joined; what a flood of addresses gets
     automatic_per_hour: int = 50_000
     town_budget: DailyBudget = DailyBudget(segments=10_000, letters=200, cents=100_000)
     source_budget: DailyBudget = DailyBudget(segments=20, letters=2, cents=400)

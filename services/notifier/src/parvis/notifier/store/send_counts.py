@@ -15,7 +15,7 @@ from parvis.notifier.models.delivery import AUTOMATIC
 
 _t, _s = schema.tally.c, schema.source_tally.c
 _DAY, _HOUR = timedelta(hours=24), timedelta(hours=1)
-# One of these per conversation. A transfer notice counts as a receipt, for it says everything that a receipt says.
+# One receipt per conversation, and one registration for each of a few people in it. A transfer notice counts as a receipt, for it says everything that a receipt says.
 _COUNTS_AS = {"registration": "registration", "receipt": "receipt", "transfer": "receipt"}
 # States of messages that arrived or still may.
 _ARRIVES = ("reserved", "unknown", "accepted", "delivered")
@@ -34,7 +34,7 @@ _SENT_TO = text(
 )
 _SENT_IN = text(
     """
-    select conversation_id, kind, reply_id, state, reserved_at from notifier.delivery
+    select conversation_id, kind, reply_id, address_hash, state, reserved_at from notifier.delivery
     where conversation_id = any(:conversations) and (state = any(:arrives) or reserved_at > :since)
     """
 )
@@ -42,14 +42,19 @@ _SENT_IN = text(
 
 @dataclass
 class ConversationCounts:
-    """The messages of conversations: registrations and receipts by conversation, kind and reply; and the number of the last day."""
+    """The messages of conversations: registrations and receipts by conversation, kind, reply and address; and the number of the last day."""
 
-    notices: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]])
+    notices: set[tuple[str, str, str, str]] = field(default_factory=set[tuple[str, str, str, str]])
     of_today: Counter[str] = field(default_factory=Counter[str])
 
-    def has_another(self, conversation: str, kind: str, reply: str) -> bool:
-        """Whether another reply of the kind was sent in the conversation."""
-        return any((c, k) == (conversation, kind) and r != reply for c, k, r in self.notices)
+    def add_notice(self, conversation: str, kind: str, reply: str, address_hash: str) -> None:
+        """Remember a reply that arrives, if its kind is limited."""
+        if counts_as := _COUNTS_AS.get(kind):
+            self.notices.add((conversation, counts_as, reply, address_hash))
+
+    def addresses_of(self, conversation: str, kind: str, *, but: str) -> list[str]:
+        """The hashes of the addresses that got a notice of the kind in the conversation by another reply than `but`."""
+        return [address for c, k, reply, address in self.notices if (c, k) == (conversation, kind) and reply != but]
 
 
 async def lock_addresses(connection: AsyncConnection, hashes: Collection[str]) -> None:
@@ -74,8 +79,8 @@ async def count_by_conversation(
     values = {"conversations": list(conversations), "arrives": list(_ARRIVES), "since": now - _DAY}
     counts = ConversationCounts()
     for row in (await connection.execute(_SENT_IN, values)).all():
-        if (kind := _COUNTS_AS.get(row.kind)) and row.state in _ARRIVES:
-            counts.notices.add((row.conversation_id, kind, row.reply_id))
+        if row.state in _ARRIVES:
+            counts.add_notice(row.conversation_id, row.kind, row.reply_id, row.address_hash or "")
         if row.reserved_at and row.reserved_at > now - _DAY:
             counts.of_today[row.conversation_id] += 1
     return counts
