@@ -8,7 +8,7 @@ import httpx
 import pytest
 from services.desk.tests.test_pages import CASE, CONTACT, personal, routed
 
-from parvis.common.contract.contact import ReplyAddress
+from parvis.common.contract.contact import ReplyAddress, Verification
 from parvis.common.contract.delivery import DeliveryUpdated, make_delivery_id
 from parvis.common.contract.reply import ReplyId, ReplyRequested, make_reply_id
 from parvis.common.contract.routing.decisions import make_conversation_id
@@ -75,8 +75,13 @@ async def test_what_says_nothing_about_the_address_strikes_nothing_out(
     assert "<del>" not in answer_box((await agent.get(CASE)).text)
 
 
-async def test_who_writes_from_a_dead_number_revives_it(agent: httpx.AsyncClient, project: Project) -> None:
-    later = a_contact(key="later", received_at=AN_INSTANT + timedelta(hours=1), personal=personal())
+@pytest.mark.parametrize("dmarc", [None, "fail"])
+async def test_who_writes_from_a_dead_address_revives_it_and_a_forged_sender_does_not(
+    agent: httpx.AsyncClient, project: Project, dmarc: str | None
+) -> None:
+    sender = Verification.model_validate({"level": "none", "dmarc": dmarc})
+    at = AN_INSTANT + timedelta(hours=1)
+    later = a_contact(key="later", received_at=at, personal=personal(), sender=sender)
     again = routed(later, conversation_id=CONVERSATION, reference=CONTACT.reference, sequence=2)
     await project(routed(CONTACT), not_delivered(), again)
-    assert "<del>" not in answer_box((await agent.get(CASE)).text)
+    assert ("<del>" in answer_box((await agent.get(CASE)).text)) == (dmarc == "fail")

@@ -78,6 +78,16 @@ def test_an_unproved_reply_to_is_answered_only_after_an_agent_confirmed_it() -> 
     assert reached(forged, mail("3", THIRD, level="staff")) == [THIRD]
 
 
+def test_a_visit_written_down_in_a_mails_conversation_does_not_vouch_for_the_number_that_the_mail_names() -> None:
+    """Who writes in somebody's name and gives their own number would else read what that person is told after a visit."""
+    forged, visit = mail("1", OPENER, STRANGER), mail("2", THIRD, level="staff", token=TOKEN)
+    assert reached(forged)[0] == STRANGER  # alone it holds nothing that its writer does not know
+    assert reached(forged, visit) == [OPENER, THIRD]
+    assert [wish.to.address for wish in find_addressee((forged, visit)).unconfirmed] == [STRANGER]
+    assert reached(forged, visit, confirmed=(forged.contact_id,))[0] == STRANGER
+    assert reached(mail("1", OPENER, STRANGER, level="domain"), visit)[0] == STRANGER
+
+
 def test_however_many_addresses_are_named_few_are_kept() -> None:
     later = [mail(str(number), OPENER, f"{number}@x.example") for number in range(2, 400)]
     addressee = find_addressee([mail("1", OPENER), *later])

@@ -46,7 +46,9 @@ def find_addressee(contacts: Sequence[ContactReceived], confirmed: Collection[st
     Proof:  an agent wrote the contact down; or it comes from the addressee's own address, under our token or with a DMARC pass.
             Anything else that names a new address is an unconfirmed wish, whoever seems to have written it.
     Opener: a mail whose Reply-To is not its From is answered nowhere until a DMARC pass of From, or an agent, vouches for the
-            Reply-To: From may be somebody else's name, or a website's own address.
+            Reply-To: From may be somebody else's name, or a website's own address. Any mail without such a pass may be forged:
+            once an agent has written down a visit or a call in its conversation, whoever came need not be whoever wrote, and
+            its wish for another address is unconfirmed.
     """
     answerable = [contact for contact in contacts if own_contact_points(contact) or contact.personal.reply_channels]
     if not answerable:
@@ -54,7 +56,7 @@ def find_addressee(contacts: Sequence[ContactReceived], confirmed: Collection[st
     opening, *later = answerable  # a letter without an address opens a case that somebody may write to later
     wishes: list[UnconfirmedAddress] = []
     stated, points = list(opening.personal.reply_channels), list(own_contact_points(opening))
-    if not _is_vouched_for(opening, confirmed):
+    if not _is_vouched_for(opening, confirmed, is_joined=any(contact.sender.level == "staff" for contact in later)):
         wishes, stated = [UnconfirmedAddress(opening.contact_id, to) for to in stated], []
     own = {point.value for point in points} | {address.address for address in stated}
     for contact in later:
@@ -82,9 +84,11 @@ def own_contact_points(contact: ContactReceived) -> tuple[ContactPoint, ...]:
     return (point,) if point and OTHER_REPLY_TO not in contact.remarks else ()
 
 
-def _is_vouched_for(opening: ContactReceived, confirmed: Collection[str]) -> bool:
-    is_proven = opening.sender.level in ("domain", "staff") or opening.contact_id in confirmed
-    return is_proven or OTHER_REPLY_TO not in opening.remarks
+def _is_vouched_for(opening: ContactReceived, confirmed: Collection[str], *, is_joined: bool) -> bool:
+    if opening.sender.level in ("domain", "staff") or opening.contact_id in confirmed:
+        return True
+    may_be_forged = is_joined and channel(opening.channel).contact_point_kind == "email"
+    return not may_be_forged and OTHER_REPLY_TO not in opening.remarks
 
 
 def _is_proven(contact: ContactReceived, to: ReplyAddress, own: Collection[str]) -> bool:

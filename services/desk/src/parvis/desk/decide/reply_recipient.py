@@ -50,6 +50,7 @@ def _has_written_since(to: ReplyAddress, delivery: DeliveryStatus, contacts: Seq
     return any(
         point.value == to.address and opened.contact.received_at > delivery.at
         for opened in contacts
+        if opened.contact.sender.dmarc != "fail"
         for point in own_contact_points(opened.contact)
     )
 
