@@ -32,7 +32,11 @@ ANSWER_VERBS = (
     "prevenez", "prevenir", "avertissez", "avertir", "informez", "informer", "ecrivez",
     "repondiez", "recontactiez", "contactiez", "preveniez", "avertissiez", "informiez",
     *(f"etre {verb}{ending}" for verb in ("recontacte", "contacte", "prevenu", "averti", "informe", "joint") for ending in ("", "e")),
+    *(f"{beginning} {rest}" for beginning in ("tenez-moi", "tenez moi", "me tenir") for rest in ("au courant", "informe", "informee")),
+    *(f"{beginning} {rest}" for beginning in ("donnez-moi", "donnez moi", "me donner") for rest in ("des nouvelles", "de vos nouvelles", "une reponse")),
+    *(f"{beginning} {rest}" for beginning in ("faites-moi", "faites moi", "me faire") for rest in ("signe", "savoir")),
     "reply", "answer", "respond", "response", "contact", "write", "reach", "be contacted", "be informed", "be reached",
+    "let me know", "keep me posted", "keep me informed", "keep me updated", "get back to me", "get in touch",
 )  # fmt: skip
 # An imperative that names its channel: « rappelez-moi au 06 … », “text me on 06 …”.
 CHANNEL_VERBS: dict[str, ReplyChannel] = {
@@ -41,15 +45,37 @@ CHANNEL_VERBS: dict[str, ReplyChannel] = {
     "telephonez": "phone",
     "call": "phone",
     "phone": "phone",
+    "ring": "phone",
     "text": "sms",
     "sms": "sms",
     "email": "email",
     "e-mail": "email",
 }
 CALL_INFINITIVES = ("rappeler", "appeler", "telephoner")  # after a pronoun: « vous pouvez me rappeler au 06 … »
+CALLED = (
+    "rappele",
+    "appele",
+    "rappelee",
+    "appelee",
+    "called",
+    "phoned",
+    "rung",
+)  # « je voudrais être rappelé au 06 … »
 
 # A text with none of these asks for nothing; most texts need no further work.
-_HINTS = (*CHANNEL_WORDS, "télé", "électronique", "mèl", "appel", "call", "joindre", "contact", "adresse", "@")
+_HINTS = (
+    *CHANNEL_WORDS,
+    "télé",
+    "électronique",
+    "mèl",
+    "appel",
+    "call",
+    "joindre",
+    "contact",
+    "adresse",
+    "@",
+    "ring me",
+)
 
 
 def _any_of(words: tuple[str, ...] | dict[str, ReplyChannel]) -> str:
@@ -61,8 +87,8 @@ _ASIDE = (
     r"s'il vous plait|please|preferably|only|if possible|to)"
 )
 _BEFORE_ADDRESS = (
-    r"(?:[ ,:(]{1,3}(?:au|a|sur|to|on|at|l'adresse|le|mon|ma|my|numero|number|portable|mobile|adresse|address|suivant|suivante))"
-    r"{0,5}[ ,:(<]{1,4}"
+    r"(?:[ ,:(]{1,3}(?:au|a|sur|to|on|at|l'adresse|le|ce|cette|mon|ma|my|this|numero|number|portable|mobile|adresse|address|suivant|suivante|"
+    r"svp|stp|merci|please|s'il vous plait)){0,5}[ ,:(<]{1,4}"
 )
 _ADDRESS = (
     r"(?:(?P<number>(?:(?:\+|00)[0-9]{1,3} ?\(0\) ?)?(?:\+|00)?[0-9(](?:[ .\-/()]?[0-9]){7,15})"
@@ -75,24 +101,26 @@ _ANSWER_BY_CHANNEL = re.compile(
     rf"(?:{_BEFORE_ADDRESS}{_ADDRESS})?"
 )
 _CHANNEL_VERB_WITH_ADDRESS = re.compile(
-    rf"\b(?:(?P<verb>{_any_of(CHANNEL_VERBS)})[ -](?:moi|nous|me|us)|"
-    rf"(?:me |nous |m')(?P<infinitive>{_any_of(CALL_INFINITIVES)})|"
+    rf"\b(?:(?P<verb>{_any_of(CHANNEL_VERBS)})[ -](?:moi|nous|me|us)(?: back)?|"
+    rf"(?:(?:me |nous |m')(?:{_any_of(CALL_INFINITIVES)})|(?:etre|be) (?:{_any_of(CALLED)})(?: back)?)|"
     r"(?:(?:envoyez|send)(?:[ -](?:moi|nous|me|us))?|(?:m'|nous )envoyer) (?:an?|un) "
     r"(?P<word>sms|texto|text|text message|mail|email|e-mail|courriel))"
     rf"(?:{_ASIDE}){{0,3}}{_BEFORE_ADDRESS}{_ADDRESS}"
 )
 _ANSWER_AT_MAIL = re.compile(
     rf"\b(?:(?:repondez|ecrivez|recontactez|contactez|reply|write)(?:{_ASIDE}){{1,3}}|"
-    rf"(?:me|nous) (?:repondre|ecrire|recontacter|contacter)(?:{_ASIDE}){{0,3}}){_BEFORE_ADDRESS}"
+    rf"(?:me|nous|merci de|priere de|veuillez|bien vouloir) (?:repondre|ecrire|recontacter|contacter)(?:{_ASIDE}){{0,3}}|"
+    r"(?:(?:envoyez|adressez|transmettez|send)(?:[ -](?:moi|nous|me|us))?|(?:m'|me |nous |merci de |please )(?:envoyer|adresser|transmettre|send)) "
+    rf"(?:votre |la |une |toute |your |the |any )?(?:reponse|answer|reply|response)(?:{_ASIDE}){{0,2}}){_BEFORE_ADDRESS}"
     r"(?P<number>(?!))?(?P<mail>[^\s<>,;:()\[\]\"@]{1,64}@[a-z0-9.-]{1,190}\.[a-z]{2,24})"
 )
 _NEGATION = re.compile(
-    r"\b(?:ne|ni|pas|plus|jamais|sans|inutile|impossible|refus\w*|evit\w*|not|never|without|cannot|refuse\w*)\b|\bn'|n't\b"
+    r"\b(?:ne|ni|pas|plus|jamais|sans|inutile|impossible|refus\w*|evit\w*|arret\w*|cess\w*|stop|stopped|not|never|without|cannot|refuse\w*)\b|\bn'|n't\b"
 )
 # Told, not asked; of somebody else, or of reaching the town. A verb in the infinitive asks only with « me », « nous » or « merci de ».
 _TOLD = re.compile(
     r"\b(?:il|elle|ils|elles|on|he|she|they|qui|who|comment|how|dit|disait|demandait|essay\w*|tent\w*|tried|told|said|asked|"
-    r"agent|agents|service|services|mairie|collegue|"
+    r"agent|agents|service|services|mairie|collegue|vous deviez|devait|devaient|supposed|autrefois|jadis|auparavant|formerly|"
     r"(?:mon|ma|mes|notre|nos|son|sa|ses|leur|my|our|his|her|their) (?!numero|portable|mobile|adresse|mail|number|address)\w+)\b"
     r"|\b(?:vous|de vous|you) (?:recontacter|contacter|repondre|joindre|ecrire|prevenir|avertir|rappeler|informer|appeler)\b"
     r"|\b(?:a|ai|as|avez|avons|ont|avait|avais|was|have|has|had) (?:ete |deja |been |already )?$|\b(?:si|if|quand|when) (?!possible)"
