@@ -197,6 +197,10 @@ def test_a_charset_that_was_not_declared_is_a_guess(content: str, declared: str,
     assert decode_with_guess(content.encode(), declared) == (text, is_guess)
 
 
+def test_a_text_without_zero_bytes_is_not_utf_16_whatever_it_claims() -> None:
+    assert decode_with_guess("La cave est inondée".encode(), "utf-16").text == "La cave est inondée"
+
+
 @pytest.mark.parametrize("order", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_utf_16_is_read_in_either_order(order: str) -> None:
     assert decode_with_guess("Bonjour à tous".encode(order), "utf-16").text == "Bonjour à tous"

@@ -39,6 +39,7 @@ def sign_of(head: str) -> str | None:
         ("Subject: Réponse automatique : votre demande", "wording"),
         ("Subject: Fwd: Undelivered Mail Returned to Sender", None),
         ("Subject: mon absence du bureau de vote", None),
+        ("Subject: Courrier non remis", None),
         ("Subject: Absence du bureau de vote n° 4", None),
         ("Subject: Message d'absence de mon fils", None),
         ("Subject: Undeliverable parcels in my street", None),

@@ -85,6 +85,7 @@ def test_the_region_of_a_number() -> None:
         "Zoé Exemple <zoe@club.example>",
         "\u200ezoe@club.example\u200b",
         "zoe@club.example.",
+        "zoe@club.example (le soir)",
         "<Zoe@Club.example>",
         "zoe@club\u00ad.example\u00a0",
     ],
@@ -94,9 +95,18 @@ def test_an_address_as_people_copy_it(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["zoe..b@club.example", ".zoe@club.example", "zoe.@club.example", "zoe@club..example"]
+    "typed",
+    [
+        "zoe..b@club.example",
+        ".zoe@club.example",
+        "zoe.@club.example",
+        "zoe@club..example",
+        "zoe@club",
+        "zoe@@club.example",
+        "(zoe@club.example)",
+    ],
 )
-def test_dots_that_no_relay_takes(typed: str) -> None:
+def test_an_address_that_no_relay_takes(typed: str) -> None:
     with pytest.raises(Rejected):
         email_contact_point(typed)
 

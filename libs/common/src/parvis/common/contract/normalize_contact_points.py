@@ -16,6 +16,7 @@ from parvis.common.text.telephone import parse_e164
 _ASCII_DOMAIN = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*(?![0-9]+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
+_NOTE = re.compile(r"(?<=\S)\s+\([^()@]{0,80}\)\s*$")  # « a@b.example (le soir) »: a comment of RFC 5322
 _NAME_AND_ADDRESS = re.compile(r"[^<>]{0,200}<([^<>]+)>")
 
 
@@ -30,12 +31,13 @@ def phone_contact_point(text: str, *, region: str = "FR") -> ContactPoint:
 def email_contact_point(text: str) -> ContactPoint:
     """A mail address as a contact point: lower-cased, without display name.
 
-    Shape:  as people type and copy it: `Name <address>`, `mailto:address?subject=…`, with a comma behind it, invisible characters or the root's dot.
-    Raises: Rejected, if it lacks a local part or a domain, has a space, a control character, or dots that are not single and
+    Shape:  as people type and copy it: `Name <address>`, `mailto:address?subject=…`, with a comma or a note in
+            parentheses behind it, invisible characters or the root's dot.
+    Raises: Rejected, if it lacks a local part or a domain of two labels, has a second @, a space, a control character, or dots that are not single and
             between other characters (RFC 5321 §4.1.2), or is longer than 254 characters, its local part than 64 (§4.5.3.1);
             or if a character of it could not be read (U+FFFD).
     """
-    typed = remove_invisible_characters(text)
+    typed = _NOTE.sub("", remove_invisible_characters(text))
     if named := _NAME_AND_ADDRESS.fullmatch(typed):
         typed = named[1].strip()
     address = typed.rstrip(",;").removesuffix(".").lower()
@@ -47,11 +49,16 @@ def email_contact_point(text: str) -> ContactPoint:
     if (
         len(local) > 64
         or any(c in address for c in '<>,;:"()[]\\\ufffd')
+        or "@" in local
         or "" in local.split(".")
         or "" in domain.split(".")
     ):
         raise Rejected("not a mail address")
-    return ContactPoint(kind="email", value=f"{local}@{_map_domain(domain)}")
+    if "." not in (
+        mapped := _map_domain(domain)
+    ):  # the rest of `zoe@citizen,example`; no mail host is so named (RFC 7085)
+        raise Rejected("not a mail address")
+    return ContactPoint(kind="email", value=f"{local}@{mapped}")
 
 
 def _map_domain(domain: str) -> str:

@@ -77,7 +77,7 @@ AUTOMATIC_SUBJECTS = (
     "message blocked", "address not found", "email bounce notification", "failed mail", "mail error", "disposition notification", "read receipt",
     "automatic reply", "auto reply", "autoreply", "auto-reply", "out of office autoreply", "automatic response", "auto response",
     "autoresponse", "out of office", "out of the office", "vacation reply", "vacation response", "réponse automatique", "reponse automatique",
-    "réponse d'absence", "message d'absence", "absence du bureau", "absent du bureau", "non remis", "message non remis", "courrier non remis", "notification d'état de remise", "notification de non-remise", "avis de non-remise", "échec de la remise", "échec de remise",
+    "réponse d'absence", "message d'absence", "absence du bureau", "absent du bureau", "non remis", "message non remis", "notification d'état de remise", "notification de non-remise", "avis de non-remise", "échec de la remise", "échec de remise",
     "automatische antwort", "abwesenheitsnotiz", "abwesenheitsmeldung", "automatisches antwortschreiben", "automatisk svar", "autosvar",
     "respuesta de ausencia", "mensaje de ausencia", "messaggio di assenza", "risposta di assenza", "notification d'absence", "avis d'absence",
     "absence automatique", "réponse automatique d'absence", "unzustellbar", "nicht zustellbar", "zustellung fehlgeschlagen", "respuesta automática",

@@ -43,6 +43,12 @@ def decode_with_guess(content: bytes, declared: str) -> DecodedText:
     if content.isascii() and not declared.lower().startswith(_STATEFUL):
         return DecodedText(content.decode("ascii"))
     known = _python_codec(declared)
+    if (
+        known.startswith(("utf-16", "utf-32"))
+        and b"\0" not in content
+        and _decode_strictly(content, "utf-8") is not None
+    ):
+        known = "utf-8"  # in those charsets each letter of ours has a zero byte
     if known in _WESTERN and (mended := _decode_strictly(content, "utf-8")) is not None:
         return _repair_double_encoding(DecodedText(mended, is_guess=known != "ascii"))
     for charset in dict.fromkeys((known, "utf-8")):
