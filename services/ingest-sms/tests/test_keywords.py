@@ -73,6 +73,7 @@ def test_a_keyword_with_more_text_is_not_a_keyword(text: str) -> None:
 def test_a_keyword_with_media_is_not_a_keyword() -> None:
     assert action_of("STOP", NumMedia="1") is None
     assert action_of("STOP", NumMedia="1", MediaUrl0="https://api.twilio.com/x") is None
+    assert action_of("STOP", NumMedia="9" * 5000) == "stop"  # no number of files, and none that Python reads
 
 
 def test_every_keyword_of_twilio_is_found() -> None:

@@ -38,7 +38,7 @@ async def _verify(head: str) -> int:
     number, _, noted = head.partition(":")
     async with database.transaction() as connection:
         verdict = await verify_audit(connection)
-        found = await read_hash(connection, int(number)) if number.isdigit() else None
+        found = await read_hash(connection, int(number)) if number.isdecimal() and len(number) < 19 else None
     await database.close()
     fault = verdict.fault or _fault_of_head(head, noted, found)
     if fault:

@@ -93,9 +93,8 @@ class InboundMessage(WebhookForm):
     def media_missing(self) -> int:
         """The number of files that NumMedia counts and that have no URL."""
         counted = self.value("NumMedia")
-        if counted in ("", "0"):
-            return 0
-        return max(0, int(counted) - len(self.media)) if counted.isascii() and counted.isdigit() else 0
+        is_count = counted.isascii() and counted.isdigit() and len(counted) < 4
+        return max(0, int(counted) - len(self.media)) if is_count else 0
 
 
 def parse_form_fields(body: bytes) -> FormFields:
