@@ -13,7 +13,13 @@ from parvis.common.contract.contact import (
     ReplyAddress,
     Verification,
 )
-from parvis.common.contract.find_addressee import MOST_ADDRESSES, OTHER_REPLY_TO, find_addressee, reply_candidates
+from parvis.common.contract.find_addressee import (
+    KNOWN_CASE,
+    MOST_ADDRESSES,
+    OTHER_REPLY_TO,
+    find_addressee,
+    reply_candidates,
+)
 from parvis.common.testing import a_contact
 
 OPENER, STRANGER, THIRD = "ines@people.example", "other@evil.example", "third@people.example"
@@ -51,7 +57,10 @@ def test_a_new_address_counts_only_with_proof() -> None:
     for proven in (mail("3", OPENER, THIRD, level="domain"), mail("4", OPENER, THIRD, token=TOKEN)):
         assert reached(opening, proven) == [THIRD, OPENER]
     assert reached(opening, mail("5", STRANGER, THIRD, token=TOKEN, level="domain")) == [OPENER]
-    assert reached(opening, mail("6", STRANGER, THIRD, level="staff"))[0] == THIRD
+    assert reached(opening, mail("6", STRANGER, THIRD, level="staff", remarks=(KNOWN_CASE,)))[0] == THIRD
+    unknown = mail("7", STRANGER, THIRD, level="staff")  # written down by somebody who may not read the case
+    assert reached(opening, unknown) == [OPENER]
+    assert [wish.to.address for wish in find_addressee((opening, unknown)).unconfirmed] == [THIRD]
 
 
 def test_after_an_anonymous_beginning_the_first_who_can_be_answered_is() -> None:
@@ -75,12 +84,12 @@ def test_an_unproved_reply_to_is_answered_only_after_an_agent_confirmed_it() -> 
     own = mail("2", STRANGER, STRANGER, level="domain", token=TOKEN)  # who reads there is not yet who wrote
     assert reached(forged, own) == []
     assert reached(forged, confirmed=(forged.contact_id,)) == [STRANGER]
-    assert reached(forged, mail("3", THIRD, level="staff")) == [THIRD]
+    assert reached(forged, mail("3", THIRD, level="staff", remarks=(KNOWN_CASE,))) == [THIRD]
 
 
 def test_a_visit_written_down_in_a_mails_conversation_does_not_vouch_for_the_number_that_the_mail_names() -> None:
     """Who writes in somebody's name and gives their own number would else read what that person is told after a visit."""
-    forged, visit = mail("1", OPENER, STRANGER), mail("2", THIRD, level="staff", token=TOKEN)
+    forged, visit = mail("1", OPENER, STRANGER), mail("2", THIRD, level="staff", remarks=(KNOWN_CASE,))
     assert reached(forged)[0] == STRANGER  # alone it holds nothing that its writer does not know
     assert reached(forged, visit) == [OPENER, THIRD]
     assert [wish.to.address for wish in find_addressee((forged, visit)).unconfirmed] == [STRANGER]

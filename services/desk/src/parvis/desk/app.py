@@ -80,21 +80,21 @@ async def build() -> Service:
     blobs = BlobStore(town.blobs_url)
     page_previews, scanner = PagePreviews(), AntivirusScanner(town.clamav)
     outgoing_files = OutgoingFiles(database, blobs, scanner, page_previews)
-    live_updates = LiveUpdates(database)
+    live_updates, rules = LiveUpdates(database), load_access_rules(town.config_dir, town_config)
     dependencies = DeskDependencies(
         town_config=town_config,
         templates=load_templates(town.config_dir, town_config),
         pages=PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
         answer_texts=load_answer_texts(town.config_dir, town_config),
         cases=cases,
-        counter_contacts=counter_contacts.CounterContacts(cases, blobs, town_config, town.hashing_key),
+        counter_contacts=counter_contacts.CounterContacts(
+            cases, blobs, town_config, rules.confidential, town.hashing_key
+        ),
         claim_checks=ClaimCheckFetcher(blobs, scanner),
         outgoing_files=outgoing_files,
         page_previews=page_previews,
         withdrawal_period=timedelta(seconds=settings.withdrawal_s),
-        access=DeskAccess(
-            database, _sessions(town, settings), load_access_rules(town.config_dir, town_config), town_config
-        ),
+        access=DeskAccess(database, _sessions(town, settings), rules, town_config),
         live_updates=live_updates,
         logins=settings.logins,
         passkeys=PasskeyVerifier(settings.public_url, localized(town_config.town.name, None)),

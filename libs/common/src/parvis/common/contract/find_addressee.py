@@ -9,6 +9,7 @@ from parvis.common.contract.contact import ContactId, ContactPoint, ContactRecei
 OTHER_REPLY_TO = (
     "other-reply-to"  # remark: the mail's Reply-To is not its From, so that From may be a website's own address
 )
+KNOWN_CASE = "known-case"  # remark: the agent who wrote the contact down named its case, and may read it
 MOST_ADDRESSES = 8  # in one reply: citizens can lengthen a conversation without end
 
 
@@ -43,8 +44,9 @@ def find_addressee(contacts: Sequence[ContactReceived], confirmed: Collection[st
 
     Shape:  contacts, in the order of the conversation; confirmed, the ids of those whose wishes an agent confirmed.
     Order:  the wishes of confirmed and proven messages, latest first; those of the first message.
-    Proof:  an agent wrote the contact down; or it comes from the addressee's own address, under our token or with a DMARC pass.
+    Proof:  an agent who knows the case wrote the contact down; or it comes from the addressee's own address, under our token or with a DMARC pass.
             Anything else that names a new address is an unconfirmed wish, whoever seems to have written it.
+            Who writes a visit down for another department's case, or without naming one, saw a person and not whose case it is.
     Opener: a mail whose Reply-To is not its From is answered nowhere until a DMARC pass of From, or an agent, vouches for the
             Reply-To: From may be somebody else's name, or a website's own address. Any mail without such a pass may be forged:
             once an agent has written down a visit or a call in its conversation, whoever came need not be whoever wrote, and
@@ -60,13 +62,14 @@ def find_addressee(contacts: Sequence[ContactReceived], confirmed: Collection[st
         wishes, stated = [UnconfirmedAddress(opening.contact_id, to) for to in stated], []
     own = {point.value for point in points} | {address.address for address in stated}
     for contact in later:
-        is_confirmed = contact.contact_id in confirmed or contact.sender.level == "staff"
+        is_by_agent = contact.sender.level == "staff" and KNOWN_CASE in contact.remarks
+        is_confirmed = contact.contact_id in confirmed or is_by_agent
         proven = [to for to in contact.personal.reply_channels if is_confirmed or _is_proven(contact, to, own)]
         stated[:0] = proven
         wishes += [
             UnconfirmedAddress(contact.contact_id, to) for to in contact.personal.reply_channels if to not in proven
         ]
-        if contact.sender.level == "staff":
+        if is_by_agent:
             points += own_contact_points(contact)
     known = own | {address.address for address in stated}
     unconfirmed = {wish.to: wish for wish in wishes if wish.to.address not in known}

@@ -180,7 +180,9 @@ def _counter(app: FastAPI, access: ApiDependencies) -> None:
         if not may(request.state.program, "contact.register", CaseAccessFacts(body.department)):
             raise HTTPException(403, "not allowed")
         try:
-            registered = await access.counter.register(form, agent, seed=scoped_key(body.department, key), at=now())
+            registered = await access.counter.register(
+                form, agent, seed=scoped_key(body.department, key), at=now(), by=request.state.program
+            )
         except Rejected as error:
             raise HTTPException(409, str(error)) from error
         return CounterContactCreated(contact_id=UUID(registered.contact_id), reference=registered.reference)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from parvis.common.contract.contact import ConversationId, ReplyAddress
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.find_addressee import reply_candidates
 from parvis.common.contract.normalize_contact_points import (
     email_contact_point,
     phone_contact_point,
@@ -15,6 +16,7 @@ from parvis.common.contract.normalize_contact_points import (
 from parvis.common.contract.reply import ReplyId, ReplyPersonalData, ReplyRequested, make_reply_id
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.text.invisible_characters import remove_invisible_characters
+from parvis.common.text.telephone import can_receive_sms
 from parvis.common.town.answer_texts import has_open_variable
 from parvis.common.town.models import TownConfig
 from parvis.common.town.template_variables import standard_variables
@@ -102,11 +104,12 @@ def request_reply(
 ) -> CaseChanges:
     """Ask the notifier to send a reply.
 
-    Raises: Rejected, with the key of its sentence: no text, text too long, an open variable, no address, invalid address, those of
+    Raises: Rejected, with the key of its sentence: no text, text too long, an open variable, no address, an invalid address, one that
+            takes no SMS, the town's own, those of
             `check_departure`; `call_instead`, when the citizen asked to be called.
     Retry:  the same idempotency key gives the same reply.
     """
-    text, target = checked_text(answer), _recipient(answer, contacts)
+    text, target = checked_text(answer), _recipient(answer, contacts, context.town_config)
     if has_open_variable(text):
         raise Rejected("open_variable")
     check_departure(answer.files, target.channel)
@@ -133,9 +136,12 @@ def _reply_requested(
     case: Case, context: ActionContext, contacts: Sequence[CaseContact], answer: ReplyInput, row: AgentReply
 ) -> ReplyRequested:
     language = reply_language(contacts, context.town_config)
-    addressee, stated = find_case_addressee(contacts), ()
+    addressee = find_case_addressee(contacts)
+    stated, points = addressee.stated, addressee.contact_points
     if answer.channel:
         stated = (ReplyAddress.model_validate({"channel": row.channel, "address": row.address}),)
+        if row.address not in {candidate.to.address for candidate in reply_candidates(addressee)}:
+            points = ()  # chosen because the known ones are not to be used: if it fails, the agent decides again
     return ReplyRequested(
         reply_id=ReplyId(row.reply_id),
         conversation_id=ConversationId(case.conversation_id),
@@ -152,8 +158,8 @@ def _reply_requested(
         requested_by=context.agent.name[:80],
         attachments=tuple(file.claim for file in answer.files),
         personal=ReplyPersonalData(
-            contact_points=addressee.contact_points,
-            stated=stated or addressee.stated,
+            contact_points=points,
+            stated=stated,
             variables=standard_variables(
                 context.town_config, department=case.department, language=language, reference=case.reference
             )
@@ -246,7 +252,7 @@ def checked_text(agent_text: AgentTextInput) -> str:
     return text
 
 
-def _recipient(answer: ReplyInput, contacts: Sequence[CaseContact]) -> ReplyRecipient:
+def _recipient(answer: ReplyInput, contacts: Sequence[CaseContact], town_config: TownConfig) -> ReplyRecipient:
     if not answer.channel:
         if answer.address:
             raise Rejected("no_channel")
@@ -260,6 +266,11 @@ def _recipient(answer: ReplyInput, contacts: Sequence[CaseContact]) -> ReplyReci
     if parse is None or answer.channel == "phone":
         raise Rejected("no_channel")
     try:
-        return ReplyRecipient(answer.channel, parse(answer.address).value, "stated")
+        address = parse(answer.address).value
     except Rejected as error:
         raise Rejected("wrong_address") from error
+    if address in town_config.own_addresses:
+        raise Rejected("own_address")
+    if parse is phone_contact_point and not can_receive_sms(address):
+        raise Rejected("no_sms_number")
+    return ReplyRecipient(answer.channel, address, "stated")

@@ -24,6 +24,7 @@ from parvis.common.contract.normalize_contact_points import (
 )
 from parvis.common.contract.references import find_references, make_reference
 from parvis.common.text.invisible_characters import remove_invisible_characters
+from parvis.common.text.telephone import can_receive_sms
 from parvis.common.town.models import TownConfig, localized
 from parvis.desk.models.case import IN_PERSON_CHANNELS, MAX_TEXT_LENGTH, Agent
 
@@ -156,6 +157,8 @@ def _reply_addresses(form: CounterForm) -> tuple[ReplyAddress, ...]:
     if form.reply_channel == "post" and form.name.strip() and form.name.strip() not in address:
         address = f"{form.name.strip()}\n{address}"
     point = _parse(_PARSERS[form.reply_channel], address, "wrong_reply_address")
+    if form.reply_channel == "sms" and not can_receive_sms(point.value):
+        raise Rejected("wrong_reply_address")
     return (ReplyAddress.model_validate({"channel": form.reply_channel, "address": point.value}),)
 
 

@@ -82,9 +82,11 @@ async def _submit(
     try:
         if not channel:
             raise Rejected("no_reply_asked")
-        case = await _case(dependencies, session, form.first("conversation"))
+        case = await _case(dependencies, session, named := form.first("conversation"))
+        if named and case is None:  # never a new request because the case went to another department
+            raise Rejected("case_gone")
         registered = await dependencies.counter_contacts.register(
-            counter_form, session.agent, seed=seed, at=dependencies.clock(), case=case
+            counter_form, session.agent, seed=seed, at=dependencies.clock(), by=session.user, case=case
         )
     except Rejected as error:
         if str(error) == "sent_before":  # the next attempt is another visit

@@ -4,6 +4,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from parvis.common.contract.contact import TRIAGE
+from parvis.desk.decide.access_rights import may
 from parvis.desk.models.case import NO_DATE
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.receipt_qr import draw_receipt_code
@@ -16,7 +17,7 @@ _YEAR_S = 365 * 86400
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
-    """The receipt. `paper` chooses what it is printed on, from then on for this browser."""
+    """The receipt, for whoever wrote it down and those who may read the case. `paper` chooses what it is printed on, from then on for this browser."""
     router = APIRouter()
 
     @router.get("/counter/{reference}", dependencies=[dependencies.access.allow("contact.register")])
@@ -29,6 +30,10 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
             if receipt is None:
                 raise HTTPException(404)
             known = await find_reference(connection, receipt.to_department or receipt.department, reference)
+            scope = await dependencies.access.scope_of_case(connection, known) if known else None
+            may_read = scope is not None and may(session.user, "case.read", scope)
+            if receipt.agent != session.agent.name and not may_read:
+                raise HTTPException(404)
             case = await read_linked_case(connection, known) if known else None
         department = case.department if case else receipt.to_department
         shown = dependencies.town_config.departments.get(department or "")
