@@ -1,5 +1,6 @@
 """Facts about rendered letters, and their files in the print shop's folder."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -206,6 +207,20 @@ def test_a_long_answer_has_several_pages_with_the_reference_on_each(make_reply: 
     pages = pages_of(write(reply))
     assert len(pages) > 2
     assert all(reply.reference in page for page in pages)
+
+
+def test_a_link_that_is_longer_than_a_line_is_printed_whole(make_reply: MakeReply, write: Write) -> None:
+    link = f"https://www.example-town.example/{'a' * 200}?b=c"
+    pdf = write(make_reply(channel="post", points=(HOME,), personal={"text": f"Voir {link}."}))
+    document: Any = pypdfium2.PdfDocument(pdf)
+    try:
+        text, width = document[0].get_textpage(), document[0].get_width()
+        ends = [text.get_charbox(index)[2] for index in range(text.count_chars())]
+        printed = re.sub(r"[\s\u200b\ufffe]", "", text.get_text_range())
+    finally:
+        document.close()
+    assert max(ends) < width - 10 * MM
+    assert link in printed
 
 
 def test_text_is_never_read_as_layout(make_reply: MakeReply, write: Write) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import sys
 from datetime import datetime
 
+from parvis.common.bus.admin import is_group_active
 from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.producer import Producer
 from parvis.common.cli.argparse_types import Commands
@@ -126,6 +127,10 @@ async def _preferences(kind: str, value: str) -> int:
 
 async def _rebuild(since: datetime | None) -> int:
     town = load_settings(SharedSettings)
+    brokers = KafkaConnection.from_settings(town)
+    if await is_group_active(brokers, f"{town.topic_prefix}-notifier"):
+        sys.stderr.write("a notifier still runs, or was killed less than a minute ago: stop every notifier first\n")
+        return 1
     database, health = _database(town), Health()
     producer = Producer.from_settings(town, service="notifier-command", health=health)
     outbox = Outbox(schema.outbox, database, producer, health, "notifier")
@@ -135,9 +140,7 @@ async def _rebuild(since: datetime | None) -> int:
     fallback = ChannelFallback(ledger, chooser)
     intake = KafkaIntake(database, ledger, fallback, chooser, outbox, asyncio.Event(), asyncio.Event())
     topics = [topic.full_name(town.topic_prefix) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)]
-    mended = await LedgerRebuild(KafkaConnection.from_settings(town), RebuildTopics(*topics), database, intake).rebuild(
-        since
-    )
+    mended = await LedgerRebuild(brokers, RebuildTopics(*topics), database, intake).rebuild(since)
     await database.close()
     print(f"{mended} deliveries repaired; the notifier may be started")
     return 0

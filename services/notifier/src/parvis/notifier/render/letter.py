@@ -49,6 +49,10 @@ _PAGES = re.compile(rb"/Type\s*/Pages\s*/Count\s+([0-9]{1,5})")
 _NO_LATIN = re.compile(
     "[^ -\u024f\u2010-\u2026]"
 )  # a file's name in another script has no glyphs, and must not stop its letter
+_LONG_WORD = re.compile(r"\S{30,}")
+_PIECE = re.compile(
+    r"[^/?&=#_.-]{0,11}[/?&=#_.-]|[^/?&=#_.-]{12}"
+)  # behind a sign that links have, else every twelve letters
 _PICTURES = re.compile("[\U0001f000-\U0001faff\ufe0f\u200d\u20e3]")  # no font of the compiler has them
 
 
@@ -100,7 +104,7 @@ def _values(reply_text: ReplyTextRenderer, delivery: Delivery, dated_at: datetim
         "reference": labels["reference"].format(reference),
         "letterhead": _letterhead(name, reply_text, department.email),
         "addressee": [to_one_line(line) for line in delivery.address.split("\n")],
-        "paragraphs": [paragraph.split("\n") for paragraph in rendered.text.split("\n\n")],
+        "paragraphs": [paragraph.split("\n") for paragraph in _break_long_words(rendered.text).split("\n\n")],
         "footer": f"{name} · {reference}{' · ' + labels['fictional'] if town.fictional else ''}",
         "page": labels["page"],
         "qr": _qr(
@@ -108,6 +112,11 @@ def _values(reply_text: ReplyTextRenderer, delivery: Delivery, dated_at: datetim
         ),
         "qr_says": labels["qr"].format(reference),
     }
+
+
+def _break_long_words(text: str) -> str:
+    """Let a link or another long word go on in the next line, which the compiler does only where it is told."""
+    return _LONG_WORD.sub(lambda word: _PIECE.sub("\\g<0>\N{ZERO WIDTH SPACE}", word[0]), text)
 
 
 def _labels(reply_text: ReplyTextRenderer) -> Mapping[str, str]:
