@@ -173,6 +173,23 @@ async def test_each_case_is_there_once_though_all_change_while_the_file_is_read(
 
 
 @on_database
+async def test_a_damaged_case_is_a_row_of_its_own_and_holds_no_other(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(case_exports, "PAGE_SIZE", 2)
+    for number in range(5):
+        await insert(database, reference=f"P-{number}", urgency=77 if number % 2 else 2)
+
+    async def is_allowed(_: AsyncConnection) -> bool:
+        return True
+
+    rows = read("".join([part async for part in an_export(database, is_allowed).text("csv")]))
+    assert {row["reference"]: row["state"] for row in rows} == {
+        "P-0": "open", "P-1": "damaged", "P-2": "open", "P-3": "damaged", "P-4": "open",
+    }  # fmt: skip
+
+
+@on_database
 async def test_a_right_that_ends_meanwhile_cuts_the_file(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(case_exports, "PAGE_SIZE", 1)
     for _ in range(3):
