@@ -99,11 +99,14 @@ def pages() -> Iterator[str]:
                 yield f"{door}: {path} is forwarded, but the service has no such page"
 
 
+_MOUNTS = {"open311_api.py": "/open311/v2"}
+
+
 def _addresses(folder: Path) -> set[str]:
-    """The routes in a folder's code; those in `api/` are mounted at /api."""
+    """The routes in a folder's code; those in `api/` are mounted at /api, and Open311's where its clients look for a version."""
     route = re.compile(r"""(?:@\w+\.(?:get|post)|\.add_route)\(\s*"(/[^"]*)\"""")
     return {
-        ("/api" if file.parent.name == "api" else "") + address
+        _MOUNTS.get(file.name, "/api" if file.parent.name == "api" else "") + address
         for file in folder.rglob("*.py")
         for address in route.findall(file.read_text(encoding="utf-8"))
     }

@@ -127,7 +127,7 @@ def test_agents_pages_have_no_barrier(browser: Any, stack: Stack, door: str, vio
     [
         ("administrator", ["/accounts", "/me", "/queue"]),
         ("auditor", ["/audit", "/audit?action=nothing"]),
-        ("supervisor", ["/break-glass", "/identities"]),
+        ("supervisor", ["/queue", "/break-glass", "/identities"]),
         ("counter", ["/"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Facts about services that log in to Kafka, each as its own user: the real processes on a broker with rights."""
+"""Facts about services that log in to Kafka over TLS, each as its own user: the real processes on a broker with rights."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.topics import all_topics, department_topic
 from parvis.common.town.loading import load_town_config
 from parvis.local import host_environment
-from parvis.local.fakes_for_tests import kafka_with_logins
+from parvis.local.fakes_for_tests import EncryptedKafka, encrypted_kafka
 from parvis.local.free_ports import FreePorts
 from parvis.local.stack import Stack
 from tests.patience import PATIENCE_S
@@ -34,20 +34,22 @@ MAIL = b"From: jeanne@citizens.example\r\nSubject: Nid de poule\r\nMessage-ID: <
 class Town:
     """A town's PostgreSQL, a guarded Kafka, and the processes of services that are started here."""
 
-    def __init__(self, stack: Stack, address: str) -> None:
-        self.stack, self.address, self.ports = stack, address, FreePorts()
+    def __init__(self, stack: Stack, kafka: EncryptedKafka) -> None:
+        self.stack, self.kafka, self.ports = stack, kafka, FreePorts()
         self.smtp_port = self.ports.take()
 
     @contextlib.contextmanager
     def service(self, name: str, *, password: str = "") -> Generator[int]:
         """Run a service as its own Kafka user. Gives its HTTP port."""
         port, variable = self.ports.take(), f"PARVIS_{name.replace('-', '_').upper()}"
+        secret = self.stack.plan.var / f"{name}.password"
+        secret.write_text(password or PASSWORDS[f"parvis-{name}"])
         own = {
-            "PARVIS_KAFKA_BOOTSTRAP": self.address,
-            "PARVIS_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
-            "PARVIS_KAFKA_SASL_MECHANISM": "PLAIN",
+            "PARVIS_KAFKA_BOOTSTRAP": self.kafka.for_passwords,
+            "PARVIS_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "PARVIS_KAFKA_CA_FILE": str(self.kafka.authority.ca_file),
             "PARVIS_KAFKA_USERNAME": f"parvis-{name}",
-            "PARVIS_KAFKA_PASSWORD": password or PASSWORDS[f"parvis-{name}"],
+            "PARVIS_KAFKA_PASSWORD_FILE": str(secret),
             f"{variable}_PORT": str(port),
             "PARVIS_INGEST_EMAIL_SMTP_PORT": str(self.smtp_port),
             "PARVIS_INGEST_EMAIL_LMTP_PORT": str(self.ports.take()),
@@ -91,15 +93,15 @@ def wait_for_page(port: int, status: int, words: str = "") -> None:
 @pytest.fixture
 def town(tmp_path: Path) -> Generator[Town]:
     with (
-        kafka_with_logins(tmp_path, PASSWORDS, scram_users={}) as (super_user, address),
+        encrypted_kafka(tmp_path, scram_users=PASSWORDS) as kafka,
         Stack.start(
-            tmp_path / "var", services=[], prepare=True, environment={"PARVIS_KAFKA_BOOTSTRAP": super_user}
+            tmp_path / "var", services=[], prepare=True, environment={"PARVIS_KAFKA_BOOTSTRAP": kafka.super_user}
         ) as stack,
     ):
         granted = stack.run_parvis("topics", "acls", "--apply")
         assert granted.returncode == 0, granted.stderr
         assert "--allow-principal User:parvis-router --operation Read --topic parvis.contact.received" in granted.stdout
-        made = Town(stack, address)
+        made = Town(stack, kafka)
         yield made
         made.ports.release()
 
@@ -119,7 +121,10 @@ def test_a_wrong_password_is_named_stops_nobody_else_and_loses_nothing(town: Tow
 
 async def wait_for_contacts(town: Town, count: int) -> None:
     """Read the departments' topics as the desk's user until the contacts are there."""
-    desk = KafkaConnection(town.address, "SASL_PLAINTEXT", "PLAIN", "parvis-desk", SecretStr(PASSWORDS["parvis-desk"]))
+    desk = KafkaConnection(
+        town.kafka.for_passwords, "SASL_SSL", username="parvis-desk", password=SecretStr(PASSWORDS["parvis-desk"]),
+        ca_file=town.kafka.authority.ca_file,
+    )  # fmt: skip
     names = [department_topic(slug).full_name("parvis") for slug in DEPARTMENTS]
     async with asyncio.timeout(PATIENCE_S):
         while sum([1 async for _ in read_all_records(desk, names)]) < count:

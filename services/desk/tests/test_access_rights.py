@@ -23,7 +23,7 @@ WORK = {
 }  # fmt: skip
 EXPECTED: dict[Role, set[str]] = {
     "agent": WORK,
-    "supervisor": WORK | {"absence.note", "break-glass.review", "identity.approve"},
+    "supervisor": WORK | {"absence.note", "break-glass.review", "identity.approve", "queue.export"},
     "counter": {"contact.register"},
     "auditor": {"audit.read"},
     "administrator": {"account.read", "account.grant", "account.revoke"},

@@ -23,7 +23,7 @@ ingestWeb:
   service: ingest-web
   port: 8103
   door: {http: [8103, 80]}
-  paths: {/: Exact, /demarches: Prefix, /merci: Prefix, /static: Prefix, /api: Prefix}
+  paths: {/: Exact, /demarches: Prefix, /merci: Prefix, /static: Prefix, /api: Prefix, /open311: Prefix}
 ingestPostal:
   service: ingest-postal
   port: 8104

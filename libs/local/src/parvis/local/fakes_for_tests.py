@@ -12,7 +12,8 @@ from parvis.local import host_environment
 from parvis.local.console import quiet_console
 from parvis.local.free_ports import FreePorts
 from parvis.local.kafka.broker import KafkaBroker
-from parvis.local.kafka.properties import BrokerLogins
+from parvis.local.kafka.certificates import CertificateAuthority
+from parvis.local.kafka.properties import BrokerLogins, BrokerTls
 from parvis.local.process_registry import ProcessRegistry
 
 FAKE = """
@@ -98,6 +99,32 @@ def kafka_with_logins(
     """Run a broker with an authorizer. Gives its address for the super user, and the one for users with passwords."""
     ports = FreePorts()
     logins = BrokerLogins(ports.take(), plain_users, scram_users)
+    with _broker_with_logins(folder, ports, logins) as super_user:
+        yield super_user, f"127.0.0.1:{logins.port}"
+
+
+@dataclass(frozen=True)
+class EncryptedKafka:
+    """The addresses of a broker that encrypts, for the super user and the two kinds of users, and its certificates."""
+
+    super_user: str
+    for_passwords: str
+    for_certificates: str
+    authority: CertificateAuthority
+
+
+@contextmanager
+def encrypted_kafka(folder: Path, *, scram_users: Mapping[str, str]) -> Generator[EncryptedKafka]:
+    """Run a broker with an authorizer whose users log in over TLS, by SCRAM-SHA-512 or by a client certificate."""
+    ports, authority = FreePorts(), CertificateAuthority.make(folder / "tls")
+    tls = BrokerTls(authority.sign_for_broker(), authority.ca_file, ports.take())
+    logins = BrokerLogins(ports.take(), scram_users=scram_users, tls=tls)
+    with _broker_with_logins(folder, ports, logins) as super_user:
+        yield EncryptedKafka(super_user, f"127.0.0.1:{logins.port}", f"127.0.0.1:{tls.certificate_port}", authority)
+
+
+@contextmanager
+def _broker_with_logins(folder: Path, ports: FreePorts, logins: BrokerLogins) -> Generator[str]:
     broker = KafkaBroker(
         folder=folder / "kafka",
         cache=host_environment.cache_folder(host_environment.current_environment()),
@@ -109,7 +136,7 @@ def kafka_with_logins(
     )
     try:
         broker.start(report=quiet_console)
-        yield broker.bootstrap, f"127.0.0.1:{logins.port}"
+        yield broker.bootstrap
     finally:
         broker.process.stop(10)
         ports.release()

@@ -18,6 +18,7 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
+from parvis.ingest_web.api import open311_api
 from parvis.ingest_web.api.contacts_api import application
 from parvis.ingest_web.api.problems import ContactApiDependencies
 from parvis.ingest_web.pages import form_pages
@@ -85,20 +86,18 @@ async def build() -> Service:
         )
     )
 
-    app.mount(
-        "/api",
-        application(
-            ContactApiDependencies(
-                town_config=town_config,
-                pages=pages,
-                store=store,
-                keys=keys_of(settings.api_keys),
-                sources=RateLimiter(settings.api_per_minute, round(settings.api_per_minute)),
-                public_url=town.public_url,
-                largest_request_bytes=settings.api_largest_request_mb * 1_000_000,
-            )
-        ),
+    contacts_api_parts = ContactApiDependencies(
+        town_config=town_config,
+        pages=pages,
+        store=store,
+        keys=keys_of(settings.api_keys),
+        sources=RateLimiter(settings.api_per_minute, round(settings.api_per_minute)),
+        public_url=town.public_url,
+        largest_request_bytes=settings.api_largest_request_mb * 1_000_000,
     )
+    app.mount("/api", application(contacts_api_parts))
+
+    app.mount("/open311/v2", open311_api.application(contacts_api_parts))
 
     watch = run_health_check(health, "database", lambda: submissions.check_database(database))
     return Service(

@@ -1,6 +1,6 @@
-"""Lists the rights that each service needs on Kafka's topics and groups, and grants them as access control lists."""
+"""Lists the rights that each service and each department's system needs on Kafka, and grants them as access control lists."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,20 +29,13 @@ class AccessRight:
     name: str
     is_prefix: bool = False
 
-    def as_command(self) -> str:
-        """Write the right as an argument list of Kafka's own tool."""
-        pattern = " --resource-pattern-type prefixed" if self.is_prefix else ""
-        return (
-            f"kafka-acls.sh --bootstrap-server BROKER --add --allow-principal User:{self.user}"
-            f" --operation {self.operation} --{self.resource} {self.name}{pattern}"
-        )
-
 
 def needed_rights(rows: Sequence[topics.Topic], *, prefix: str) -> list[AccessRight]:
     """List what each service needs, its user named `<prefix>-<service>`, and what the operator's commands need.
 
-    Describe comes with Read and Write, and the right to write idempotently with Write (KIP-679). A right on departments
-    is one on their prefix: a new department needs no new right.
+    Describe comes with Read and Write, and the right to write idempotently with Write (KIP-679): nobody needs a right on the
+    cluster, nor on transactional ids, because nothing uses transactions. A right on departments is one on their prefix: a new
+    department needs no new right.
     """
     rights: list[AccessRight] = []
     for row in rows:
@@ -56,15 +49,41 @@ def needed_rights(rows: Sequence[topics.Topic], *, prefix: str) -> list[AccessRi
             ]
     rights += [AccessRight(f"{prefix}-{name}", "Read", "group", f"{prefix}-{name}") for name in topics.CONSUMERS]
     operator = f"{prefix}-{OPERATOR}"
-    rights += [
-        AccessRight(operator, "All", "topic", f"{prefix}.", is_prefix=True),
-        AccessRight(operator, "All", "group", f"{prefix}-", is_prefix=True),
-    ]
-    return sorted(dict.fromkeys(rights), key=lambda right: (right.user, right.resource, right.name, right.operation))
+    rights.append(AccessRight(operator, "All", "topic", f"{prefix}.", is_prefix=True))
+    # By name: `parvis-` would be the beginning of what belongs to a second town on these brokers, `parvis-nord`.
+    rights += [AccessRight(operator, "All", "group", f"{prefix}-{name}") for name in topics.CONSUMERS]
+    return sorted_rights(rights)
+
+
+def department_user(slug: str, *, prefix: str) -> str:
+    """Name the Kafka user of a department's own system, which is its consumer group too."""
+    return f"{prefix}-department-{slug}"
+
+
+def department_rights(written_topics: Mapping[str, Sequence[str]], *, prefix: str) -> list[AccessRight]:
+    """List what the own system of each department needs: to read its queue in groups of its own, and to write what its town allows.
+
+    Shape:  slug → names of topics without prefix, most often none. Its groups are `<user>` and all that begin with `<user>.`: a
+            slug has no dot, so that `water` never gets into a group of `water-works`.
+    """
+    rights: list[AccessRight] = []
+    for slug, written in written_topics.items():
+        user = department_user(slug, prefix=prefix)
+        rights.append(AccessRight(user, "Read", "topic", topics.department_topic(slug).full_name(prefix)))
+        rights += [AccessRight(user, "Write", "topic", f"{prefix}.{name}") for name in written]
+        for owner, operation in ((user, "Read"), (f"{prefix}-{OPERATOR}", "All")):
+            rights.append(AccessRight(owner, operation, "group", user))
+            rights.append(AccessRight(owner, operation, "group", f"{user}.", is_prefix=True))
+    return sorted_rights(rights)
+
+
+def sorted_rights(rights: Sequence[AccessRight]) -> list[AccessRight]:
+    """Bring rights into the order of users, and each once."""
+    return sorted(set(rights), key=lambda right: (right.user, right.resource, right.name, right.operation))
 
 
 async def grant_rights(brokers: Brokers, rights: Sequence[AccessRight]) -> None:
-    """Grant rights; those that are granted already stay. Never revokes any.
+    """Grant rights; those that are granted already stay. Never revokes any. A user named `CN=…` is a certificate's.
 
     Raises: Misconfigured, when the brokers have no authorizer, or this user may not grant; Unavailable.
     """

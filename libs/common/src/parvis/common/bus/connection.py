@@ -38,23 +38,32 @@ class KafkaConnection:
     sasl_mechanism: str = "SCRAM-SHA-512"
     username: str = ""
     password: SecretStr = field(default_factory=lambda: SecretStr(""))
+    password_file: Path | None = None
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
 
     @classmethod
     def from_settings(cls, town: SharedSettings) -> "KafkaConnection":
-        """Take what all services share. Raises: Misconfigured, when a file of the certificates cannot be read."""
+        """Take what all services share. Raises: Misconfigured, when the file of the password or a certificate cannot be read."""
         connection = cls(
             bootstrap=town.kafka_bootstrap,
             security_protocol=town.kafka_security_protocol,
             sasl_mechanism=town.kafka_sasl_mechanism,
             username=town.kafka_username,
             password=town.kafka_password,
+            password_file=town.kafka_password_file,
             ca_file=town.kafka_ca_file,
             certificate_file=town.kafka_certificate_file,
             key_file=town.kafka_key_file,
         )
+        try:
+            connection._read_password()
+        except OSError as error:
+            raise Misconfigured(
+                f"the password for Kafka cannot be read: {type(error).__name__}",
+                mend="check PARVIS_KAFKA_PASSWORD_FILE",
+            ) from error
         try:
             connection.client_options()
         except OSError as error:  # ssl.SSLError is one
@@ -65,7 +74,7 @@ class KafkaConnection:
         return connection
 
     def client_options(self) -> dict[str, Any]:
-        """Give the arguments of any aiokafka client; certificates are read anew. Raises: OSError, for a file."""
+        """Give the arguments of any aiokafka client; password and certificates are read anew. Raises: OSError, for a file."""
         options: dict[str, Any] = {"bootstrap_servers": self.bootstrap, "security_protocol": self.security_protocol}
         if self.security_protocol.endswith("SSL"):
             options["ssl_context"] = self._ssl_context()
@@ -73,9 +82,16 @@ class KafkaConnection:
             options |= {
                 "sasl_mechanism": self.sasl_mechanism,
                 "sasl_plain_username": self.username,
-                "sasl_plain_password": self.password.get_secret_value(),
+                "sasl_plain_password": self._read_password(),
             }
         return options
+
+    def _read_password(self) -> str:
+        if self.password_file:
+            return self.password_file.read_text(encoding="utf-8", errors="replace").rstrip(
+                "\r\n"
+            )  # editors end a file with a new line
+        return self.password.get_secret_value()
 
     def _ssl_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self.ca_file)

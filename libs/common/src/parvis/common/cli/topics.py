@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from parvis.common.bus import access_rights, admin
 from parvis.common.bus.connection import KafkaConnection
+from parvis.common.cli import render_access_rights
 from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract import topics
 from parvis.common.contract.errors import Rejected
@@ -29,8 +30,14 @@ def register(commands: Commands) -> None:
             help="more partitions than in the topic map, such as contact.received=24; repeatable. Routers keep the order of keys",
         )  # fmt: skip
         action.set_defaults(run=run)
-    action = actions.add_parser("acls", help="print the rights that each service's Kafka user needs, or grant them")
+    action = actions.add_parser("acls", help="print the rights that each Kafka user needs, or grant them")
     action.add_argument("--apply", action="store_true", help="grant them, as a super user; never revokes any")
+    action.add_argument("--format", choices=(*render_access_rights.TEXTS, "strimzi"), default="commands")
+    action.add_argument(
+        "--authentication", choices=("scram-sha-512", "tls"), default="scram-sha-512",
+        help="tls: users are known by the common name of their client certificate",
+    )  # fmt: skip
+    action.add_argument("--cluster", default="kafka", help="with --format strimzi: the name of the Kafka object")
     action.set_defaults(run=_acls)
 
 
@@ -96,12 +103,32 @@ def _apply(arguments: argparse.Namespace) -> int:
 
 def _acls(arguments: argparse.Namespace) -> int:
     town = load_settings(SharedSettings)
-    rights = access_rights.needed_rights(town_topics(town), prefix=town.topic_prefix)
+    rights = town_rights(town)
+    # Strimzi's operator itself adds the `CN=` to the users whose certificates it makes.
+    named = render_access_rights.with_certificates(rights) if arguments.authentication == "tls" else rights
     if arguments.apply:
-        asyncio.run(access_rights.grant_rights(KafkaConnection.from_settings(town), rights))
-    for right in rights:
-        print(right.as_command())
+        asyncio.run(access_rights.grant_rights(KafkaConnection.from_settings(town), named))
+    if arguments.format == "strimzi":
+        text = render_access_rights.as_strimzi(
+            rights, authentication=arguments.authentication, cluster=arguments.cluster
+        )
+    else:
+        text = render_access_rights.TEXTS[arguments.format](named)
+    print(text, end="")
     return 0
+
+
+def town_rights(town: SharedSettings) -> list[access_rights.AccessRight]:
+    """List the rights of all Kafka users of a town: its services, its operator and its departments' own systems."""
+    departments = load_town_config(town.config_dir).departments
+    rows = topics.all_topics(list(departments))
+    systems = {slug: department.system_writes for slug, department in departments.items()}
+    return access_rights.sorted_rights(
+        [
+            *access_rights.needed_rights(rows, prefix=town.topic_prefix),
+            *access_rights.department_rights(systems, prefix=town.topic_prefix),
+        ]
+    )
 
 
 def _print_changes(changes: list[admin.TopicChange]) -> int:

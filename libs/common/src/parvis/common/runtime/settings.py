@@ -35,6 +35,10 @@ class SharedSettings(BaseSettings):
     kafka_username: str = Field(
         default="", validate_default=True, description="Kafka user, with SASL; one for each service, see `topics acls`"
     )
+    kafka_password_file: Path | None = Field(
+        default=None,
+        description="file with the password in place of PARVIS_KAFKA_PASSWORD; read anew whenever a client of Kafka starts",
+    )
     kafka_password: SecretStr = Field(
         default=SecretStr(""), validate_default=True, description="password of the Kafka user, with SASL"
     )
@@ -90,6 +94,10 @@ class SharedSettings(BaseSettings):
     def _fits_the_protocol(cls, given: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
         protocol = info.data.get("kafka_security_protocol", "")
         is_given = bool(given.get_secret_value() if isinstance(given, SecretStr) else given)
+        if info.field_name == "kafka_password" and info.data.get("kafka_password_file"):
+            if is_given:
+                raise ValueError("is given twice: PARVIS_KAFKA_PASSWORD_FILE is set, too")
+            is_given = True
         if protocol.startswith("SASL") and not is_given:
             raise ValueError(f"is needed with PARVIS_KAFKA_SECURITY_PROTOCOL={protocol}")
         if is_given and protocol and not protocol.startswith("SASL"):

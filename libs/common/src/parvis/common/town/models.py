@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -86,6 +86,11 @@ class Department(ConfigModel):
         le=1000,
         description="the desk gives new cases in turn to the agents who are there, up to this many open cases each; without it "
         "people take them",
+    )
+    system_writes: tuple[Literal["reply.requested", "transfer.requested"], ...] = Field(
+        default=(),
+        description="what the department's own system may write on Kafka; none: it only reads. Kafka cannot tell whose "
+        "conversation a request names, so this trusts the system with the whole town's",
     )
 
 

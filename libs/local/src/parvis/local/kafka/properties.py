@@ -9,12 +9,23 @@ _SCRAM_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 
 @dataclass(frozen=True)
+class BrokerTls:
+    """Encrypts the listener for passwords, and opens one for users who are known by their client certificate."""
+
+    key_and_certificate: Path
+    """Of the broker, in one PEM file."""
+    ca_file: Path
+    certificate_port: int
+
+
+@dataclass(frozen=True)
 class BrokerLogins:
     """A second listener of the broker, with passwords by user, and with access control; users' rights are granted later."""
 
     port: int
     plain_users: Mapping[str, str] = field(default_factory=dict[str, str])
     scram_users: Mapping[str, str] = field(default_factory=dict[str, str])
+    tls: BrokerTls | None = None
 
 
 def server_properties(*, port: int, controller_port: int, folder: Path, logins: BrokerLogins | None = None) -> str:
@@ -70,19 +81,33 @@ def server_properties(*, port: int, controller_port: int, folder: Path, logins: 
 
 
 def _login_properties(settings: Mapping[str, str], logins: BrokerLogins) -> dict[str, str]:
-    """Open a second listener, for users with passwords and rights. The first one stays, for the super user."""
+    """Open listeners for users with passwords, or certificates, and rights. The first one stays, for the super user."""
     users = " ".join(f'user_{name}="{password}"' for name, password in logins.plain_users.items())
-    listener = f"SASL_PLAINTEXT://127.0.0.1:{logins.port}"
-    mechanism = "listener.name.sasl_plaintext"
+    protocol = "SASL_SSL" if logins.tls else "SASL_PLAINTEXT"
+    ports = {protocol: logins.port} | ({"SSL": logins.tls.certificate_port} if logins.tls else {})
+    listeners = ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())
+    protocols = ",".join(f"{name}:{name}" for name in ports)
+    mechanism = f"listener.name.{protocol.lower()}"
     return {
-        "listeners": f"{settings['listeners']},{listener}",
-        "advertised.listeners": f"{settings['advertised.listeners']},{listener}",
-        "listener.security.protocol.map": f"{settings['listener.security.protocol.map']},SASL_PLAINTEXT:SASL_PLAINTEXT",
+        "listeners": f"{settings['listeners']},{listeners}",
+        "advertised.listeners": f"{settings['advertised.listeners']},{listeners}",
+        "listener.security.protocol.map": f"{settings['listener.security.protocol.map']},{protocols}",
         "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
         f"{mechanism}.plain.sasl.jaas.config": f"{_PLAIN_MODULE} required {users};",
         f"{mechanism}.scram-sha-512.sasl.jaas.config": f"{_SCRAM_MODULE} required;",
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
+        **(_tls_properties(logins.tls) if logins.tls else {}),
+    }
+
+
+def _tls_properties(tls: BrokerTls) -> dict[str, str]:
+    return {
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(tls.key_and_certificate),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(tls.ca_file),
+        "listener.name.ssl.ssl.client.auth": "required",
     }
 
 

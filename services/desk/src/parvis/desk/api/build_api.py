@@ -8,7 +8,7 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.http_body import LimitBody
 from parvis.common.runtime.logs import logger
-from parvis.desk.api import get_cases, post_actions, post_case_work
+from parvis.desk.api import get_cases, get_export, post_actions, post_case_work
 from parvis.desk.api.dependencies import ApiDependencies
 from parvis.desk.api.json_bodies import REFUSALS
 from parvis.desk.store.row_decoding import DamagedCase
@@ -59,6 +59,7 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
     install_error_pages(app, pages)
     app.add_exception_handler(DamagedCase, answer_damaged_case)
     get_cases.routes(app, access)
+    get_export.routes(app, access)
     post_actions.routes(app, access)
     post_case_work.routes(app, access)
     return app

@@ -86,7 +86,7 @@ class ApiGuard:
                 raise HTTPException(
                     403 if is_seen else 404, "not allowed" if is_seen else "no such case in this department"
                 )
-            if self.action.endswith(".read"):
+            if self.action.endswith((".read", ".export")):
                 department, subject = (scope.department, scope.conversation_id) if scope else ("", "")
                 read = AuditRecord(now(), program.account_id, program.name, self.action, department, subject, "api")
                 await append_audit(connection, read)

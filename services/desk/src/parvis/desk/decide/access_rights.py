@@ -18,7 +18,7 @@ _AGENT: frozenset[Action] = frozenset(
     ["queue.read", "case.read", "case.change", "case.reply", "case.transfer", "file.read", "contact.register",
      "break-glass.open", "deputy.name"]
 )  # fmt: skip
-_SUPERVISION: frozenset[Action] = frozenset({"absence.note", "break-glass.review", "identity.approve"})
+_SUPERVISION: frozenset[Action] = frozenset({"absence.note", "break-glass.review", "identity.approve", "queue.export"})
 # An administrator gives rights and an auditor reads the trail; neither reads what citizens write.
 ROLE_ACTIONS: dict[Role, frozenset[Action]] = {
     "agent": _AGENT,

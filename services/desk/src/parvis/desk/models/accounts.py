@@ -29,6 +29,7 @@ Action: TypeAlias = Literal[
     "deputy.name",
     "file.read",
     "identity.approve",
+    "queue.export",
     "queue.read",
     "session.own",
 ]

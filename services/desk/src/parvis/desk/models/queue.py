@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from parvis.desk.models.case import Case
 
 VIEWS = ("open", "mine", "unassigned", "snoozed", "waiting", "undelivered", "today", "closed")
+EVERY_CASE = "every"  # of an export; no list shows it
 VIEWS_BY_CHANGE = frozenset({"waiting", "closed"})  # newest change first; all others by urgency and due date
 MAX_COUNT = 1000  # more are shown as « 1 000+ »
 

@@ -10,7 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.desk.models.accounts import HiddenCases
 from parvis.desk.models.case import QUEUE_PAGE_SIZE, URGENCY_RANKS, Agent
-from parvis.desk.models.queue import MAX_COUNT, VIEWS, VIEWS_BY_CHANGE, QueueCursor, QueueFilter, QueuePage, QueueRow
+from parvis.desk.models.queue import (
+    EVERY_CASE,
+    MAX_COUNT,
+    VIEWS,
+    VIEWS_BY_CHANGE,
+    QueueCursor,
+    QueueFilter,
+    QueuePage,
+    QueueRow,
+)
 from parvis.desk.schema.case_tables import IS_NOT_CLOSED, case_file, transfer
 from parvis.desk.store.hidden_cases import NOTHING_HIDDEN, is_shown
 from parvis.desk.store.row_decoding import decode_readable_case
@@ -55,6 +64,7 @@ class QueueReader:
             "snoozed": [is_open, _TABLE.snoozed_until > func.now()],
             "undelivered": [IS_NOT_CLOSED, _TABLE.undelivered],
             "today": [is_open, *is_due],
+            EVERY_CASE: [],
         }
         return conditions.get(view, [_TABLE.state == view])
 

@@ -74,7 +74,7 @@ async def _send(context: ContactApiDependencies, request: Request) -> Response:
             content_hash=hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest(),
             received_at=context.pages.clock(),
         )  # fmt: skip
-        async with _exclusive(context, row) as earlier:
+        async with exclusive(context, row) as earlier:
             stored = earlier or await _accept(context, request, integrator, procedure, document, row)
     if stored.content_hash != row.content_hash:
         raise ApiProblem(422, "key-reused")
@@ -90,14 +90,19 @@ async def _send(context: ContactApiDependencies, request: Request) -> Response:
 def _integrator(context: ContactApiDependencies, request: Request) -> str:
     """The name of the integrator whose key was sent.
 
-    Raises: ApiProblem, for an unknown key or too many requests; HTTPException 404, when no keys are configured and the API is off.
+    Raises: as `find_integrator`; HTTPException 404, when no keys are configured and the API is off.
     """
     if not context.keys:
         raise HTTPException(404)
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return find_integrator(context, key if scheme.lower() == "bearer" else "")
+
+
+def find_integrator(context: ContactApiDependencies, key: str) -> str:
+    """The name of the integrator with this key. Raises: ApiProblem, for an unknown key or too many requests."""
     digest = hashlib.sha256(key.strip().encode("utf-8", "replace")).hexdigest()
     names = [name for name, known in context.keys.items() if hmac.compare_digest(known, digest)]
-    if scheme.lower() != "bearer" or not names:
+    if not names:
         metrics.contacts_refused.labels("web", "unknown-key").inc()
         raise ApiProblem(401, "no-access")
     wait_s = context.sources.seconds_until_allowed(names[0])
@@ -108,7 +113,7 @@ def _integrator(context: ContactApiDependencies, request: Request) -> str:
 
 
 @asynccontextmanager
-async def _exclusive(context: ContactApiDependencies, row: AcceptedForm) -> AsyncGenerator[AcceptedForm | None]:
+async def exclusive(context: ContactApiDependencies, row: AcceptedForm) -> AsyncGenerator[AcceptedForm | None]:
     """Lock the key, and give the submission committed under it before. None if there is none.
 
     PostgreSQL releases the lock with our connection, so that a crash leaves no key locked.
