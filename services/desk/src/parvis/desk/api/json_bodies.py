@@ -1,5 +1,6 @@
 """Models the JSON bodies of the API's requests and responses, so that OpenAPI describes them."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -12,7 +13,15 @@ from parvis.desk.decide.reply_recipient import find_recipient
 from parvis.desk.models.case import NO_DATE, URGENCY_RANKS, Case, CaseContact, CaseFile, State
 from parvis.web.text_cleaning import clean_text
 
-CleanText = Annotated[str, AfterValidator(clean_text)]
+
+def _clean_storable(text: str) -> str:
+    """The text, cleaned. Raises: ValueError, for what PostgreSQL cannot hold: the text would not be the one that was sent."""
+    if re.search("[\0\ud800-\udfff]", text):
+        raise ValueError("U+0000 and lone surrogates cannot be stored")
+    return clean_text(text)
+
+
+CleanText = Annotated[str, AfterValidator(_clean_storable)]
 AgentName = Annotated[
     CleanText,
     Field(min_length=1, max_length=80, pattern=r"\S", description="name of the agent", examples=["Camille Exemple"]),
