@@ -19,6 +19,10 @@ def test_answers_stand_under_their_questions_in_the_forms_order() -> None:
     )
 
 
+def test_a_day_cannot_be_read_in_two_ways() -> None:
+    assert format_answers(TOWN_CONFIG, "school-meals", {"child_birth_date": "2019-05-04"}, "en")[0][1] == "4 May 2019"
+
+
 def test_what_does_not_fit_its_field_is_shown_as_it_is() -> None:
     assert format_answers(TOWN_CONFIG, "school-meals", {"child_birth_date": "hier"}, "en")[0][1] == "hier"
     assert format_answers(TOWN_CONFIG, None, {"a": "b"}, "en") == (("a", "b"),)

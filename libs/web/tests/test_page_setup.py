@@ -148,6 +148,13 @@ async def test_a_form_is_read_and_cleaned(browser: httpx.AsyncClient) -> None:
     assert answer.json()["files"] == {"photo": [["é.png", 0, 101]]}
 
 
+async def test_a_file_has_the_name_that_it_has_on_its_senders_disk(browser: httpx.AsyncClient) -> None:
+    sent = 'facture "juin"\r\n100%25.pdf'  # httpx writes it as browsers do
+    answer = await browser.post("/form", files={"photo": (sent, b"x")})
+
+    assert answer.json()["files"]["photo"][0][0] == 'facture "juin"  100%25.pdf'
+
+
 async def test_a_form_that_is_too_heavy_still_gives_its_text(browser: httpx.AsyncClient) -> None:
     files = [("photo", ("a.png", b"x" * 15_000)), ("photo", ("b.png", b"x" * 15_000))]
     form = (await browser.post("/form", data={"text": "kept"}, files=files)).json()

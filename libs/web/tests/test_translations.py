@@ -39,6 +39,7 @@ def test_dates_are_those_of_the_town_not_of_utc() -> None:
     assert DATES.day_and_hour(late, "fr") == "1er mars 2026 à 0 h 30"
     assert DATES.day_and_hour(late, "en") == "1 March 2026 at 0:30"
     assert DATES.short_day(date(2026, 3, 2), "fr") == "02/03/2026"
+    assert DATES.short_day(date(2026, 3, 2), "en") == "2 Mar 2026"
 
 
 def test_recent_instants_are_written_as_today_and_yesterday() -> None:
@@ -46,12 +47,15 @@ def test_recent_instants_are_written_as_today_and_yesterday() -> None:
 
     assert DATES.recent(datetime(2026, 3, 2, 9, 30, tzinfo=UTC), "fr", now) == "aujourd’hui à 10 h 30"
     assert DATES.recent(datetime(2026, 3, 1, 9, 2, tzinfo=UTC), "en", now) == "yesterday at 10:02"
-    assert DATES.recent(datetime(2026, 2, 1, 9, 2, tzinfo=UTC), "en", now) == "01/02/2026"
+    assert DATES.recent(datetime(2026, 2, 1, 9, 2, tzinfo=UTC), "en", now) == "1 Feb 2026"
 
 
 def test_numbers_are_written_as_people_write_them() -> None:
     assert group_digits("+33536490101") == "05 36 49 01 01"
     assert group_digits("no number") == "no number"
+    assert WORDS.translate("form.most_characters", "fr", count=100_000) == "100\u202f000 caractères au plus."
+    assert WORDS.translate("form.most_characters", "en", count=100_000) == "100,000 characters at most."
+    assert WORDS.translate("form.most_characters", "fr", count=2026) == "2026 caractères au plus."
 
 
 def test_lines_escape_what_they_keep() -> None:

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 Project = Callable[..., Awaitable[None]]
 OpenForm = Callable[..., Awaitable[dict[str, str]]]
 Send = Callable[..., Awaitable[httpx.Response]]
-SOON = (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
+LAST_DAY = (datetime.now(UTC) + timedelta(days=3)).date()
+SOON = LAST_DAY.isoformat()
 OTHER = routed(a_contact(key="other", personal=personal("Un banc cassé.")))
 
 
@@ -50,6 +51,8 @@ async def test_open_cases_return_to_the_list_with_an_act_and_others_stay(
     page = (await agent.get(CASE)).text
     assert "Dominique Exemple est absent\xa0: le dossier est de nouveau sans responsable." in page
     assert "<strong>Dominique Exemple</strong>" in (await agent.get("/absences")).text
+    english = (await agent.get("/absences", headers={"accept-language": "en"})).text
+    assert f"until {LAST_DAY.day} {LAST_DAY:%B %Y} inclusive." in english
     async with database.transaction() as connection:
         assert await connection.scalar(text("select count(*) from desk.act where kind = 'returned_absent'")) == 1
 

@@ -1,17 +1,20 @@
 """Tests the JSON API: the same rules as the pages, a bearer token, one effect per Idempotency-Key."""
 
+import json
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from urllib.parse import quote
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
 from parvis.common.testing import AN_INSTANT, a_contact
+from parvis.desk.api.json_bodies import ActionBody
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Project = Callable[..., Awaitable[None]]
@@ -171,6 +174,30 @@ async def test_a_visit_without_words_or_with_an_address_for_no_channel_is_refuse
     assert (await api.post("/api/v1/contacts", json=WHO | body)).status_code == 409
 
 
+@pytest.mark.parametrize("text", ["a\x00b", "a\ud800b"])
+async def test_a_text_that_cannot_be_stored_as_it_was_sent_is_refused_in_every_member(
+    api: httpx.AsyncClient, project: Project, published: Published, text: str
+) -> None:
+    await project(routed())
+    body = json.dumps(WHO | {"text": text})  # escaped, as httpx would refuse a lone surrogate
+    answer = await api.post(f"{CASE}/reply", content=body, headers={"content-type": "application/json"})
+
+    assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (422, "body.text")
+    assert not await published("reply.requested")
+    for model in every_body(ActionBody):
+        with pytest.raises(ValidationError) as refused:
+            model.model_validate(dict.fromkeys(model.model_fields, text))
+        assert {error["loc"][0] for error in refused.value.errors()} == model.model_fields.keys()
+    draft = {"department": "voirie", "agent": "a\x00b"}
+    assert (await api.get(f"{CASE}/draft", params=draft)).status_code == 422
+
+
+def every_body(model: type[ActionBody]) -> Iterator[type[ActionBody]]:
+    yield model
+    for special in model.__subclasses__():
+        yield from every_body(special)
+
+
 async def test_a_damaged_cursor_is_not_the_first_page(api: httpx.AsyncClient) -> None:
     assert (await api.get("/api/v1/cases?department=voirie&after=AAAA")).status_code == 422
 
@@ -189,7 +216,7 @@ async def test_a_visit_is_written_down_once_for_a_key(api: httpx.AsyncClient, pu
     assert (await api.post("/api/v1/contacts", json=visit | {"phone": "1"})).json() == {"detail": "wrong_phone"}
 
 
-@pytest.mark.parametrize("hostile", ["a\x00b", "<script>", "\u202ea", "'; drop table desk.reply; --", "𝕏\x1b[0m"])
+@pytest.mark.parametrize("hostile", ["a\x01b", "<script>", "\u202ea", "'; drop table desk.reply; --", "𝕏\x1b[0m"])
 async def test_any_text_can_be_sent_and_is_never_a_fault(
     api: httpx.AsyncClient, project: Project, hostile: str
 ) -> None:

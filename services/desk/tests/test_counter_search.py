@@ -87,6 +87,7 @@ async def test_reception_finds_states_of_all_departments_of_a_person_who_is_iden
     assert "Voirie et éclairage" in page
     assert CONVERSATION not in page
     assert CONTACT.reference not in (await browser.get("/counter", params={"q": "camille"})).text
+    assert "Aucun dossier dans toute la ville" in (await browser.get("/counter", params={"q": "06 39 98 44 44"})).text
 
 
 @pytest.mark.parametrize("who", [{"department": "triage"}, {"department": "etat-civil", "role": "counter"}])

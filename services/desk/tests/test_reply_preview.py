@@ -25,7 +25,9 @@ async def test_a_preview_shows_the_additions_and_sends_nothing(
     assert answer.status_code == 200
     assert "Bonjour {department}" in answer.text
     assert f"05 36 49 01 20. Réf. {CONTACT.reference}" in answer.text
+    assert "Il reste une variable" in answer.text
     assert not await published("reply.requested")
+    assert "Il reste" not in (await send(CASE, f"{CASE}/reply", text="Bonjour", channel="", do="preview")).text
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def test_it_refuses_to_listen_on_more_than_loopback() -> None:
     secrets = {
         "PARVIS_SECRET_KEY": "a secret for tests only",
         "PARVIS_CONTACT_POINT_KEY": "another secret for tests",
-        "PARVIS_DATABASE_URL": "x",
+        "PARVIS_DATABASE_URL": "postgresql+asyncpg://x",
     }
     ended = subprocess.run(
         [sys.executable, "-m", "parvis.desk"],

@@ -49,6 +49,7 @@ async def test_the_wished_address_is_answered_only_after_the_click(
 ) -> None:
     await project(routed(FIRST), second())
     page = (await agent.get(CASE)).text
+    assert "Adresse à confirmer\xa0: 06 39 98 00 77<" in page
     assert f'<blockquote class="words">{" ".join(ASKS.split())}</blockquote>' in page
     await send(CASE, f"{CASE}/reply", text="Nous venons.", then="open")
     assert await answered_at(published) == [INES]

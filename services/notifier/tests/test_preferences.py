@@ -1,5 +1,6 @@
-"""Facts about preferences: which one is in force, and which ones the notifier derives."""
+"""Facts about preferences: which one is in force, which ones the notifier derives, and what an operator is shown."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from services.notifier.tests.parts import MakeReply, Notifier
 from sqlalchemy import select
 
+from parvis.common.cli import parser
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.preference import (
@@ -25,7 +27,7 @@ from parvis.common.contract.preference import (
 )
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
-from parvis.common.testing import AN_INSTANT
+from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.notifier import schema
 from parvis.notifier.decide.channel_choice import ChannelChooser
 from parvis.notifier.decide.preferences import effective_preference
@@ -213,3 +215,27 @@ async def test_quiet_hours_hold_information_and_legal_notices_within_their_deadl
     )
     due = [item for _ in range(3) for item in await notifier.send_loop().reserve(10)]  # one at a time to each address
     assert sorted(item.delivery.kind + item.delivery.channel for item in due) == ["answerpost", "receiptsms"]
+
+
+@pytest.mark.stack
+async def test_an_operator_is_told_what_is_known_about_an_address_and_when_nothing_is(
+    notifier: Notifier,
+    addressing: ChannelChooser,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    values = {
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": "a secret for tests only",
+        "CONTACT_POINT_KEY": A_KEY.decode(),
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"PARVIS_{name}", value)
+    stop = preference_change(SMS_STOP, contact_point_hash=addressing.hash_of(MOBILE), opt_outs=("sms",))
+    await notifier.take(stop)
+
+    for typed, said in (("06 39 98 00 01", "opted out of sms"), ("06 39 98 00 02", "nothing known")):
+        given = parser().parse_args(["notifier", "preferences", "phone", typed])
+        assert await asyncio.to_thread(given.run, given) == 0
+        assert said in capsys.readouterr().out

@@ -8,9 +8,11 @@ from services.notifier.tests.conftest import CONFIG
 
 from parvis.common.cli import parser
 from parvis.common.town.loading import load_town_config
+from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import TEMPLATES, load_templates
 from parvis.notifier.commands import check
 from parvis.notifier.render.readability import reading_ease
+from parvis.notifier.render.sample_replies import sample_reply
 from parvis.notifier.render.template_preview import render_preview, templates_to_preview
 
 
@@ -21,6 +23,15 @@ def town(tmp_path: Path) -> Path:
 
 def lines_of(town: Path) -> list[str]:
     return check(town, load_town_config(town))
+
+
+def test_a_preview_has_a_value_for_every_variable_that_its_template_may_use(town: Path) -> None:
+    town_config = load_town_config(town)
+    for name, variables in TEMPLATES.items():
+        for language in town_config.town.languages:
+            reply = sample_reply(name, language, town_config)
+            facts = standard_variables(town_config, department=reply.department, language=language, reference="")
+            assert variables <= reply.personal.variables.keys() | facts.keys() | {"text"}
 
 
 def own_words(town: Path, folder: str, text: str) -> None:

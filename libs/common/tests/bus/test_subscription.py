@@ -16,7 +16,7 @@ def subscription_of(**settings: str) -> Subscription:
 
 def town_settings(**settings: str) -> SharedSettings:
     keys = {"secret_key": "0123456789abcdef", "contact_point_key": "fedcba9876543210"}
-    secrets = {name: SecretStr(value) for name, value in ({"database_url": "postgresql://x"} | keys).items()}
+    secrets = {name: SecretStr(value) for name, value in ({"database_url": "postgresql+asyncpg://x"} | keys).items()}
     return SharedSettings.model_validate({**secrets, **settings})
 
 

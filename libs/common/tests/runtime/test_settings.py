@@ -1,4 +1,4 @@
-"""Facts about the town's keys: one that can be guessed, or serves two purposes, starts nothing."""
+"""Facts about the settings of all services: a key that can be guessed or serves two purposes, and a wrong database, start nothing."""
 
 import pytest
 
@@ -9,7 +9,7 @@ GOOD, OTHER = "0123456789abcdef", "fedcba9876543210"
 
 
 def load(monkeypatch: pytest.MonkeyPatch, secret: str, contact_point: str) -> SharedSettings:
-    monkeypatch.setenv("PARVIS_DATABASE_URL", "x")
+    monkeypatch.setenv("PARVIS_DATABASE_URL", "postgresql+asyncpg://x")
     monkeypatch.setenv("PARVIS_SECRET_KEY", secret)
     monkeypatch.setenv("PARVIS_CONTACT_POINT_KEY", contact_point)
     return load_settings(SharedSettings)
@@ -30,3 +30,22 @@ def test_one_key_for_both_purposes_is_refused(monkeypatch: pytest.MonkeyPatch):
 
 def test_two_keys_of_enough_variety_are_taken(monkeypatch: pytest.MonkeyPatch):
     assert load(monkeypatch, GOOD, OTHER).signing_key == GOOD.encode()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "secret",
+        "mysql://secret@town/x",
+        "postgresql+asyncpg://town:secret/0@127.0.0.1/x",
+        "postgresql+asyncpg://town:secret",
+    ],
+)
+def test_a_database_that_is_none_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch, url: str):
+    monkeypatch.setenv("PARVIS_DATABASE_URL", url)
+    monkeypatch.setenv("PARVIS_SECRET_KEY", GOOD)
+    monkeypatch.setenv("PARVIS_CONTACT_POINT_KEY", OTHER)
+
+    with pytest.raises(Misconfigured, match="PARVIS_DATABASE_URL is wrong") as caught:
+        load_settings(SharedSettings)
+    assert "secret" not in str(caught.value)

@@ -57,6 +57,23 @@ def test_every_number_and_address_of_the_example_is_from_the_blocks_for_fiction(
         assert department.email.endswith(".example")
 
 
+def test_addresses_and_templates_are_set_as_their_language_prints_them(town: Path) -> None:
+    for file, old, new in (
+        ("departments.yaml", "Service de l’état civil, 1 place", "Service de l'état civil, 1 place"),
+        ("templates/registration/fr/email.txt", "Nous avons bien", "J'ai bien"),
+        ("templates/registration/en/letter.txt", "We received", "It's true : we received"),
+    ):
+        path = town / file
+        path.write_text(path.read_text().replace(old, new, 1))
+    town_config = load_town_config(town)
+    templates = load_templates(town, town_config)
+
+    assert "Service de l’état civil" in town_config.departments["etat-civil"].address
+    assert "J’ai bien" in templates.find("registration", "fr", "email").text
+    assert "Téléphone\xa0: {department_phone}" in templates.find("registration", "fr", "email").text
+    assert "It’s true : we" in templates.find("registration", "en", "letter").text
+
+
 def test_the_registration_sms_fits_two_segments_of_the_gsm_alphabet(town_config: TownConfig) -> None:
     gsm = set("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ÄÖÑÜ§¿äöñüà") | set(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -18,7 +18,7 @@ class DateFormatter:
         """2 mars 2026; the first of a month is `1er mars 2026` in French."""
         local = self._local(when)
         key = "date.first_day" if local.day == 1 else "date.day"
-        month = self.words.translate("date.months", language).split()[local.month - 1]
+        month = self._month("date.months", local, language)
         return self.words.translate(key, language, day=local.day, month=month, year=local.year)
 
     def long_day(self, when: datetime | date, language: str) -> str:
@@ -27,9 +27,10 @@ class DateFormatter:
         return self.words.translate("date.weekday_day", language, weekday=weekday, day=self.day(when, language))
 
     def short_day(self, when: datetime | date, language: str) -> str:
-        """02/03/2026, for tables."""
+        """02/03/2026, for tables; in English `2 Mar 2026`, as day and month stand in either order there."""
         local = self._local(when)
-        return self.words.translate("date.short_day", language, day=local.day, month=local.month, year=local.year)
+        month = self._month("date.short_months", local, language)
+        return self.words.translate("date.short_day", language, day=local.day, month=month, year=local.year)
 
     def hour(self, when: datetime, language: str) -> str:
         """10 h 30 in French, 10:30 in English."""
@@ -53,6 +54,9 @@ class DateFormatter:
     def today(self, now: datetime) -> date:
         """The date in the town."""
         return self._local(now)
+
+    def _month(self, names: str, local: date, language: str) -> str:
+        return self.words.translate(names, language).split()[local.month - 1]
 
     def _local(self, when: datetime | date) -> date:
         return when.astimezone(self.zone).date() if isinstance(when, datetime) else when

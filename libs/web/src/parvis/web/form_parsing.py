@@ -158,12 +158,18 @@ async def _read_multipart(
             continue
         size_bytes = parser.sizes.get(id(value), 0)
         is_whole = size_bytes <= largest_file_bytes and not is_too_heavy and not parser.has_no_room
-        upload = Upload(clean_text(value.filename or "")[-200:], size_bytes, value, is_whole)
+        upload = Upload(_decode_file_name(value.filename or "")[-200:], size_bytes, value, is_whole)
         if value.filename:
             files.setdefault(name, []).append(upload)
         else:
             await value.close()  # a file input left empty
     return SubmittedForm(fields, typed, files, is_too_heavy, parser.has_no_room, parser.spooled_bytes)
+
+
+def _decode_file_name(sent: str) -> str:
+    """The name of a file as it is on the sender's disk, in one line: browsers write quotation marks and line ends as percent signs and
+    digits, and nothing else (HTML Standard, "multipart/form-data encoding algorithm")."""
+    return clean_text(sent.replace("%22", '"').replace("%0D", " ").replace("%0A", " "))
 
 
 async def _read_urlencoded(request: Request, stream: AsyncGenerator[bytes]) -> SubmittedForm:

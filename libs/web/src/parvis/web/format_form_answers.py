@@ -17,7 +17,7 @@ def format_answer(form_field: FormField, answer: str, language: str) -> str:
             labels = {option.value: localized(option.label, language) for option in form_field.options}
             return ", ".join(labels.get(value, value) for value in answer.split(","))
         case DateField():
-            return _format_day(answer)
+            return _format_day(answer, language)
         case PhoneField():
             return group_digits(answer)
         case ConsentField():
@@ -40,8 +40,10 @@ def format_answers(
     return (*listed, *((name, answer) for name, answer in answers.items() if name not in fields))
 
 
-def _format_day(answer: str) -> str:
+def _format_day(answer: str, language: str) -> str:
+    """04/05/2019; in English `4 May 2019`, as day and month stand in either order there."""
     try:
-        return f"{date.fromisoformat(answer):%d/%m/%Y}"
+        day = date.fromisoformat(answer)
     except ValueError:
         return answer
+    return f"{day.day} {day:%b} {day.year}" if language == "en" else f"{day:%d/%m/%Y}"

@@ -47,7 +47,14 @@ class Translations:
         sentences = self.sentences[language]
         if key not in sentences:
             key = f"{key}.{_plural(language, values['count'])}"
-        return sentences[key].format(**values)
+        return sentences[key].format(**{name: _group_digits(value, language) for name, value in values.items()})
+
+
+def _group_digits(value: object, language: str) -> object:
+    """A number of five digits or more as people read it: `100 000`, `100,000`; the year 2026 and anything else unchanged."""
+    if not isinstance(value, int) or value < 10_000:
+        return value
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if language == "fr" else f"{value:,}"
 
 
 def _plural(language: str, count: object) -> str:

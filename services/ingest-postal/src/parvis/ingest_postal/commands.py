@@ -1,10 +1,9 @@
 """Adds the command `parvis separators`, which prints sheets for the mail room."""
 
 import argparse
-from datetime import date
 from pathlib import Path
 
-from parvis.common.cli.argparse_types import Commands
+from parvis.common.cli.argparse_types import Commands, day, file_to_write
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.runtime.settings import load_settings
 from parvis.ingest_postal.settings import SheetSettings
@@ -26,9 +25,9 @@ def register(commands: Commands) -> None:
         "--count", type=_count, default=1, metavar="N", help="number of pages; print on both sides of the paper"
     )
     printing.add_argument(
-        "--received", type=date.fromisoformat, metavar="DATE", help="day on which the batch was received: 2026-11-23"
+        "--received", type=day, metavar="DATE", help="day on which the batch was received: 2026-11-23"
     )
-    printing.add_argument("-o", "--output", type=Path, default=Path("sheets.pdf"), metavar="FILE")
+    printing.add_argument("-o", "--output", type=file_to_write, default=Path("sheets.pdf"), metavar="FILE")
     printing.set_defaults(run=_print)
 
 
@@ -46,7 +45,6 @@ def _print(arguments: argparse.Namespace) -> int:
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if not 1 <= count <= _MOST:
-        raise ValueError
-    return count
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {_MOST}")
+    return int(text)

@@ -21,7 +21,12 @@ _COMMAND_MODULES = {
 
 
 def main() -> None:
-    """Run a command. Our errors become one line on stderr and an exit code: 78 for Misconfigured, 1 for the others."""
+    """Run a command. An error becomes one line on stderr and an exit code.
+
+    Gives:  2 for arguments that cannot be used, files that cannot be read or written included; 78 for Misconfigured, 1 for our other errors.
+    """
+    if any("\udc80" <= character <= "\udcff" for argument in sys.argv for character in argument):
+        sys.exit(_print_error("an argument is not UTF-8", 2))
     arguments = parser(sys.argv[1] if len(sys.argv) > 1 else "").parse_args()
     logs.configure("parvis", level="warning", format="console")
     try:
@@ -32,6 +37,10 @@ def main() -> None:
         sys.exit(_print_error(f"misconfigured: {error}", EXIT_MISCONFIGURED))
     except ParvisError as error:
         sys.exit(_print_error(str(error), 1))
+    except OSError as error:
+        if error.filename is None:  # no file that an argument or a setting named: a fault of ours
+            raise
+        sys.exit(_print_error(f"{error.filename}: {error.strerror}", 2))
     except KeyboardInterrupt:
         sys.exit(130)
 

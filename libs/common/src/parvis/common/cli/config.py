@@ -1,17 +1,20 @@
 """Implements `parvis config check DIR` and `parvis settings SERVICE`."""
 
 import argparse
-import importlib
+import importlib.util
+import pkgutil
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import parvis
 from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.settings import ServiceSettings, SharedSettings, environment_variables
 from parvis.common.town.answer_texts import load_answer_texts
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
+from parvis.common.town.yaml_documents import closest_match
 
 Check = Callable[[Path, TownConfig], list[str]]
 
@@ -41,13 +44,19 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def settings_class(service: str) -> type[SharedSettings] | type[ServiceSettings]:
-    """Find the settings class of a service. Raises: Rejected, for an unknown service."""
+    """Find the settings class of a service. Raises: Rejected, for an unknown service, naming those that there are."""
     if service == "common":
         return SharedSettings
-    try:
-        return importlib.import_module(f"parvis.{service.replace('-', '_')}.settings").Settings
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise Rejected(f"unknown service: {service}") from error
+    if service not in (known := services_with_settings()):
+        raise Rejected(f"unknown service: {service}. {closest_match(service, known)}")
+    return importlib.import_module(f"parvis.{service.replace('-', '_')}.settings").Settings
+
+
+def services_with_settings() -> list[str]:
+    """List what has settings of its own: `common`, those of all services, then each installed service."""
+    members = (module.name for module in pkgutil.iter_modules(parvis.__path__))
+    with_settings = (name for name in members if importlib.util.find_spec(f"parvis.{name}.settings"))
+    return ["common", *(name.replace("_", "-") for name in with_settings)]
 
 
 def _settings(arguments: argparse.Namespace) -> int:

@@ -2,11 +2,10 @@
 
 import argparse
 import asyncio
-import re
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.dead_letter_replay import (
@@ -18,15 +17,12 @@ from parvis.common.bus.dead_letter_replay import (
 )
 from parvis.common.bus.dead_letters import ConsumerHaltStore
 from parvis.common.bus.producer import Producer
-from parvis.common.cli.argparse_types import Commands
+from parvis.common.cli.argparse_types import Commands, instant
 from parvis.common.contract import topics
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.contract.event_base import format_instant
-from parvis.common.runtime import clock
 from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.postgres import Database
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def register(commands: Commands) -> None:
@@ -58,23 +54,10 @@ def _add_filter_arguments(action: argparse.ArgumentParser) -> None:
     action.add_argument("--topic", help="only those from this topic, such as contact.received")
     action.add_argument(
         "--since",
-        type=_parse_instant,
+        type=instant,
         help="only those dead-lettered since: 2026-11-23T03:00 (UTC), or 90m, 2h, 3d ago",
     )
-    action.add_argument("--until", type=_parse_instant, help="only those dead-lettered before")
-
-
-def _parse_instant(text: str) -> datetime:
-    ago = re.fullmatch(r"(\d{1,4})([mhd])", text)
-    if ago:
-        return clock.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither an instant such as 2026-11-23T03:00 nor a duration such as 90m, 2h or 3d"
-        ) from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    action.add_argument("--until", type=instant, help="only those dead-lettered before")
 
 
 def _list(arguments: argparse.Namespace) -> int:

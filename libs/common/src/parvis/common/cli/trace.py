@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.connection import Brokers, KafkaConnection
 from parvis.common.bus.topic_reader import read_all_records
-from parvis.common.cli.argparse_types import Commands
+from parvis.common.cli.argparse_types import Commands, not_blank
 from parvis.common.cli.topics import town_topics
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.settings import SharedSettings, load_settings
@@ -19,7 +19,9 @@ LocateIds = Callable[[SharedSettings, frozenset[str]], Awaitable[list[str]]]
 
 def register(commands: Commands) -> None:
     command = commands.add_parser("trace", help="print every event about a contact, conversation, reply or reference")
-    command.add_argument("id", help="contact id, conversation id, reply id, or a reference such as P-7F3K-2Q9X-M4TC")
+    command.add_argument(
+        "id", type=not_blank, help="contact id, conversation id, reply id, or a reference such as P-7F3K-2Q9X-M4TC"
+    )
     command.set_defaults(run=_trace)
 
 

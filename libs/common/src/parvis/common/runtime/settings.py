@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -103,6 +104,18 @@ class SharedSettings(BaseSettings):
         if is_given and protocol and not protocol.startswith("SASL"):
             raise ValueError(f"is not used with PARVIS_KAFKA_SECURITY_PROTOCOL={protocol}: set SASL_SSL")
         return given
+
+    @field_validator("database_url")
+    @classmethod
+    def _names_postgresql(cls, url: SecretStr) -> SecretStr:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme != "postgresql+asyncpg":
+            raise ValueError("does not begin with postgresql+asyncpg://")
+        try:
+            _ = parts.port
+        except ValueError:  # its message repeats what follows the colon: perhaps the password
+            raise ValueError("has a port that is no number; a / in the password is written %2F") from None
+        return url
 
     @field_validator("secret_key", "contact_point_key")
     @classmethod

@@ -45,7 +45,8 @@ def _normalizer(read: Callable[[str], ContactPoint]) -> Callable[[str], str]:
 
 
 def _normalize_address(lines: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_normalizer(postal_contact_point)("\n".join(lines)).split("\n"))
+    written = _normalizer(postal_contact_point)("\n".join(lines)).split("\n")
+    return tuple(typeset(line, "") for line in written)
 
 
 def check_time_zone(name: str) -> str:

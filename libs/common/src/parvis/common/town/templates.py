@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from parvis.common.contract.errors import Misconfigured
+from parvis.common.text.typography import typeset
 from parvis.common.town.models import TownConfig
 from parvis.common.town.yaml_documents import closest_match
 
@@ -114,7 +115,7 @@ def load_templates(path: Path, town_config: TownConfig) -> TemplateSet:
     """
     languages, root = town_config.town.languages, path / "templates"
     by_name = {
-        (name, language, medium): _load_template(root / name / language / f"{medium}.txt", name, medium)
+        (name, language, medium): _load_template(root / name / language / f"{medium}.txt", name, language, medium)
         for name in TEMPLATES
         for language in languages
         for medium in template_media(name)
@@ -126,7 +127,7 @@ def load_templates(path: Path, town_config: TownConfig) -> TemplateSet:
                 for language in _known_folders(root / kind / slug / name, languages):
                     folder = root / kind / slug / name / language
                     for medium in _known_media(folder, template_media(name)):
-                        loaded = _load_template(folder / f"{medium}.txt", name, medium)
+                        loaded = _load_template(folder / f"{medium}.txt", name, language, medium)
                         special[kind, slug, name, language, medium] = loaded
     _known_folders(root, [*TEMPLATES, PROCEDURES, DEPARTMENTS])
     return TemplateSet(default_language=languages[0], by_name=by_name, special=special)
@@ -151,7 +152,7 @@ def _check_names(path: Path, names: Collection[str], known: Collection[str]) -> 
     return sorted(name for name in names if name in known)
 
 
-def _load_template(path: Path, name: str, medium: str) -> Template:
+def _load_template(path: Path, name: str, language: str, medium: str) -> Template:
     try:
         text = path.read_bytes()[:_LARGEST_BYTES].decode("utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -160,9 +161,9 @@ def _load_template(path: Path, name: str, medium: str) -> Template:
     for number, line in enumerate(text.split("\n"), start=1):
         _check_line(path, number, line, name)
     _check_required(path, text, name)
-    if medium == "sms":
+    if medium == "sms":  # its typography is made plain when it is rendered
         return Template(subject="", text=text.strip())
-    subject, _, body = text.partition("\n")
+    subject, _, body = typeset(text, language).partition("\n")
     if not subject.startswith(_SUBJECT) or not body.strip():
         raise Misconfigured(
             "the subject is missing", file=path, line=1, mend=f"Begin with the line `{_SUBJECT}…`, then write the text."

@@ -12,10 +12,15 @@ from parvis.desk.decide.reply_recipient import find_recipient
 from parvis.desk.models.case import NO_DATE, URGENCY_RANKS, Case, CaseContact, CaseFile, State
 from parvis.web.text_cleaning import clean_text
 
-CleanText = Annotated[str, AfterValidator(clean_text)]
+# What PostgreSQL cannot hold is refused, U+0000 and lone surrogates: the text would not be the one that was sent.
+CleanText = Annotated[str, Field(pattern=r"^[^\x00]*$"), AfterValidator(clean_text)]
+NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
 AgentName = Annotated[
-    CleanText,
-    Field(min_length=1, max_length=80, pattern=r"\S", description="name of the agent", examples=["Camille Exemple"]),
+    str,
+    Field(
+        min_length=1, max_length=80, pattern=NOT_BLANK, description="name of the agent", examples=["Camille Exemple"]
+    ),
+    AfterValidator(clean_text),
 ]
 Department = Annotated[str, Query(description="the agent's department", examples=["voirie"])]
 IdempotencyKey = Annotated[
@@ -228,7 +233,7 @@ class CounterContactBody(ActionBody):
     reference: CleanText = Field(
         default="", max_length=40, description="reference of an earlier contact, as the person quotes it"
     )
-    language: CleanText = Field(default="fr", pattern=r"^[a-z]{2,3}$")
+    language: str = Field(default="fr", pattern=r"^[a-z]{2,3}$")
 
 
 class CounterContactCreated(ApiModel):

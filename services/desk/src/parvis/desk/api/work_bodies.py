@@ -7,11 +7,11 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import Field
 
-from parvis.desk.api.json_bodies import ActionBody, ApiModel, CleanText
+from parvis.desk.api.json_bodies import NOT_BLANK, ActionBody, ApiModel, CleanText
 from parvis.desk.decide.text_correction import LONGEST_LETTER
 from parvis.desk.models.case import State
 
-AgentQuery = Annotated[str, Query(min_length=1, max_length=80, pattern=r"\S", description="name of the agent")]
+AgentQuery = Annotated[str, Query(min_length=1, max_length=80, pattern=NOT_BLANK, description="name of the agent")]
 
 
 class NoteBody(ActionBody):

@@ -3,9 +3,8 @@
 import argparse
 import asyncio
 import json
-from pathlib import Path
 
-from parvis.common.cli.argparse_types import Commands
+from parvis.common.cli.argparse_types import Commands, file_to_write
 from parvis.common.contract.contact import TRIAGE
 from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.storage.postgres import Database
@@ -16,7 +15,9 @@ def register(actions: Commands) -> None:
     texts = actions.add_parser(
         "corrected-texts", help="write the letters that agents corrected, with their department, as examples for `parvis router train`"
     )  # fmt: skip
-    texts.add_argument("file", type=Path, metavar="FILE", help="JSON Lines file to write, readable by you alone")
+    texts.add_argument(
+        "file", type=file_to_write, metavar="FILE", help="JSON Lines file to write, readable by you alone"
+    )
     texts.set_defaults(run=_run)
 
 

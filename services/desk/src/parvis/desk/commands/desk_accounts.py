@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.cli.argparse_types import Commands
+from parvis.common.cli.argparse_types import Commands, day_count, mail_address, not_blank
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.runtime.clock import now
 from parvis.common.runtime.settings import SharedSettings, load_settings
@@ -39,8 +39,8 @@ _BY = "operator"
 def register(actions: Commands) -> None:
     user = actions.add_parser("user", help="people").add_subparsers(metavar="ACTION", required=True)
     add = user.add_parser("add", help="add an account; prints a link that works once, for two days")
-    add.add_argument("name", metavar="NAME", help='"Camille Exemple"')
-    add.add_argument("mail", metavar="MAIL", help="camille@town.example")
+    add.add_argument("name", type=not_blank, metavar="NAME", help='"Camille Exemple"')
+    add.add_argument("mail", type=mail_address, metavar="MAIL", help="camille@town.example")
     add.add_argument(
         "--oidc", action="store_true", help="an account that logs in at the identity provider: no link is needed"
     )
@@ -48,13 +48,13 @@ def register(actions: Commands) -> None:
     _add_grant_arguments(add, role="administrator", department=EVERY_DEPARTMENT)
     add.set_defaults(run=_run(_add_user))
     reset = user.add_parser("reset", help="print a new link, by which other passkeys and passwords are replaced")
-    reset.add_argument("mail", metavar="MAIL")
+    reset.add_argument("mail", type=mail_address, metavar="MAIL")
     reset.set_defaults(run=_run(_reset_user))
 
     program = actions.add_parser("program", help="programs").add_subparsers(metavar="ACTION", required=True)
     add = program.add_parser("add", help="add a program; prints its token for the API, which is shown only now")
-    add.add_argument("name", metavar="NAME", help='"Telephone system"')
-    add.add_argument("--days", type=int, default=365, help="days until its token expires")
+    add.add_argument("name", type=not_blank, metavar="NAME", help='"Telephone system"')
+    add.add_argument("--days", type=day_count, default=365, help="days until its token expires")
     _add_grant_arguments(add, role="agent", department=None)
     add.set_defaults(run=_run(_add_program))
 

@@ -36,6 +36,7 @@ class CallerSearchResult:
     calls: tuple[IncomingCall, ...] = ()
     channel: str = ""
     is_unavailable: bool = False
+    is_of_town: bool = False  # the cases of all departments were searched
 
     @property
     def only_person_of(self) -> str:
@@ -89,7 +90,7 @@ async def search_callers(dependencies: DeskDependencies, request: Request, sessi
                 await append_audit(connection, record)
     except Unavailable:  # what is said can be noted even so
         return CallerSearchResult(typed, channel=channel, is_unavailable=True)
-    return CallerSearchResult(typed, shown, tuple(calls), channel)
+    return CallerSearchResult(typed, shown, tuple(calls), channel, is_of_town=department is None)
 
 
 def _look(dependencies: DeskDependencies, session: AgentSession, case: Case, typed: TypedCaller) -> CaseOfCaller | None:

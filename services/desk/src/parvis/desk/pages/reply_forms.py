@@ -12,6 +12,7 @@ from starlette.datastructures import QueryParams
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import make_reply_id
+from parvis.common.town.answer_texts import has_open_variable
 from parvis.desk.decide import apply_agent_actions
 from parvis.desk.decide.apply_agent_actions import ReplyInput
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
@@ -70,11 +71,11 @@ async def _preview(
     conversation: str,
     form: SubmittedForm,
 ) -> Response:
-    """The page with a preview of the reply; nothing is sent or stored."""
+    """The page with a preview of the reply, and why it could not be sent so; nothing is sent or stored."""
     preview = await _render_preview(dependencies, session, conversation, form)
-    return await case_page(
-        dependencies, request, session, conversation, RedisplayedForm(typed_fields(form), preview=preview)
-    )
+    wrong = ("reply", "open_variable") if has_open_variable(form.first("text")) else None
+    shown = RedisplayedForm(typed_fields(form), wrong=wrong, preview=preview)
+    return await case_page(dependencies, request, session, conversation, shown)
 
 
 async def measure_draft(

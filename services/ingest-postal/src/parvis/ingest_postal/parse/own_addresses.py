@@ -34,6 +34,6 @@ class OwnAddresses:
 
 
 def fold(text: str) -> str:
-    """Fold a text for comparison: without accents, punctuation and case."""
-    letters = unicodedata.normalize("NFD", text.replace("œ", "oe").replace("Œ", "OE").casefold())
+    """Fold a text for comparison: without accents, punctuation and case. Both apostrophes end a word."""
+    letters = unicodedata.normalize("NFD", text.replace("œ", "oe").replace("Œ", "OE").replace("’", "'").casefold())
     return " ".join(re.findall(r"[a-z0-9]+", letters.encode("ascii", "ignore").decode()))

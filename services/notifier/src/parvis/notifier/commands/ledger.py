@@ -4,14 +4,15 @@ import argparse
 import asyncio
 import sys
 from datetime import datetime
+from typing import get_args
 
 from parvis.common.bus.admin import is_group_active
 from parvis.common.bus.connection import KafkaConnection
 from parvis.common.bus.producer import Producer
-from parvis.common.cli.argparse_types import Commands
-from parvis.common.contract.contact import ContactPoint
+from parvis.common.cli.argparse_types import Commands, instant
+from parvis.common.contract.channels import ContactPointKind
 from parvis.common.contract.event_base import format_instant
-from parvis.common.contract.normalize_contact_points import hash_contact_point
+from parvis.common.contract.normalize_contact_points import hash_contact_point, parse_contact_point
 from parvis.common.contract.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.settings import SharedSettings, load_settings
@@ -39,14 +40,12 @@ def register(actions: Commands) -> None:
     preferences = actions.add_parser(
         "preferences", help="every stored preference of a contact point, with source, proof and date"
     )
-    preferences.add_argument("kind", choices=["phone", "email", "post"])
+    preferences.add_argument("kind", choices=get_args(ContactPointKind))
     preferences.add_argument("value", help="+33639980001, someone@citizens.example")
     preferences.set_defaults(run=_run_preferences)
 
     rebuild = actions.add_parser("rebuild", help="bring a restored database up to date with Kafka; no notifier may run")
-    rebuild.add_argument(
-        "--since", type=datetime.fromisoformat, help="time of the backup; by default the ledger's last change"
-    )
+    rebuild.add_argument("--since", type=instant, help="time of the backup; by default the ledger's last change")
     rebuild.set_defaults(run=_run_rebuild)
 
 
@@ -106,10 +105,10 @@ async def _steps(reply: str) -> int:
     return 0 if steps else 1
 
 
-async def _preferences(kind: str, value: str) -> int:
+async def _preferences(kind: ContactPointKind, value: str) -> int:
+    point = parse_contact_point(kind, value)
     town = load_settings(SharedSettings)
     database = _database(town)
-    point = ContactPoint.model_validate({"kind": kind, "value": value})
     async with database.transaction() as connection:
         changes = await preference_log_of(connection, hash_contact_point(point, town.hashing_key))
     await database.close()
@@ -122,6 +121,8 @@ async def _preferences(kind: str, value: str) -> int:
         )
         proof = f"proof {change.evidence.blob}" if change.evidence else ""
         print(f"{format_instant(change.changed_at)}  {change.source:<16} {'  '.join(filter(None, (*parts, proof)))}")
+    if not changes:
+        print("nothing known: this address has no stored preference")
     return 0
 
 

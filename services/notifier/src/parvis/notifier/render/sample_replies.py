@@ -28,6 +28,8 @@ _VALUES = {
         "answer_due_on": "2 mai 2026",
         "moved_on": "4 mars 2026",
         "body": "Conseil départemental de l’Exemple",
+        "body_phone": "05 36 49 02 00",
+        "body_address": "4 place de la Fiction, 00000 Exemple",
         "silence_rule": (
             "Sans réponse le 2 mai 2026, votre demande est refusée ; vous avez alors deux mois pour saisir le tribunal administratif."
         ),
@@ -39,6 +41,8 @@ _VALUES = {
         "answer_due_on": "2 May 2026",
         "moved_on": "4 March 2026",
         "body": "Exemple county council",
+        "body_phone": "05 36 49 02 00",
+        "body_address": "4 place de la Fiction, 00000 Exemple",
         "silence_rule": "Without an answer by 2 May 2026, your request is refused; you then have two months to go to the administrative court.",
         "agent": "Camille Exemple, receptionist",
         "text": "Your file is complete.\n\nYou may collect it at the counter, or ask us to send it to you.",

@@ -75,7 +75,7 @@ def check_preview(template: TemplateVariant, files: Mapping[str, bytes]) -> Iter
         facts.append(f"SMS {count} × {alphabet}")
         if alphabet != "GSM-7":
             warnings.append(
-                "an SMS with characters outside the GSM alphabet costs twice as much: é è à ù are in it, ê ç ’ are not"
+                "an SMS with characters outside the GSM alphabet costs twice as much: é è à ù are in it, ê ç are not"
             )
         if count > _MANY_SEGMENTS:
             warnings.append(f"an SMS of {count} segments costs as much as {count}")

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from parvis.common.cli.argparse_types import Commands
+from parvis.common.cli.argparse_types import Commands, day_count, file_to_write, share
 
 
 def register(commands: Commands) -> None:
@@ -30,10 +30,10 @@ def _add_train(actions: Commands) -> None:
     training.add_argument(
         "--transfers", action="store_true", help="also train on conversations that agents transferred"
     )
-    training.add_argument("--days", type=int, default=30, help="how many days of transfers to use (default: 30)")
+    training.add_argument("--days", type=day_count, default=30, help="how many days of transfers to use (default: 30)")
     training.add_argument(
         "--precision",
-        type=_share,
+        type=_precision,
         default=0.95,
         help="the precision to aim for where the model decides (default: 0.95)",
     )
@@ -48,10 +48,10 @@ def _add_train_danger(actions: Commands) -> None:
         "train-danger", help="train the model of possible dangers that the router's package carries"
     )
     training.add_argument("folder", type=Path, help="a folder with danger*.txt and harmless*.txt, one sentence a line")
-    training.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the model")
+    training.add_argument("--out", type=file_to_write, required=True, metavar="FILE", help="where to write the model")
     training.add_argument(
         "--false-alarms",
-        type=float,
+        type=share,
         default=0.06,
         metavar="SHARE",
         help="the share of the harmless sentences, most of them look-alikes, that may be flagged (default: 0.06)",
@@ -81,11 +81,10 @@ def _add_models(actions: Commands) -> None:
     actions.add_parser("off", help="deactivate the model").set_defaults(run=_models("off"))
 
 
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0.5 <= share <= 1:
+def _precision(text: str) -> float:
+    if (precision := share(text)) < 0.5:
         raise argparse.ArgumentTypeError("must be a number from 0.5 to 1")
-    return share
+    return precision
 
 
 # Imported late: numpy slows the start of `parvis`, and most commands do not need it.

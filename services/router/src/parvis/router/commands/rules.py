@@ -8,8 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from parvis.common.bus.connection import KafkaConnection
-from parvis.common.cli.argparse_types import Commands
+from parvis.common.cli.argparse_types import Commands, day_count, mail_address
 from parvis.common.contract import topics
+from parvis.common.contract.channels import channels
 from parvis.common.contract.contact import (
     ClaimCheck,
     ContactPersonalData,
@@ -18,11 +19,13 @@ from parvis.common.contract.contact import (
     Verification,
     make_contact_id,
 )
+from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import make_reference
 from parvis.common.runtime.clock import now
 from parvis.common.runtime.settings import SharedSettings, load_settings
 from parvis.common.text.language import detect_language
 from parvis.common.town.loading import load_town_config
+from parvis.common.town.yaml_documents import closest_match
 from parvis.router.commands.contact_topic_reader import read_contacts
 from parvis.router.decide.department import decide_department
 from parvis.router.decide.rule_comparison import compare_rules, explain_decision
@@ -44,16 +47,22 @@ def register(commands: Commands) -> None:
     explaining = actions.add_parser("explain", help="show how a text would be routed, and why")
     explaining.add_argument("folder", type=Path, metavar="DIR")
     explaining.add_argument("text", nargs="?", help="the citizen's text (default: standard input)")
-    explaining.add_argument("--channel", default="web", help="sms, email, web, post, phone, counter (default: web)")
+    explaining.add_argument(
+        "--channel", default="web", choices=[row.name for row in channels()], help="how it was sent (default: web)"
+    )
     explaining.add_argument("--to", default="", help="our number, mailbox or form that it was sent to")
     explaining.add_argument("--procedure", help="the procedure of the form, if it came by form")
-    explaining.add_argument("--from", dest="sender", metavar="MAIL", help="the sender's mail address")
+    explaining.add_argument(
+        "--from", dest="sender", type=mail_address, metavar="MAIL", help="the sender's mail address"
+    )
     explaining.add_argument("--language", default="fr", help="language of the explanation (default: fr)")
     explaining.set_defaults(run=_explain)
 
     replaying = actions.add_parser("replay", help="show which past contacts changed rules would route differently")
     replaying.add_argument("folder", type=Path, metavar="DIR", help="the changed configuration")
-    replaying.add_argument("--days", type=int, default=31, help="how many days of contacts to replay (default: 31)")
+    replaying.add_argument(
+        "--days", type=day_count, default=31, help="how many days of contacts to replay (default: 31)"
+    )
     replaying.set_defaults(run=_replay)
 
 
@@ -65,6 +74,13 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _explain(arguments: argparse.Namespace) -> int:
     town_config = load_town_config(arguments.folder)
+    if arguments.procedure and arguments.procedure not in town_config.procedures:
+        mend = closest_match(arguments.procedure, town_config.procedures)
+        raise Rejected(f"unknown procedure {arguments.procedure!r}. {mend}")
+    if arguments.language not in town_config.town.languages:
+        raise Rejected(
+            f"the town has no texts in {arguments.language!r}, only in {', '.join(town_config.town.languages)}"
+        )
     text = arguments.text if arguments.text is not None else sys.stdin.read()
     decision = decide_department(
         _make_contact(arguments, text),
@@ -79,7 +95,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 def _make_contact(arguments: argparse.Namespace, text: str) -> ContactReceived:
     contact_id, at = make_contact_id(arguments.channel, arguments.to, text), now()
-    point = ContactPoint(kind="email", value=arguments.sender.lower()) if arguments.sender else None
+    point = ContactPoint(kind="email", value=arguments.sender) if arguments.sender else None
     return ContactReceived(
         contact_id=contact_id,
         reference=make_reference(contact_id),
