@@ -125,7 +125,10 @@ async def build() -> Service:
             run_every(_PURGE_EVERY_S, outbox.purge),
             run_every(_PURGE_EVERY_S, lambda: purge_drafts(database)),
             run_every(_TURN_EVERY_S, turns.assign),
-            run_every(_RETURN_EVERY_S, lambda: return_cases_of_absent(cases, town_config)),
+            run_every(
+                _RETURN_EVERY_S,
+                lambda: return_cases_of_absent(cases, town_config, dependencies.access.rules.confidential),
+            ),
             run_every(_PURGE_EVERY_S, lambda: purge_bulk_acts(database)),
             run_every(_PURGE_EVERY_S, outgoing_files.purge),
             run_every(_PURGE_EVERY_S / 6, lambda: purge_calls(database)),

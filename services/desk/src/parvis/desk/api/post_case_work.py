@@ -26,8 +26,8 @@ from parvis.desk.decide.apply_agent_actions import AgentTextInput
 from parvis.desk.decide.reply_recipient import reply_language
 from parvis.desk.models.case import Agent
 from parvis.desk.render.answer_texts import fill_answer_texts
-from parvis.desk.store.absences import check_present
 from parvis.desk.store.case_updates import read_brief_contacts
+from parvis.desk.store.colleague_check import check_colleague
 from parvis.desk.store.reply_drafts import read_draft
 from parvis.desk.store.single_case_queries import read_case
 from parvis.desk.store.withdrawable_replies import withdraw_reserved_reply
@@ -74,11 +74,17 @@ def _work(app: FastAPI, access: ApiDependencies) -> None:
 
     @app.post(f"{_CASE}/assign", dependencies=[access.allow("case.change")])
     async def assign(request: Request, conversation_id: UUID, body: AssignBody) -> CaseDetail:
-        """Assign the case to a colleague by name; 409 `colleague_absent` while they are absent, unless `although_absent`."""
+        """Assign the case to a colleague by name.
+
+        422 `unknown_colleague` when nobody of this name works in the department, `colleague_not_allowed` when they may not
+        see the case; 409 `colleague_absent` while they are absent, unless `although_absent`.
+        """
         try:
-            if not body.although_absent:
-                await read_case_detail(access, conversation_id, body.department)  # 404 in another department
-                await check_present(access.cases.database, body.department, body.colleague, now())
+            async with access.cases.database.transaction() as connection:
+                await check_colleague(
+                    connection, access.rules.confidential, str(conversation_id), body.department, body.colleague, now(),
+                    although_absent=body.although_absent,
+                )  # fmt: skip
         except Rejected as error:
             raise refusal(error) from error
         return await act_on_case(

@@ -24,19 +24,23 @@ BULK_KINDS = ("take", "assign", "snooze", "close", "reply")
 MAX_BULK_CASES = 50
 # What concerns the act as a whole, not one of its cases.
 FIELD_PROBLEMS = {
-    "no_colleague": "assign-to", "colleague_absent": "assign-to", "no_snooze_day": "snooze-until", "no_text": "text", "text_too_long": "text", "open_variable": "text",
+    "no_colleague": "assign-to", "unknown_colleague": "assign-to", "colleague_absent": "assign-to", "no_snooze_day": "snooze-until", "no_text": "text", "text_too_long": "text", "open_variable": "text",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class BulkAct:
-    """One act for several cases. `value` is the colleague, the day or the text; a form sent twice has the same `bulk_id`."""
+    """One act for several cases. `value` is the colleague, the day or the text; a form sent twice has the same `bulk_id`.
+
+    Shape:  although_absent, for a colleague of whom the agent knows that they are absent.
+    """
 
     kind: str
     value: str
     bulk_id: str
     next_state: State = "waiting"
     delay: timedelta = timedelta()  # until an answer leaves
+    although_absent: bool = False
 
 
 def apply_bulk_act(

@@ -10,7 +10,7 @@ from parvis.desk.decide.apply_agent_actions import ActionContext, AgentTextInput
 from parvis.desk.models.case import Case, CaseChanges
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import one_time_seed
-from parvis.desk.store import absences
+from parvis.desk.store.colleague_check import check_colleague
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 
@@ -33,21 +33,21 @@ async def _assign(
     dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> Response:
     colleague = form.first("assign-to")
-    await check_present(dependencies, session, colleague, form)
+    async with dependencies.cases.database.transaction() as connection:
+        await check_colleague(
+            connection,
+            dependencies.access.rules.confidential,
+            conversation,
+            session.agent.department,
+            colleague,
+            dependencies.clock(),
+            although_absent=bool(form.first("although-absent")),
+        )
     context = dependencies.action_context(session)
     await dependencies.cases.change_case(
         conversation, session.agent, lambda case, _: snooze_and_assign.assign_case(case, context, colleague)
     )
     return redirect(f"/cases/{conversation}?notice=assigned#notice")
-
-
-async def check_present(
-    dependencies: DeskDependencies, session: AgentSession, colleague: str, form: SubmittedForm
-) -> None:
-    """Raises: Rejected `colleague_absent`, unless the agent has seen that and assigns the case all the same."""
-    if not form.first("although-absent"):
-        database, department = dependencies.cases.database, session.agent.department
-        await absences.check_present(database, department, colleague, dependencies.clock())
 
 
 def _change(work: CaseChange, field: str, notice: str) -> FormHandler:
