@@ -106,7 +106,7 @@ class ApiGuard:
 def acting_agent(request: Request, name: str, department: str, quality: str) -> Agent:
     """The agent for whom a program acts; the audit trail names the program's account."""
     program: DeskUser = request.state.program
-    return Agent(name, department, quality, program.account_id)
+    return Agent(name, department, quality, program.account_id, is_program=True)
 
 
 async def read_case_detail(access: ApiDependencies, conversation_id: UUID, department: str) -> CaseDetail:

@@ -37,6 +37,7 @@ class Agent:
     department: str
     quality: str = field(default="", compare=False)
     account_id: str = field(default="", compare=False)  # for the audit trail
+    is_program: bool = field(default=False, compare=False)  # a program acts for them; the account is the program's
 
     @property
     def signature(self) -> str:
