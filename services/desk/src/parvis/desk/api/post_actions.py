@@ -104,7 +104,9 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
         return detail
 
     @app.post("/cases/{conversation_id}/call", dependencies=[access.allow("case.change")])
-    async def call(request: Request, conversation_id: UUID, body: CallBody, key: IdempotencyKey = None) -> CaseDetail:
+    async def call(
+        request: Request, conversation_id: UUID, body: CallBody, key: IdempotencyKey = None, if_match: IfMatch = None
+    ) -> CaseDetail:
         """Record a call to the citizen."""
         note = AgentTextInput(body.text, scoped_key(body.department, key), body.then)
         return await act_on_case(
@@ -113,6 +115,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
             conversation_id,
             body,
             lambda case, context, _: apply_agent_actions.record_call(case, context, note),
+            seen=seen_version(if_match),
         )
 
     _ = reply, call
@@ -141,7 +144,9 @@ def _transfers(app: FastAPI, access: ApiDependencies) -> None:
 
 def _divisions(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/split", dependencies=[access.allow("case.transfer")])
-    async def split(request: Request, conversation_id: UUID, body: SplitBody, key: IdempotencyKey = None) -> CaseDetail:
+    async def split(
+        request: Request, conversation_id: UUID, body: SplitBody, key: IdempotencyKey = None, if_match: IfMatch = None
+    ) -> CaseDetail:
         """Request a split: the chosen messages get a case of their own."""
         split_input = SplitInput(
             [str(contact) for contact in body.contact_ids],
@@ -152,10 +157,13 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
         return await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, contacts: request_split_and_link.request_split(case, context.agent, contacts, split_input, context.town_config, context.at),
+            seen=seen_version(if_match),
         )  # fmt: skip
 
     @app.post("/cases/{conversation_id}/link", dependencies=[access.allow("case.change")])
-    async def link(request: Request, conversation_id: UUID, body: LinkBody, key: IdempotencyKey = None) -> CaseDetail:
+    async def link(
+        request: Request, conversation_id: UUID, body: LinkBody, key: IdempotencyKey = None, if_match: IfMatch = None
+    ) -> CaseDetail:
         """Request a link to another case, or its removal."""
         link_input = LinkInput(body.reference, scoped_key(body.department, key), body.wanted)
         return await act_on_case(
@@ -164,6 +172,7 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
             conversation_id,
             body,
             lambda case, context, _: request_split_and_link.request_link(case, context.agent, link_input, context.at),
+            seen=seen_version(if_match),
         )
 
     _ = split, link

@@ -6,9 +6,9 @@ from fastapi import FastAPI, HTTPException, Request, Response
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.clock import now
-from parvis.desk.api.act_on_case import act_on_case, action_context, refusal
+from parvis.desk.api.act_on_case import act_on_case, action_context, refusal, seen_version
 from parvis.desk.api.dependencies import ApiDependencies, read_case_detail, scoped_key
-from parvis.desk.api.json_bodies import ActionBody, CaseDetail, Department, IdempotencyKey
+from parvis.desk.api.json_bodies import ActionBody, CaseDetail, Department, IdempotencyKey, IfMatch
 from parvis.desk.api.work_bodies import (
     AgentQuery,
     AssignBody,
@@ -45,12 +45,15 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
 
 def _notes(app: FastAPI, access: ApiDependencies) -> None:
     @app.post(f"{_CASE}/note", dependencies=[access.allow("case.change")])
-    async def note(request: Request, conversation_id: UUID, body: NoteBody, key: IdempotencyKey = None) -> CaseDetail:
+    async def note(
+        request: Request, conversation_id: UUID, body: NoteBody, key: IdempotencyKey = None, if_match: IfMatch = None
+    ) -> CaseDetail:
         """Add an internal note, or the note of a call; the citizen receives neither."""
         kind, written = {"note": "noted", "call": "call_noted"}[body.kind], AgentTextInput(body.text, scoped_key(body.department, key))  # fmt: skip
         return await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, _: case_notes.record_note(case, context, written, kind=kind),
+            seen=seen_version(if_match),
         )  # fmt: skip
 
     _ = note
@@ -58,22 +61,28 @@ def _notes(app: FastAPI, access: ApiDependencies) -> None:
 
 def _work(app: FastAPI, access: ApiDependencies) -> None:
     @app.post(f"{_CASE}/snooze", dependencies=[access.allow("case.change")])
-    async def snooze(request: Request, conversation_id: UUID, body: SnoozeBody) -> CaseDetail:
+    async def snooze(request: Request, conversation_id: UUID, body: SnoozeBody, if_match: IfMatch = None) -> CaseDetail:
         """Take an open case out of the list until the morning of a day, or until its answer is due."""
         return await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, _: snooze_and_assign.snooze_case(case, context, body.until.isoformat()),
+            seen=seen_version(if_match),
         )  # fmt: skip
 
     @app.post(f"{_CASE}/wake", dependencies=[access.allow("case.change")])
-    async def wake(request: Request, conversation_id: UUID, body: ActionBody) -> CaseDetail:
+    async def wake(request: Request, conversation_id: UUID, body: ActionBody, if_match: IfMatch = None) -> CaseDetail:
         """Bring a snoozed case back at once."""
         return await act_on_case(
-            access, request, conversation_id, body, lambda case, context, _: snooze_and_assign.wake_case(case, context)
+            access,
+            request,
+            conversation_id,
+            body,
+            lambda case, context, _: snooze_and_assign.wake_case(case, context),
+            seen=seen_version(if_match),
         )
 
     @app.post(f"{_CASE}/assign", dependencies=[access.allow("case.change")])
-    async def assign(request: Request, conversation_id: UUID, body: AssignBody) -> CaseDetail:
+    async def assign(request: Request, conversation_id: UUID, body: AssignBody, if_match: IfMatch = None) -> CaseDetail:
         """Assign the case to a colleague by name.
 
         422 `unknown_colleague` when nobody of this name works in the department, `colleague_not_allowed` when they may not
@@ -90,6 +99,7 @@ def _work(app: FastAPI, access: ApiDependencies) -> None:
         return await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, _: snooze_and_assign.assign_case(case, context, body.colleague),
+            seen=seen_version(if_match),
         )  # fmt: skip
 
     _ = snooze, wake, assign
@@ -97,24 +107,34 @@ def _work(app: FastAPI, access: ApiDependencies) -> None:
 
 def _corrections(app: FastAPI, access: ApiDependencies) -> None:
     @app.post(f"{_CASE}/procedure", dependencies=[access.allow("case.change")])
-    async def procedure(request: Request, conversation_id: UUID, body: ProcedureBody) -> CaseDetail:
+    async def procedure(
+        request: Request, conversation_id: UUID, body: ProcedureBody, if_match: IfMatch = None
+    ) -> CaseDetail:
         """Say which procedure the case is about; none with an empty one."""
         return await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, _: snooze_and_assign.correct_procedure(case, context, body.procedure),
+            seen=seen_version(if_match),
         )  # fmt: skip
 
     @app.post(f"{_CASE}/urgency", dependencies=[access.allow("case.change")])
-    async def urgency(request: Request, conversation_id: UUID, body: UrgencyBody) -> CaseDetail:
+    async def urgency(
+        request: Request, conversation_id: UUID, body: UrgencyBody, if_match: IfMatch = None
+    ) -> CaseDetail:
         """Say how urgent the case is."""
         return await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, _: snooze_and_assign.correct_urgency(case, context, body.urgency),
+            seen=seen_version(if_match),
         )  # fmt: skip
 
     @app.post(f"{_CASE}/letter-text", dependencies=[access.allow("case.change")])
     async def letter_text(
-        request: Request, conversation_id: UUID, body: LetterTextBody, key: IdempotencyKey = None
+        request: Request,
+        conversation_id: UUID,
+        body: LetterTextBody,
+        key: IdempotencyKey = None,
+        if_match: IfMatch = None,
     ) -> CaseDetail:
         """Correct what OCR read in a letter; what it read is kept."""
         letter, key_uuid = str(body.contact_id), scoped_key(body.department, key)
@@ -122,6 +142,7 @@ def _corrections(app: FastAPI, access: ApiDependencies) -> None:
             access, request, conversation_id, body,
             lambda case, context, contacts: text_correction.correct_text(
                 case, context, contacts, letter, body.text, key=key_uuid),
+            seen=seen_version(if_match),
         )  # fmt: skip
 
     _ = procedure, urgency, letter_text

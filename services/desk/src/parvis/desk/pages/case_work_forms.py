@@ -9,7 +9,7 @@ from parvis.desk.decide import case_notes, snooze_and_assign, text_correction
 from parvis.desk.decide.apply_agent_actions import ActionContext, AgentTextInput
 from parvis.desk.models.case import Case, CaseChanges
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
-from parvis.desk.pages.form_fields import one_time_seed
+from parvis.desk.pages.form_fields import one_time_seed, seen_version
 from parvis.desk.store.colleague_check import check_colleague
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
@@ -24,7 +24,10 @@ async def _note(
     context = dependencies.action_context(session)
     note = AgentTextInput(form.first("internal"), one_time_seed(dependencies, session, form))
     await dependencies.cases.change_case(
-        conversation, session.agent, lambda case, _: case_notes.record_note(case, context, note, kind=kind)
+        conversation,
+        session.agent,
+        lambda case, _: case_notes.record_note(case, context, note, kind=kind),
+        seen=seen_version(form),
     )
     return redirect(f"/cases/{conversation}?notice={kind}#notice")
 
@@ -45,7 +48,10 @@ async def _assign(
         )
     context = dependencies.action_context(session)
     await dependencies.cases.change_case(
-        conversation, session.agent, lambda case, _: snooze_and_assign.assign_case(case, context, colleague)
+        conversation,
+        session.agent,
+        lambda case, _: snooze_and_assign.assign_case(case, context, colleague),
+        seen=seen_version(form),
     )
     return redirect(f"/cases/{conversation}?notice=assigned#notice")
 
@@ -58,7 +64,10 @@ def _change(work: CaseChange, field: str, notice: str) -> FormHandler:
     ) -> Response:
         context = dependencies.action_context(session)
         await dependencies.cases.change_case(
-            conversation, session.agent, lambda case, _: work(case, context, form.first(field))
+            conversation,
+            session.agent,
+            lambda case, _: work(case, context, form.first(field)),
+            seen=seen_version(form),
         )
         return redirect(f"/cases/{conversation}?notice={notice}#notice")
 
@@ -74,6 +83,7 @@ async def _correct_text(
         conversation,
         session.agent,
         lambda case, contacts: text_correction.correct_text(case, context, contacts, letter, typed, key=key),
+        seen=seen_version(form),
     )
     return redirect(f"/cases/{conversation}?notice=corrected#notice")
 
