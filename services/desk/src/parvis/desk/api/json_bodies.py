@@ -74,7 +74,7 @@ class CaseSummary(ApiModel):
     silence_at: datetime | None = Field(description="when silence becomes a decision")
     silence_means: Literal["acceptance", "rejection", "none"] | None
     competent_at: datetime | None = Field(description="when another body became competent")
-    tags: list[str] = Field(description="tags of the rules that matched")
+    tags: list[str] = Field(description="tags of the rules that matched, and of agents")
     undelivered: bool = Field(description="a reply was not delivered")
 
 

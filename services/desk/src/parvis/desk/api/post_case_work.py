@@ -19,10 +19,12 @@ from parvis.desk.api.work_bodies import (
     PreparedText,
     ProcedureBody,
     SnoozeBody,
+    TagsBody,
     UrgencyBody,
 )
 from parvis.desk.decide import case_notes, snooze_and_assign, text_correction
 from parvis.desk.decide.apply_agent_actions import AgentTextInput
+from parvis.desk.decide.case_tags import change_tags
 from parvis.desk.decide.reply_recipient import reply_language
 from parvis.desk.models.case import Agent
 from parvis.desk.render.answer_texts import fill_answer_texts
@@ -145,7 +147,17 @@ def _corrections(app: FastAPI, access: ApiDependencies) -> None:
             seen=seen_version(if_match),
         )  # fmt: skip
 
-    _ = procedure, urgency, letter_text
+    @app.post(f"{_CASE}/tags", dependencies=[access.allow("case.change")])
+    async def tags(request: Request, conversation_id: UUID, body: TagsBody, if_match: IfMatch = None) -> CaseDetail:
+        """Add tags and remove others; 409 `tag_locked` for one that decides who may read the case."""
+        locked = access.rules.confidential.tags.keys()
+        return await act_on_case(
+            access, request, conversation_id, body,
+            lambda case, context, _: change_tags(case, context, add=body.add, remove=body.remove, locked=locked),
+            seen=seen_version(if_match),
+        )  # fmt: skip
+
+    _ = procedure, urgency, letter_text, tags
 
 
 def _drafts(app: FastAPI, access: ApiDependencies) -> None:

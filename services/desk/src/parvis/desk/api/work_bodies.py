@@ -32,6 +32,14 @@ class ProcedureBody(ActionBody):
     procedure: CleanText = Field(max_length=60, description="procedure that the case is about; empty: none")
 
 
+Tags = Annotated[list[Annotated[CleanText, Field(max_length=60)]], Field(max_length=20)]
+
+
+class TagsBody(ActionBody):
+    add: Tags = Field(default=[], description="tags to add: 2 to 31 letters, digits and hyphens each, a letter first")
+    remove: Tags = Field(default=[], description="tags to remove")
+
+
 class UrgencyBody(ActionBody):
     urgency: Literal["immediate", "high", "normal"]
 

@@ -17,7 +17,7 @@ NO_DATE = datetime(9999, 12, 31, tzinfo=UTC)
 URGENCY_RANKS = {"immediate": 0, "high": 1, "normal": 2}  # sort order of the queue
 ACTION_KINDS = (
     "taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called",
-    "noted", "call_noted", "withdrawn", "snoozed", "woken", "assigned", "assigned_by_turn", "returned_absent", "passed_to_deputy", "procedure_corrected", "urgency_corrected", "text_corrected", "undone", "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused", "wish_confirmed",
+    "noted", "call_noted", "withdrawn", "snoozed", "woken", "assigned", "assigned_by_turn", "returned_absent", "passed_to_deputy", "tagged", "untagged", "procedure_corrected", "urgency_corrected", "text_corrected", "undone", "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused", "wish_confirmed",
 )  # fmt: skip
 RELATION_KINDS = ("split", "opened", "linked", "unlinked")
 TRANSFER_OUTCOMES = ("pending", "done", "refused")

@@ -1,7 +1,7 @@
 """Acts on several cases of the queue: shows what will happen to which, does it case by case, and undoes it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -29,6 +29,7 @@ from parvis.desk.pages.form_fields import next_state, one_time_seed
 from parvis.desk.pages.refusals import unsent_page
 from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.bulk_acts import BulkOutcome, apply_to_case, read_bulk_outcomes, undo_in_case
+from parvis.desk.store.case_tags import read_used_tags
 from parvis.desk.store.colleague_check import check_colleague
 from parvis.desk.store.department_agents import propose_names
 from parvis.desk.store.row_decoding import DamagedCase
@@ -36,8 +37,14 @@ from parvis.desk.store.single_case_queries import read_case, read_case_file, rea
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 
-_FIELDS = {"assign": "assign-to", "snooze": "snooze-until", "reply": "text"}
-_EXAMPLES = {"assign": "…", "reply": "…"}  # stand for what is still to be typed when the page is first shown
+_FIELDS = {"assign": "assign-to", "snooze": "snooze-until", "tag": "tag", "untag": "tag", "reply": "text"}
+# Stands for what is still to be typed when the page is first shown.
+_EXAMPLES = {
+    "assign": "…",
+    "tag": "…",
+    "untag": "…",
+    "reply": "…",
+}  # stand for what is still to be typed when the page is first shown
 
 
 @dataclass(frozen=True)
@@ -112,11 +119,13 @@ async def _preview(
     kind = form.first("act")
     value = form.first(_FIELDS.get(kind, "")) if not wrong else ""
     tomorrow = (dependencies.pages.dates.today(dependencies.clock()) + timedelta(days=1)).isoformat()
-    trial = BulkAct(kind, value.strip() or _EXAMPLES.get(kind, tomorrow), "trial", next_state(form))
+    locked = frozenset(dependencies.access.rules.confidential.tags)
+    trial = BulkAct(kind, value.strip() or _EXAMPLES.get(kind, tomorrow), "trial", next_state(form), locked_tags=locked)
     chosen = [await _look(dependencies, session, trial, one.split(" ")[0]) for one in _ticked(form)]
     department = scope_of(dependencies.access.rules.confidential, session.agent.department, None, ())
     async with dependencies.cases.database.transaction() as connection:
         colleagues = await propose_names(connection, department, dependencies.clock()) if kind == "assign" else ()
+        used = await read_used_tags(connection, session.agent.department, locked) if kind == "tag" else ()
         references = " ".join(one.case.reference for one in chosen if one.case)
         if kind == "reply" and references:
             seen = dependencies.access.record(session, "bulk.preview", detail=references)
@@ -124,7 +133,8 @@ async def _preview(
     return dependencies.render_page(
         request, "bulk.html", session, status=422 if wrong else 200, act=kind, wrong=wrong, wrong_field=FIELD_PROBLEMS.get(wrong),
         included=[one for one in chosen if not one.problem], left_out=[one for one in chosen if one.problem],
-        typed={name: form.first(name) for name in ("assign-to", "snooze-until", "text", "then")}, colleagues=colleagues,
+        typed={name: form.first(name) for name in ("assign-to", "snooze-until", "tag", "text", "then")}, colleagues=colleagues,
+        tags=used or sorted({tag for one in chosen if one.case and not one.problem for tag in one.case.tags} - locked),
         too_many=len(dict.fromkeys(form.fields.get("case", ()))) > MAX_BULK_CASES, most=MAX_BULK_CASES, tomorrow=tomorrow,
     )  # fmt: skip
 
@@ -141,6 +151,7 @@ async def _act(
         next_state(form),
         delay=dependencies.withdrawal_period,
         although_absent=bool(form.first("although-absent")),
+        locked_tags=frozenset(dependencies.access.rules.confidential.tags),
     )
     ticked = _ticked(form)
     first = [await _look(dependencies, session, act, one.split(" ")[0]) for one in ticked]
@@ -208,11 +219,14 @@ async def _problem_with_colleague(
 
 
 def _try(looked: ChosenCase, context: ActionContext, act: BulkAct, contacts: Sequence[CaseContact]) -> ChosenCase:
+    if looked.case and act.kind in ("tag", "untag") and act.value == _EXAMPLES[act.kind]:
+        has_none = act.kind == "untag" and not set(looked.case.tags) - act.locked_tags
+        return replace(looked, problem="nothing_to_change" if has_none else "")
     try:
         if looked.case:
             apply_bulk_act(looked.case, contacts, context, act, looked.recipient)
     except Rejected as error:
-        return ChosenCase(looked.conversation_id, looked.case, looked.version, looked.recipient, str(error))
+        return replace(looked, problem=str(error))
     return looked
 
 

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from parvis.desk.decide import case_notes, snooze_and_assign, text_correction
 from parvis.desk.decide.apply_agent_actions import ActionContext, AgentTextInput
+from parvis.desk.decide.case_tags import change_tags
 from parvis.desk.models.case import Case, CaseChanges
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import one_time_seed, seen_version
@@ -88,6 +89,22 @@ async def _correct_text(
     return redirect(f"/cases/{conversation}?notice=corrected#notice")
 
 
+async def _tags(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    """Add the typed tag, or remove the one whose button was pressed."""
+    context, removed = dependencies.action_context(session), form.first("untag")
+    add, remove = ([], [removed]) if removed else ([form.first("tag")], [])
+    locked = dependencies.access.rules.confidential.tags.keys()
+    await dependencies.cases.change_case(
+        conversation,
+        session.agent,
+        lambda case, _: change_tags(case, context, add=add, remove=remove, locked=locked),
+        seen=seen_version(form),
+    )
+    return redirect(f"/cases/{conversation}?notice=corrected#notice")
+
+
 REQUESTS: dict[str, FormHandler] = {
     "note": _note,
     "call-note": partial(_note, kind="call_noted"),
@@ -96,5 +113,6 @@ REQUESTS: dict[str, FormHandler] = {
     "assign": _assign,
     "procedure": _change(snooze_and_assign.correct_procedure, "procedure", "corrected"),
     "correct-text": _correct_text,
+    "tags": _tags,
     "urgency": _change(snooze_and_assign.correct_urgency, "urgency", "corrected"),
 }
