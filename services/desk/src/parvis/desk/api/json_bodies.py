@@ -7,9 +7,11 @@ from uuid import UUID
 from fastapi import Header, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
+from parvis.common.contract.contact import ScanVerdict
 from parvis.desk.decide.case_version import CaseVersion
 from parvis.desk.decide.reply_recipient import find_recipient
-from parvis.desk.models.case import NO_DATE, URGENCY_RANKS, Case, CaseContact, CaseFile, State
+from parvis.desk.models.case import NO_DATE, URGENCY_RANKS, AgentReply, Case, CaseContact, CaseFile, State
+from parvis.desk.models.outgoing_file import MAX_FILES, OutgoingFile
 from parvis.web.text_cleaning import clean_text
 
 CleanText = Annotated[str, AfterValidator(clean_text)]
@@ -101,6 +103,25 @@ class ContactDetail(ApiModel):
     attachments: list[str] = Field(description="file names")
 
 
+class FileDetail(ApiModel):
+    """A file that an agent attached to an answer."""
+
+    file_id: UUID
+    name: str
+    media_type: str
+    size_bytes: int
+    pages: int = Field(description="how many pages a letter has of it; 0 if it cannot be printed")
+    scan: ScanVerdict
+
+    @classmethod
+    def of(cls, file: OutgoingFile) -> "FileDetail":
+        claim = file.claim
+        return cls(
+            file_id=UUID(file.file_id), name=file.name, media_type=claim.media_type, size_bytes=claim.size_bytes,
+            pages=file.pages, scan=claim.scan,
+        )  # fmt: skip
+
+
 class ReplyDetail(ApiModel):
     reply_id: UUID
     agent: str
@@ -109,6 +130,7 @@ class ReplyDetail(ApiModel):
     text: str
     at: datetime
     due_at: datetime | None = Field(description="when a reply that could be withdrawn leaves, or left")
+    files: list[FileDetail]
 
 
 class DeliveryDetail(ApiModel):
@@ -182,6 +204,9 @@ class ReplyBody(ActionBody):
         default="", max_length=1000, description="with `channel`: number, mail address or postal lines"
     )
     then: State = Field(default="waiting", description="state of the case afterwards")
+    file_ids: list[UUID] = Field(
+        default=[], max_length=MAX_FILES, description="files of the agent's draft that leave with the reply"
+    )
     withdrawable: StrictBool = Field(
         default=False,
         description="it leaves a few seconds later (PARVIS_DESK_WITHDRAWAL_S) and can be withdrawn until then",
@@ -257,10 +282,15 @@ def case_detail(file: CaseFile, version: CaseVersion) -> CaseDetail:
             "contacts": [_contact(opened) for opened in file.contacts],
             "moves": [MoveDetail.model_validate(move.__dict__) for move in file.moves],
             "steps": [RelationDetail.model_validate(step.__dict__) for step in file.relations],
-            "replies": [ReplyDetail.model_validate(reply.__dict__) for reply in file.replies if not reply.withdrawn_at],
+            "replies": [_reply(reply) for reply in file.replies if not reply.withdrawn_at],
             "deliveries": [DeliveryDetail.model_validate(delivery.__dict__) for delivery in file.deliveries],
         }
     )
+
+
+def _reply(reply: AgentReply) -> ReplyDetail:
+    files = [FileDetail.of(OutgoingFile.decode(stored)) for stored in reply.files]
+    return ReplyDetail.model_validate(reply.__dict__ | {"files": files})
 
 
 def _contact(opened: CaseContact) -> ContactDetail:

@@ -7,9 +7,10 @@ from uuid import UUID
 from fastapi import FastAPI, HTTPException, Request, Response
 
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import make_reply_id
 from parvis.common.runtime.clock import now
-from parvis.desk.api.act_on_case import act_on_case, seen_version
-from parvis.desk.api.dependencies import ApiDependencies, acting_agent, scoped_key
+from parvis.desk.api.act_on_case import act_on_case, action_context, refusal, seen_version
+from parvis.desk.api.dependencies import ApiDependencies, acting_agent, own_case, scoped_key
 from parvis.desk.api.json_bodies import (
     ActionBody,
     CallBody,
@@ -30,6 +31,7 @@ from parvis.desk.decide.counter_contact import CounterForm
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.accounts import CaseAccessFacts
 from parvis.desk.models.case import Case, CaseChanges
+from parvis.desk.models.outgoing_file import OutgoingFile
 
 
 def routes(app: FastAPI, access: ApiDependencies) -> None:
@@ -92,9 +94,11 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
         With If-Match, 412 and nothing sent when the case has changed since it was read.
         """
         delay = access.withdrawal_period if body.withdrawable else timedelta()
+        key_uuid = scoped_key(body.department, key)
         answer = ReplyInput(
-            body.text, scoped_key(body.department, key), body.then, body.channel, body.address, delay=delay
-        )
+            body.text, key_uuid, body.then, body.channel, body.address, delay=delay,
+            files=await _chosen_files(access, request, conversation_id, body, key_uuid),
+        )  # fmt: skip
         detail = await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, contacts: apply_agent_actions.request_reply(case, context, contacts, answer),
@@ -119,6 +123,21 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
         )
 
     _ = reply, call
+
+
+async def _chosen_files(
+    access: ApiDependencies, request: Request, conversation_id: UUID, body: ReplyBody, key: str
+) -> tuple[OutgoingFile, ...]:
+    """The files of the agent's draft that leave with the reply. Raises: HTTPException 404, 409 `file_gone`."""
+    if not body.file_ids:
+        return ()
+    await own_case(access, conversation_id, body.department)
+    agent, conversation = action_context(access, request, body).agent, str(conversation_id)
+    reply_id = make_reply_id("desk", conversation, key)
+    try:
+        return await access.outgoing_files.choose(conversation, agent, list(map(str, body.file_ids)), reply_id=reply_id)
+    except Rejected as error:
+        raise refusal(error) from error
 
 
 def _transfers(app: FastAPI, access: ApiDependencies) -> None:

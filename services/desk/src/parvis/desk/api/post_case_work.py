@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.clock import now
 from parvis.desk.api.act_on_case import act_on_case, action_context, refusal, seen_version
-from parvis.desk.api.dependencies import ApiDependencies, read_case_detail, scoped_key
-from parvis.desk.api.json_bodies import ActionBody, CaseDetail, Department, IdempotencyKey, IfMatch
+from parvis.desk.api.dependencies import ApiDependencies, own_case, read_case_detail, scoped_key
+from parvis.desk.api.json_bodies import ActionBody, CaseDetail, Department, FileDetail, IdempotencyKey, IfMatch
 from parvis.desk.api.work_bodies import (
     AgentQuery,
     AssignBody,
@@ -30,6 +30,7 @@ from parvis.desk.models.case import Agent
 from parvis.desk.render.answer_texts import fill_answer_texts
 from parvis.desk.store.case_updates import read_brief_contacts
 from parvis.desk.store.colleague_check import check_colleague
+from parvis.desk.store.draft_files import read_draft_files
 from parvis.desk.store.reply_drafts import read_draft
 from parvis.desk.store.single_case_queries import read_case
 from parvis.desk.store.withdrawable_replies import withdraw_reserved_reply
@@ -164,17 +165,17 @@ def _drafts(app: FastAPI, access: ApiDependencies) -> None:
     @app.get(f"{_CASE}/draft", dependencies=[access.allow("case.reply")])
     async def get_draft(conversation_id: UUID, department: Department, agent: AgentQuery) -> DraftDetail:
         """The agent's draft of an answer; empty if there is none."""
-        await _own_case(access, conversation_id, department)
+        await own_case(access, conversation_id, department)
         async with access.cases.database.transaction() as connection:
             kept = await read_draft(connection, str(conversation_id), Agent(agent, department))
-        if kept is None:
-            return DraftDetail(saved_at=None)
-        return DraftDetail.model_validate({**kept.fields, "saved_at": kept.saved_at})
+            files = await read_draft_files(connection, str(conversation_id), Agent(agent, department))
+        text = {**kept.fields, "saved_at": kept.saved_at} if kept else {"saved_at": None}
+        return DraftDetail.model_validate(text | {"files": [FileDetail.of(file) for file in files]})
 
     @app.put(f"{_CASE}/draft", status_code=204, dependencies=[access.allow("case.reply")])
     async def put_draft(request: Request, conversation_id: UUID, body: DraftBody) -> Response:
         """Keep the draft of an answer for its agent, who finds it on the case's page; an empty text deletes it."""
-        await _own_case(access, conversation_id, body.department)
+        await own_case(access, conversation_id, body.department)
         context = action_context(access, request, body)
         fields = {"text": body.text, "then": body.then, "channel": body.channel}
         fields |= {f"address-{body.channel}": body.address} if body.channel else {}
@@ -184,7 +185,7 @@ def _drafts(app: FastAPI, access: ApiDependencies) -> None:
     @app.get(f"{_CASE}/prepared-texts", dependencies=[access.allow("case.reply")])
     async def prepared_texts(conversation_id: UUID, department: Department, agent: AgentQuery) -> list[PreparedText]:
         """The town's prepared texts for this case, filled in, in the citizen's language."""
-        await _own_case(access, conversation_id, department)
+        await own_case(access, conversation_id, department)
         async with access.cases.database.transaction() as connection:
             case = await read_case(connection, str(conversation_id))
             language = reply_language(await read_brief_contacts(connection, str(conversation_id)), access.town_config)
@@ -209,11 +210,3 @@ def _replies(app: FastAPI, access: ApiDependencies) -> None:
         return await read_case_detail(access, conversation_id, body.department)
 
     _ = withdraw
-
-
-async def _own_case(access: ApiDependencies, conversation_id: UUID, department: str) -> None:
-    """Raises: HTTPException 404, when the department does not have the case."""
-    async with access.cases.database.transaction() as connection:
-        case = await read_case(connection, str(conversation_id))
-    if case is None or case.department != department:
-        raise HTTPException(404, "no such case in this department")

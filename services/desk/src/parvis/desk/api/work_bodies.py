@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import Field
 
-from parvis.desk.api.json_bodies import ActionBody, ApiModel, CleanText
+from parvis.desk.api.json_bodies import ActionBody, ApiModel, CleanText, FileDetail
 from parvis.desk.decide.text_correction import LONGEST_LETTER
 from parvis.desk.models.case import State
 
@@ -61,6 +61,7 @@ class DraftDetail(ApiModel):
     channel: str = ""
     then: State = "waiting"
     saved_at: datetime | None
+    files: list[FileDetail] = Field(default=[], description="files attached to the draft")
 
 
 class PreparedText(ApiModel):
