@@ -10,13 +10,12 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import make_reply_id
 from parvis.common.runtime.clock import now
 from parvis.desk.api.act_on_case import act_on_case, action_context, refusal, seen_version
+from parvis.desk.api.counter_bodies import CounterContactBody, CounterContactCreated
 from parvis.desk.api.dependencies import ApiDependencies, acting_agent, own_case, scoped_key
 from parvis.desk.api.json_bodies import (
     ActionBody,
     CallBody,
     CaseDetail,
-    CounterContactBody,
-    CounterContactCreated,
     IdempotencyKey,
     IfMatch,
     LinkBody,
