@@ -1,4 +1,4 @@
-"""Tests the desk's days in a real browser: an agent by keyboard alone and without a script, an administrator, an auditor; counts keys."""
+"""Tests the desk's days in a real browser: an agent by keyboard alone and without a script, an administrator, an auditor; counts keys and clicks."""
 
 import time
 from collections.abc import Generator
@@ -15,7 +15,8 @@ from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.stack
 MOST_KEYS_FOR_TEN_ANSWERS, MOST_KEYS_OF_A_TRANSFER = 40, 4
-CASES = 20
+MOST_CLICKS_FOR_TEN_ANSWERS = 20
+CASES = 32
 SOON = (datetime.now(UTC) + timedelta(days=2)).date()
 
 
@@ -114,6 +115,26 @@ def test_ten_answers_take_forty_keys_beside_their_words(agent: Any) -> None:
     agent.get_by_text("Vos autres réponses qui partent").click()
     assert agent.get_by_role("button", name="Annuler l’envoi").count() >= 10
     assert keys.count <= MOST_KEYS_FOR_TEN_ANSWERS
+
+
+def test_ten_answers_take_twenty_clicks_beside_their_words(agent: Any) -> None:
+    clicks, seen = 0, set[str]()
+    agent.locator("a.subject").first.click()
+    agent.wait_for_url("**/cases/*")
+    clicks += 1
+    for number in range(10):
+        seen.add(agent.url.partition("?")[0])
+        if agent.evaluate("document.activeElement.id") != "f-text":
+            agent.click("#f-text")
+            clicks += 1
+        agent.keyboard.insert_text(f"Une équipe passera le {number}.")
+        with agent.expect_navigation(url="**notice=replied_next*", wait_until="load"):
+            agent.get_by_role("button", name="Envoyer et suivant").click()
+        clicks += 1
+        assert agent.locator("#notice").bounding_box()["y"] >= 0  # the case is read before its answer is written
+    assert len(seen) == 10
+    assert agent.get_by_role("button", name="Annuler l’envoi", include_hidden=True).count() >= 10
+    assert clicks <= MOST_CLICKS_FOR_TEN_ANSWERS
 
 
 def test_a_day_of_an_agent_without_a_script(browser: Any, door: str) -> None:

@@ -28,6 +28,9 @@ KNOWN = """
 bearer = "{token}"
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "401", "403", "404", "409", "412"]
+[[operations]]
+include-name = "POST /cases/{{conversation_id}}/assign"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "412", "422"]
 [dictionaries]
 cursors = {{ values = {cursors} }}
 cases = {{ values = {cases} }}

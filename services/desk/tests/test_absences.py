@@ -12,6 +12,7 @@ from parvis.common.storage.postgres import Database
 from parvis.common.testing import a_contact
 from parvis.common.town.models import TownConfig
 from parvis.desk.consume.case_projection import CaseProjection
+from parvis.desk.models.accounts import ConfidentialCases
 from parvis.desk.store.absences import return_cases_of_absent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -87,7 +88,7 @@ async def test_a_case_returns_once_and_what_is_assigned_in_spite_of_the_absence_
     assert await owner(database) is None
     await act(colleague, open_form, "assign", assign_to="Dominique Exemple", although_absent="yes")
     for _ in range(2):
-        await return_cases_of_absent(projection.cases, town_config)
+        await return_cases_of_absent(projection.cases, town_config, ConfidentialCases())
     assert await owner(database) == "Dominique Exemple"
 
 
@@ -106,7 +107,7 @@ async def test_a_case_that_a_message_reopens_during_the_absence_returns(
     assert await owner(database) == "Dominique Exemple"
     later = a_contact(key="later", personal=personal("Le trou est revenu."))
     await project(routed(later, conversation_id=CASE.split("/")[-1], reference=CONTACT.reference, sequence=2))
-    await return_cases_of_absent(projection.cases, town_config)
+    await return_cases_of_absent(projection.cases, town_config, ConfidentialCases())
     assert await owner(database) is None
 
 

@@ -39,6 +39,7 @@ def api(browser: httpx.AsyncClient) -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize(("act", "body"), WORK)
+@pytest.mark.usefixtures("colleague")
 async def test_each_act_needs_the_case_and_is_done(
     api: httpx.AsyncClient, project: Project, act: str, body: dict[str, Any]
 ) -> None:

@@ -115,6 +115,7 @@ async def test_a_form_sent_twice_acts_once(
         ("close", {}, ("closed", None)),
     ],
 )
+@pytest.mark.usefixtures("colleague")
 async def test_an_act_is_done_in_every_case_with_an_entry_each_and_undone(
     agent: httpx.AsyncClient,
     project: Project,

@@ -53,6 +53,8 @@ FORMS = (
     "assign",
     "procedure",
     "urgency",
+    "tags",
+    "correct-text",
 )
 CASES = {
     ("voirie", "road-report"): CaseAccessFacts("voirie"),

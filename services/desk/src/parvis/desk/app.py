@@ -32,7 +32,7 @@ from parvis.desk.fetch.access_file import load_access_rules
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, MissingFile, UnscannedFile
 from parvis.desk.pages.access import DeskAccess, NotAllowed, NotLoggedIn
 from parvis.desk.pages.case_page import damaged_case_handler
-from parvis.desk.pages.dependencies import DeskDependencies
+from parvis.desk.pages.dependencies import LARGEST_BODY_BYTES, DeskDependencies
 from parvis.desk.pages.original_files import refusal_handler
 from parvis.desk.pages.refusals import log_in_first_handler, not_allowed_handler
 from parvis.desk.pages.routes import routes
@@ -118,6 +118,7 @@ async def build() -> Service:
         settings.port,
         health,
         app=_pages_and_api(dependencies, settings),
+        largest_body_bytes=LARGEST_BODY_BYTES,
         tasks=[
             page_previews.run,
             live_updates.run,
@@ -125,7 +126,10 @@ async def build() -> Service:
             run_every(_PURGE_EVERY_S, outbox.purge),
             run_every(_PURGE_EVERY_S, lambda: purge_drafts(database)),
             run_every(_TURN_EVERY_S, turns.assign),
-            run_every(_RETURN_EVERY_S, lambda: return_cases_of_absent(cases, town_config)),
+            run_every(
+                _RETURN_EVERY_S,
+                lambda: return_cases_of_absent(cases, town_config, dependencies.access.rules.confidential),
+            ),
             run_every(_PURGE_EVERY_S, lambda: purge_bulk_acts(database)),
             run_every(_PURGE_EVERY_S, outgoing_files.purge),
             run_every(_PURGE_EVERY_S / 6, lambda: purge_calls(database)),
@@ -201,6 +205,8 @@ def _pages_and_api(dependencies: DeskDependencies, settings: Settings) -> FastAP
                 dependencies.counter_contacts,
                 dependencies.town_config,
                 dependencies.access.rules,
+                dependencies.outgoing_files,
+                dependencies.claim_checks,
                 settings.api_token,
                 dependencies.answer_texts,
                 dependencies.withdrawal_period,

@@ -15,6 +15,7 @@ from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.models.case import Case, CaseChanges, CaseContact
 from parvis.desk.store.case_transactions import CaseNotFound
 
+_WRONG_MEMBERS = ("unknown_colleague", "colleague_not_allowed")  # whatever the state of the case
 Work: TypeAlias = Callable[[Case, ActionContext, Sequence[CaseContact]], CaseChanges]
 
 
@@ -50,6 +51,8 @@ def refusal(error: Rejected) -> HTTPException:
     """The answer for what a rule refuses."""
     if isinstance(error, CaseNotFound):
         return HTTPException(404, "no such case in this department")
+    if str(error) in _WRONG_MEMBERS:
+        return HTTPException(422, str(error))
     return HTTPException(412 if isinstance(error, CaseChanged) else 409, str(error))
 
 

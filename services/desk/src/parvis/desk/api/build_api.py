@@ -4,11 +4,12 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.http_body import LimitBody
 from parvis.common.runtime.logs import logger
-from parvis.desk.api import get_cases, get_export, post_actions, post_case_work
+from parvis.desk.api import get_cases, get_export, post_actions, post_case_work, reply_files
 from parvis.desk.api.dependencies import ApiDependencies
 from parvis.desk.api.json_bodies import REFUSALS
 from parvis.desk.store.row_decoding import DamagedCase
@@ -19,6 +20,18 @@ from parvis.web.strict_json import StrictJsonRoute
 
 log = logger()
 _LARGEST_BODY_BYTES = 256 * 1024
+
+
+class _LimitBodyByPath:
+    """ASGI middleware: limits a body, to that of all files of an answer where they are uploaded."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._usual = LimitBody(app, _LARGEST_BODY_BYTES)
+        self._upload = LimitBody(app, reply_files.LARGEST_UPLOAD_BYTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_upload = scope["type"] == "http" and reply_files.UPLOAD_PATH.search(scope["path"])
+        await (self._upload if is_upload else self._usual)(scope, receive, send)
 
 
 def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
@@ -48,7 +61,7 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
         return await call_next(request)
 
     app.router.route_class = StrictJsonRoute
-    app.add_middleware(LimitBody, max_bytes=_LARGEST_BODY_BYTES)
+    app.add_middleware(_LimitBodyByPath)
     app.add_middleware(BaseHTTPMiddleware, dispatch=require_token)
 
     async def answer_damaged_case(_: Request, error: Exception) -> Response:
@@ -62,4 +75,5 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
     get_export.routes(app, access)
     post_actions.routes(app, access)
     post_case_work.routes(app, access)
+    reply_files.routes(app, access)
     return app

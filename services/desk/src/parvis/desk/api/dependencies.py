@@ -15,6 +15,7 @@ from parvis.common.town.answer_texts import AnswerText
 from parvis.common.town.models import TownConfig
 from parvis.desk.api.json_bodies import CaseDetail, case_detail
 from parvis.desk.decide.access_rights import CASE_ACTIONS, may, scope_of
+from parvis.desk.fetch.claim_checks import ClaimCheckFetcher
 from parvis.desk.models.accounts import (
     CONFIDENTIALITIES,
     EVERY_DEPARTMENT,
@@ -30,6 +31,7 @@ from parvis.desk.store.accounts import read_case_facts
 from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
+from parvis.desk.store.outgoing_files import OutgoingFiles
 from parvis.desk.store.sessions import find_session
 from parvis.desk.store.single_case_queries import read_case, read_case_file, read_case_version
 from parvis.desk.verify.agent_sessions import bearer_token, hash_token, is_same_token
@@ -48,6 +50,8 @@ class ApiDependencies:
     counter: CounterContacts
     town_config: TownConfig
     rules: AccessRules
+    outgoing_files: OutgoingFiles
+    claim_checks: ClaimCheckFetcher
     token: SecretStr | None
     answer_texts: tuple[AnswerText, ...] = ()
     withdrawal_period: timedelta = timedelta(seconds=10)
@@ -106,7 +110,15 @@ class ApiGuard:
 def acting_agent(request: Request, name: str, department: str, quality: str) -> Agent:
     """The agent for whom a program acts; the audit trail names the program's account."""
     program: DeskUser = request.state.program
-    return Agent(name, department, quality, program.account_id)
+    return Agent(name, department, quality, program.account_id, is_program=True)
+
+
+async def own_case(access: ApiDependencies, conversation_id: UUID, department: str) -> None:
+    """Raises: HTTPException 404, when the department does not have the case."""
+    async with access.cases.database.transaction() as connection:
+        case = await read_case(connection, str(conversation_id))
+    if case is None or case.department != department:
+        raise HTTPException(404, "no such case in this department")
 
 
 async def read_case_detail(access: ApiDependencies, conversation_id: UUID, department: str) -> CaseDetail:

@@ -7,9 +7,11 @@ from uuid import UUID
 from fastapi import Header, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
+from parvis.common.contract.contact import ScanVerdict
 from parvis.desk.decide.case_version import CaseVersion
 from parvis.desk.decide.reply_recipient import find_recipient
-from parvis.desk.models.case import NO_DATE, URGENCY_RANKS, Case, CaseContact, CaseFile, State
+from parvis.desk.models.case import NO_DATE, URGENCY_RANKS, AgentReply, Case, CaseContact, CaseFile, State
+from parvis.desk.models.outgoing_file import MAX_FILES, OutgoingFile
 from parvis.web.text_cleaning import clean_text
 
 # What PostgreSQL cannot hold is refused, U+0000 and lone surrogates: the text would not be the one that was sent.
@@ -79,7 +81,7 @@ class CaseSummary(ApiModel):
     silence_at: datetime | None = Field(description="when silence becomes a decision")
     silence_means: Literal["acceptance", "rejection", "none"] | None
     competent_at: datetime | None = Field(description="when another body became competent")
-    tags: list[str] = Field(description="tags of the rules that matched")
+    tags: list[str] = Field(description="tags of the rules that matched, and of agents")
     undelivered: bool = Field(description="a reply was not delivered")
 
 
@@ -106,6 +108,25 @@ class ContactDetail(ApiModel):
     attachments: list[str] = Field(description="file names")
 
 
+class FileDetail(ApiModel):
+    """A file that an agent attached to an answer."""
+
+    file_id: UUID
+    name: str
+    media_type: str
+    size_bytes: int
+    pages: int = Field(description="how many pages a letter has of it; 0 if it cannot be printed")
+    scan: ScanVerdict
+
+    @classmethod
+    def of(cls, file: OutgoingFile) -> "FileDetail":
+        claim = file.claim
+        return cls(
+            file_id=UUID(file.file_id), name=file.name, media_type=claim.media_type, size_bytes=claim.size_bytes,
+            pages=file.pages, scan=claim.scan,
+        )  # fmt: skip
+
+
 class ReplyDetail(ApiModel):
     reply_id: UUID
     agent: str
@@ -114,6 +135,7 @@ class ReplyDetail(ApiModel):
     text: str
     at: datetime
     due_at: datetime | None = Field(description="when a reply that could be withdrawn leaves, or left")
+    files: list[FileDetail]
 
 
 class DeliveryDetail(ApiModel):
@@ -187,6 +209,9 @@ class ReplyBody(ActionBody):
         default="", max_length=1000, description="with `channel`: number, mail address or postal lines"
     )
     then: State = Field(default="waiting", description="state of the case afterwards")
+    file_ids: list[UUID] = Field(
+        default=[], max_length=MAX_FILES, description="files of the agent's draft that leave with the reply"
+    )
     withdrawable: StrictBool = Field(
         default=False,
         description="it leaves a few seconds later (PARVIS_DESK_WITHDRAWAL_S) and can be withdrawn until then",
@@ -214,33 +239,6 @@ class LinkBody(ActionBody):
     wanted: Literal["linked", "unlinked"] = "linked"
 
 
-class CounterContactBody(ActionBody):
-    """Someone at the counter or on the phone."""
-
-    channel: Literal["counter", "phone"] = "counter"
-    procedure: CleanText = ""
-    subject: CleanText = Field(default="", max_length=300)
-    text: CleanText = Field(min_length=1, max_length=10_000)
-    name: CleanText = Field(default="", max_length=400)
-    phone: CleanText = Field(default="", max_length=40)
-    email: CleanText = Field(default="", max_length=254)
-    reply_channel: Literal["", "sms", "email", "post", "phone"] = ""
-    reply_address: CleanText = Field(default="", max_length=1000)
-    to_department: CleanText = Field(
-        default="",
-        description="department that deals with it; empty: the agent's own, or for reception the one that the rules choose",
-    )
-    reference: CleanText = Field(
-        default="", max_length=40, description="reference of an earlier contact, as the person quotes it"
-    )
-    language: str = Field(default="fr", pattern=r"^[a-z]{2,3}$")
-
-
-class CounterContactCreated(ApiModel):
-    contact_id: UUID
-    reference: str
-
-
 def case_summary(case: Case) -> CaseSummary:
     return CaseSummary.model_validate(_summary_values(case))
 
@@ -262,10 +260,15 @@ def case_detail(file: CaseFile, version: CaseVersion) -> CaseDetail:
             "contacts": [_contact(opened) for opened in file.contacts],
             "moves": [MoveDetail.model_validate(move.__dict__) for move in file.moves],
             "steps": [RelationDetail.model_validate(step.__dict__) for step in file.relations],
-            "replies": [ReplyDetail.model_validate(reply.__dict__) for reply in file.replies if not reply.withdrawn_at],
+            "replies": [_reply(reply) for reply in file.replies if not reply.withdrawn_at],
             "deliveries": [DeliveryDetail.model_validate(delivery.__dict__) for delivery in file.deliveries],
         }
     )
+
+
+def _reply(reply: AgentReply) -> ReplyDetail:
+    files = [FileDetail.of(OutgoingFile.decode(stored)) for stored in reply.files]
+    return ReplyDetail.model_validate(reply.__dict__ | {"files": files})
 
 
 def _contact(opened: CaseContact) -> ContactDetail:

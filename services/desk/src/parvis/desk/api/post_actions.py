@@ -7,15 +7,15 @@ from uuid import UUID
 from fastapi import FastAPI, HTTPException, Request, Response
 
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import make_reply_id
 from parvis.common.runtime.clock import now
-from parvis.desk.api.act_on_case import act_on_case, seen_version
-from parvis.desk.api.dependencies import ApiDependencies, acting_agent, scoped_key
+from parvis.desk.api.act_on_case import act_on_case, action_context, refusal, seen_version
+from parvis.desk.api.counter_bodies import CounterContactBody, CounterContactCreated
+from parvis.desk.api.dependencies import ApiDependencies, acting_agent, own_case, scoped_key
 from parvis.desk.api.json_bodies import (
     ActionBody,
     CallBody,
     CaseDetail,
-    CounterContactBody,
-    CounterContactCreated,
     IdempotencyKey,
     IfMatch,
     LinkBody,
@@ -30,6 +30,7 @@ from parvis.desk.decide.counter_contact import CounterForm
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.accounts import CaseAccessFacts
 from parvis.desk.models.case import Case, CaseChanges
+from parvis.desk.models.outgoing_file import OutgoingFile
 
 
 def routes(app: FastAPI, access: ApiDependencies) -> None:
@@ -92,9 +93,11 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
         With If-Match, 412 and nothing sent when the case has changed since it was read.
         """
         delay = access.withdrawal_period if body.withdrawable else timedelta()
+        key_uuid = scoped_key(body.department, key)
         answer = ReplyInput(
-            body.text, scoped_key(body.department, key), body.then, body.channel, body.address, delay=delay
-        )
+            body.text, key_uuid, body.then, body.channel, body.address, delay=delay,
+            files=await _chosen_files(access, request, conversation_id, body, key_uuid),
+        )  # fmt: skip
         detail = await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, contacts: apply_agent_actions.request_reply(case, context, contacts, answer),
@@ -104,7 +107,9 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
         return detail
 
     @app.post("/cases/{conversation_id}/call", dependencies=[access.allow("case.change")])
-    async def call(request: Request, conversation_id: UUID, body: CallBody, key: IdempotencyKey = None) -> CaseDetail:
+    async def call(
+        request: Request, conversation_id: UUID, body: CallBody, key: IdempotencyKey = None, if_match: IfMatch = None
+    ) -> CaseDetail:
         """Record a call to the citizen."""
         note = AgentTextInput(body.text, scoped_key(body.department, key), body.then)
         return await act_on_case(
@@ -113,9 +118,25 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
             conversation_id,
             body,
             lambda case, context, _: apply_agent_actions.record_call(case, context, note),
+            seen=seen_version(if_match),
         )
 
     _ = reply, call
+
+
+async def _chosen_files(
+    access: ApiDependencies, request: Request, conversation_id: UUID, body: ReplyBody, key: str
+) -> tuple[OutgoingFile, ...]:
+    """The files of the agent's draft that leave with the reply. Raises: HTTPException 404, 409 `file_gone`."""
+    if not body.file_ids:
+        return ()
+    await own_case(access, conversation_id, body.department)
+    agent, conversation = action_context(access, request, body).agent, str(conversation_id)
+    reply_id = make_reply_id("desk", conversation, key)
+    try:
+        return await access.outgoing_files.choose(conversation, agent, list(map(str, body.file_ids)), reply_id=reply_id)
+    except Rejected as error:
+        raise refusal(error) from error
 
 
 def _transfers(app: FastAPI, access: ApiDependencies) -> None:
@@ -141,7 +162,9 @@ def _transfers(app: FastAPI, access: ApiDependencies) -> None:
 
 def _divisions(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/split", dependencies=[access.allow("case.transfer")])
-    async def split(request: Request, conversation_id: UUID, body: SplitBody, key: IdempotencyKey = None) -> CaseDetail:
+    async def split(
+        request: Request, conversation_id: UUID, body: SplitBody, key: IdempotencyKey = None, if_match: IfMatch = None
+    ) -> CaseDetail:
         """Request a split: the chosen messages get a case of their own."""
         split_input = SplitInput(
             [str(contact) for contact in body.contact_ids],
@@ -152,10 +175,13 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
         return await act_on_case(
             access, request, conversation_id, body,
             lambda case, context, contacts: request_split_and_link.request_split(case, context.agent, contacts, split_input, context.town_config, context.at),
+            seen=seen_version(if_match),
         )  # fmt: skip
 
     @app.post("/cases/{conversation_id}/link", dependencies=[access.allow("case.change")])
-    async def link(request: Request, conversation_id: UUID, body: LinkBody, key: IdempotencyKey = None) -> CaseDetail:
+    async def link(
+        request: Request, conversation_id: UUID, body: LinkBody, key: IdempotencyKey = None, if_match: IfMatch = None
+    ) -> CaseDetail:
         """Request a link to another case, or its removal."""
         link_input = LinkInput(body.reference, scoped_key(body.department, key), body.wanted)
         return await act_on_case(
@@ -164,6 +190,7 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
             conversation_id,
             body,
             lambda case, context, _: request_split_and_link.request_link(case, context.agent, link_input, context.at),
+            seen=seen_version(if_match),
         )
 
     _ = split, link

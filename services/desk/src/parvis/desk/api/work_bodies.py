@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import Field
 
-from parvis.desk.api.json_bodies import NOT_BLANK, ActionBody, ApiModel, CleanText
+from parvis.desk.api.json_bodies import NOT_BLANK, ActionBody, ApiModel, CleanText, FileDetail
 from parvis.desk.decide.text_correction import LONGEST_LETTER
 from parvis.desk.models.case import State
 
@@ -32,6 +32,14 @@ class ProcedureBody(ActionBody):
     procedure: CleanText = Field(max_length=60, description="procedure that the case is about; empty: none")
 
 
+Tags = Annotated[list[Annotated[CleanText, Field(max_length=60)]], Field(max_length=20)]
+
+
+class TagsBody(ActionBody):
+    add: Tags = Field(default=[], description="tags to add: 2 to 31 letters, digits and hyphens each, a letter first")
+    remove: Tags = Field(default=[], description="tags to remove")
+
+
 class UrgencyBody(ActionBody):
     urgency: Literal["immediate", "high", "normal"]
 
@@ -53,6 +61,7 @@ class DraftDetail(ApiModel):
     channel: str = ""
     then: State = "waiting"
     saved_at: datetime | None
+    files: list[FileDetail] = Field(default=[], description="files attached to the draft")
 
 
 class PreparedText(ApiModel):

@@ -1,7 +1,7 @@
 """Projects the departments' topics and the delivery topic onto cases; a batch is one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide import apply_events, apply_split_and_link
+from parvis.desk.decide.case_tags import replay_tags
 from parvis.desk.models.case import (
     NO_DATE,
     Case,
@@ -33,6 +34,7 @@ from parvis.desk.models.case import (
     OutgoingEvent,
     SplitPlacement,
 )
+from parvis.desk.store.case_tags import read_tag_acts
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.case_updates import (
     existing_contact_ids,
@@ -119,9 +121,9 @@ class CaseProjection:
         state.cases |= await lock_cases(connection, changed - state.cases.keys())
         for conversation in sorted(changed & state.cases.keys()):
             contacts = await read_contacts(connection, conversation)
-            state.cases[conversation] = apply_split_and_link.summarize_contacts(
-                state.cases[conversation], contacts, self.town_config
-            )
+            summarized = apply_split_and_link.summarize_contacts(state.cases[conversation], contacts, self.town_config)
+            tags = replay_tags(summarized.tags, await read_tag_acts(connection, conversation))
+            state.cases[conversation] = replace(summarized, tags=tags)
 
     def _apply(self, item: DecodedRecord, state: BatchState) -> CaseChanges:
         at = self.clock()

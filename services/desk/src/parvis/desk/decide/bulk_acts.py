@@ -16,27 +16,33 @@ from parvis.desk.decide.apply_agent_actions import (
     request_reply,
     take_case,
 )
+from parvis.desk.decide.case_tags import change_tags, record_tags
 from parvis.desk.decide.reply_recipient import find_recipient
 from parvis.desk.decide.snooze_and_assign import assign_case, snooze_case
 from parvis.desk.models.case import STATES, Case, CaseActionRecord, CaseChanges, CaseContact, ReplyRecipient, State
 
-BULK_KINDS = ("take", "assign", "snooze", "close", "reply")
+BULK_KINDS = ("take", "assign", "snooze", "tag", "untag", "close", "reply")
 MAX_BULK_CASES = 50
 # What concerns the act as a whole, not one of its cases.
 FIELD_PROBLEMS = {
-    "no_colleague": "assign-to", "colleague_absent": "assign-to", "no_snooze_day": "snooze-until", "no_text": "text", "text_too_long": "text", "open_variable": "text",
+    "no_colleague": "assign-to", "unknown_colleague": "assign-to", "colleague_absent": "assign-to", "no_snooze_day": "snooze-until", "no_tag": "tag", "tag_locked": "tag", "no_text": "text", "text_too_long": "text", "open_variable": "text",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class BulkAct:
-    """One act for several cases. `value` is the colleague, the day or the text; a form sent twice has the same `bulk_id`."""
+    """One act for several cases. `value` is the colleague, the day, the tag or the text; a form sent twice has the same `bulk_id`.
+
+    Shape:  although_absent, for a colleague of whom the agent knows that they are absent; locked_tags, which no agent changes.
+    """
 
     kind: str
     value: str
     bulk_id: str
     next_state: State = "waiting"
     delay: timedelta = timedelta()  # until an answer leaves
+    although_absent: bool = False
+    locked_tags: frozenset[str] = frozenset()
 
 
 def apply_bulk_act(
@@ -49,7 +55,7 @@ def apply_bulk_act(
     """
     if act.kind == "reply" and recipient is not None:
         return request_reply(case, context, contacts, _answer(act, contacts, recipient))
-    if act.kind != "reply" and case.state == "closed":
+    if act.kind not in ("reply", "tag", "untag") and case.state == "closed":
         raise Rejected("is_closed")
     match act.kind:
         case "take":
@@ -58,6 +64,10 @@ def apply_bulk_act(
             changes = assign_case(case, context, act.value)
         case "snooze":
             changes = snooze_case(case, context, act.value)
+        case "tag":
+            changes = change_tags(case, context, add=[act.value], locked=act.locked_tags)
+        case "untag":
+            changes = change_tags(case, context, remove=[act.value], locked=act.locked_tags)
         case "close":
             changes = close_case(case, context)
         case _:
@@ -86,19 +96,23 @@ def recipient_token(recipient: ReplyRecipient | None) -> str:
 def state_before(case: Case) -> dict[str, Any]:
     """What undoing an act gives back to a case."""
     snoozed = case.snoozed_until.isoformat() if case.snoozed_until else None
-    return {"state": case.state, "taken_by": case.taken_by, "undelivered": case.undelivered, "snoozed_until": snoozed}
+    return {
+        "state": case.state, "taken_by": case.taken_by, "undelivered": case.undelivered, "snoozed_until": snoozed, "tags": case.tags,
+    }  # fmt: skip
 
 
 def undo_act(case: Case, context: ActionContext, bulk_id: str, kind: str, before: dict[str, Any]) -> CaseChanges:
     """Give the case back what the act changed in it."""
+    tags: list[str] = before.get("tags", case.tags)
+    retagged = record_tags(case, context, [
+        *(("untagged", tag) for tag in case.tags if tag not in tags), *(("tagged", tag) for tag in tags if tag not in case.tags),
+    ])  # fmt: skip
     state = next((state for state in STATES if state == before.get("state")), case.state)
     snoozed = datetime.fromisoformat(before["snoozed_until"]) if before.get("snoozed_until") else None
     restored = replace(
-        case, state=state, taken_by=before.get("taken_by"), undelivered=bool(before.get("undelivered")), snoozed_until=snoozed
+        retagged.case or case, state=state, taken_by=before.get("taken_by"), undelivered=bool(before.get("undelivered")), snoozed_until=snoozed
     )  # fmt: skip
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"undone:{bulk_id}")
-    return add_row(
-        restored,
-        CaseActionRecord(str(act_id), case.conversation_id, "undone", context.agent.name, kind, context.at),
-        context,
-    )
+    row = CaseActionRecord(str(act_id), case.conversation_id, "undone", context.agent.name, kind, context.at)
+    changes = add_row(restored, row, context)
+    return replace(changes, rows=[*changes.rows, *retagged.rows])

@@ -29,6 +29,8 @@ def snooze_case(case: Case, context: ActionContext, day: str) -> CaseChanges:
     if not context.at < morning < context.at + _LONGEST_SNOOZE:
         raise Rejected("no_snooze_day")
     until = min(morning, case.answer_due_at) if case.answer_due_at > context.at else morning
+    if case.snoozed_until == until:
+        return CaseChanges()
     return _record(replace(case, snoozed_until=until), "snoozed", until.astimezone(zone).date().isoformat(), context)
 
 

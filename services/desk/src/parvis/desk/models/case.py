@@ -17,7 +17,7 @@ NO_DATE = datetime(9999, 12, 31, tzinfo=UTC)
 URGENCY_RANKS = {"immediate": 0, "high": 1, "normal": 2}  # sort order of the queue
 ACTION_KINDS = (
     "taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called",
-    "noted", "call_noted", "withdrawn", "snoozed", "woken", "assigned", "assigned_by_turn", "returned_absent", "passed_to_deputy", "procedure_corrected", "urgency_corrected", "text_corrected", "undone", "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused", "wish_confirmed",
+    "noted", "call_noted", "withdrawn", "snoozed", "woken", "assigned", "assigned_by_turn", "returned_absent", "passed_to_deputy", "tagged", "untagged", "procedure_corrected", "urgency_corrected", "text_corrected", "undone", "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused", "wish_confirmed",
 )  # fmt: skip
 RELATION_KINDS = ("split", "opened", "linked", "unlinked")
 TRANSFER_OUTCOMES = ("pending", "done", "refused")
@@ -37,6 +37,7 @@ class Agent:
     department: str
     quality: str = field(default="", compare=False)
     account_id: str = field(default="", compare=False)  # for the audit trail
+    is_program: bool = field(default=False, compare=False)  # a program acts for them; the account is the program's
 
     @property
     def signature(self) -> str:

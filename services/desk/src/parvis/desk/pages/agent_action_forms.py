@@ -116,7 +116,10 @@ async def _call(
     context = dependencies.action_context(session)
     note = AgentTextInput(form.first("note"), one_time_seed(dependencies, session, form), next_state(form))
     await dependencies.cases.change_case(
-        conversation, session.agent, lambda case, _: apply_agent_actions.record_call(case, context, note)
+        conversation,
+        session.agent,
+        lambda case, _: apply_agent_actions.record_call(case, context, note),
+        seen=seen_version(form),
     )
     return redirect(f"/cases/{conversation}?notice=called#notice")
 
@@ -150,7 +153,7 @@ async def _split(
             case, session.agent, contacts, split_input, dependencies.town_config, at
         )
 
-    await dependencies.cases.change_case(conversation, session.agent, work)
+    await dependencies.cases.change_case(conversation, session.agent, work, seen=seen_version(form))
     return redirect(f"/cases/{conversation}?notice=split_asked")
 
 
@@ -168,6 +171,7 @@ async def _link(
         conversation,
         session.agent,
         lambda case, _: request_split_and_link.request_link(case, session.agent, link_input, at),
+        seen=seen_version(form),
     )
     return redirect(f"/cases/{conversation}?notice={'unlink_asked' if is_undone else 'link_asked'}")
 
@@ -180,7 +184,7 @@ async def _confirm_wish(
     def work(case: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
         return apply_agent_actions.confirm_wish(case, context, contacts, form.first("contact"))
 
-    await dependencies.cases.change_case(conversation, session.agent, work)
+    await dependencies.cases.change_case(conversation, session.agent, work, seen=seen_version(form))
     return redirect(f"/cases/{conversation}?notice=wish_confirmed#notice")
 
 

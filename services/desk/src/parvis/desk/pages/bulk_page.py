@@ -1,13 +1,14 @@
 """Acts on several cases of the queue: shows what will happen to which, does it case by case, and undoes it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.desk.decide.access_rights import may, scope_of
@@ -23,19 +24,27 @@ from parvis.desk.decide.bulk_acts import (
 from parvis.desk.decide.case_version import CaseVersion
 from parvis.desk.decide.reply_recipient import find_dead_addresses, find_recipient
 from parvis.desk.models.case import Case, CaseChanges, CaseContact, ReplyRecipient
-from parvis.desk.pages.case_work_forms import check_present
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.pages.form_fields import next_state, one_time_seed
 from parvis.desk.pages.refusals import unsent_page
 from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.store.bulk_acts import BulkOutcome, apply_to_case, read_bulk_outcomes, undo_in_case
+from parvis.desk.store.case_tags import read_used_tags
+from parvis.desk.store.colleague_check import check_colleague
+from parvis.desk.store.department_agents import propose_names
 from parvis.desk.store.row_decoding import DamagedCase
-from parvis.desk.store.single_case_queries import read_case, read_case_file, read_case_version, read_colleagues
+from parvis.desk.store.single_case_queries import read_case, read_case_file, read_case_version
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 
-_FIELDS = {"assign": "assign-to", "snooze": "snooze-until", "reply": "text"}
-_EXAMPLES = {"assign": "…", "reply": "…"}  # stand for what is still to be typed when the page is first shown
+_FIELDS = {"assign": "assign-to", "snooze": "snooze-until", "tag": "tag", "untag": "tag", "reply": "text"}
+# Stands for what is still to be typed when the page is first shown.
+_EXAMPLES = {
+    "assign": "…",
+    "tag": "…",
+    "untag": "…",
+    "reply": "…",
+}  # stand for what is still to be typed when the page is first shown
 
 
 @dataclass(frozen=True)
@@ -110,10 +119,13 @@ async def _preview(
     kind = form.first("act")
     value = form.first(_FIELDS.get(kind, "")) if not wrong else ""
     tomorrow = (dependencies.pages.dates.today(dependencies.clock()) + timedelta(days=1)).isoformat()
-    trial = BulkAct(kind, value.strip() or _EXAMPLES.get(kind, tomorrow), "trial", next_state(form))
+    locked = frozenset(dependencies.access.rules.confidential.tags)
+    trial = BulkAct(kind, value.strip() or _EXAMPLES.get(kind, tomorrow), "trial", next_state(form), locked_tags=locked)
     chosen = [await _look(dependencies, session, trial, one.split(" ")[0]) for one in _ticked(form)]
+    department = scope_of(dependencies.access.rules.confidential, session.agent.department, None, ())
     async with dependencies.cases.database.transaction() as connection:
-        colleagues = await read_colleagues(connection, session.agent.department)
+        colleagues = await propose_names(connection, department, dependencies.clock()) if kind == "assign" else ()
+        used = await read_used_tags(connection, session.agent.department, locked) if kind == "tag" else ()
         references = " ".join(one.case.reference for one in chosen if one.case)
         if kind == "reply" and references:
             seen = dependencies.access.record(session, "bulk.preview", detail=references)
@@ -121,7 +133,8 @@ async def _preview(
     return dependencies.render_page(
         request, "bulk.html", session, status=422 if wrong else 200, act=kind, wrong=wrong, wrong_field=FIELD_PROBLEMS.get(wrong),
         included=[one for one in chosen if not one.problem], left_out=[one for one in chosen if one.problem],
-        typed={name: form.first(name) for name in ("assign-to", "snooze-until", "text", "then")}, colleagues=colleagues,
+        typed={name: form.first(name) for name in ("assign-to", "snooze-until", "tag", "text", "then")}, colleagues=colleagues,
+        tags=used or sorted({tag for one in chosen if one.case and not one.problem for tag in one.case.tags} - locked),
         too_many=len(dict.fromkeys(form.fields.get("case", ()))) > MAX_BULK_CASES, most=MAX_BULK_CASES, tomorrow=tomorrow,
     )  # fmt: skip
 
@@ -132,28 +145,22 @@ async def _act(
     kind = form.first("act")
     bulk_id = one_time_seed(dependencies, session, form)
     act = BulkAct(
-        kind, form.first(_FIELDS.get(kind, "")), bulk_id, next_state(form), delay=dependencies.withdrawal_period
+        kind,
+        form.first(_FIELDS.get(kind, "")),
+        bulk_id,
+        next_state(form),
+        delay=dependencies.withdrawal_period,
+        although_absent=bool(form.first("although-absent")),
+        locked_tags=frozenset(dependencies.access.rules.confidential.tags),
     )
     ticked = _ticked(form)
     first = [await _look(dependencies, session, act, one.split(" ")[0]) for one in ticked]
     wrong = next((one.problem for one in first if one.problem in FIELD_PROBLEMS), "")
-    if kind == "assign" and not wrong:
-        wrong = await _absence_of(dependencies, session, act.value, form)
     if wrong or not ticked:
         return await _preview(dependencies, request, session, form, wrong)
     for one, looked in zip(ticked, first, strict=True):
         await _act_on_case(dependencies, session, act, one, looked)
     return redirect(f"/queue/bulk/{bulk_id}")
-
-
-async def _absence_of(
-    dependencies: DeskDependencies, session: AgentSession, colleague: str, form: SubmittedForm
-) -> str:
-    try:
-        await check_present(dependencies, session, colleague, form)
-    except Rejected as error:
-        return str(error)
-    return ""
 
 
 async def _act_on_case(
@@ -164,6 +171,8 @@ async def _act_on_case(
 
     def work(case: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
         _check_right(dependencies, session, act.kind, case)
+        if looked.problem:
+            raise Rejected(looked.problem)
         if recipient != recipient_token(looked.recipient):
             raise Rejected("recipient_changed")
         return apply_bulk_act(case, contacts, context, act, looked.recipient)
@@ -182,22 +191,42 @@ async def _look(dependencies: DeskDependencies, session: AgentSession, act: Bulk
             if case is None or case.department != session.agent.department:
                 return ChosenCase(conversation, problem="case_gone")
             _check_right(dependencies, session, act.kind, case)
+            problem = await _problem_with_colleague(dependencies, connection, case, act)
             file = await read_case_file(connection, case, is_brief=True) if act.kind == "reply" else None
     except DamagedCase:
         return ChosenCase(conversation, problem="case_damaged")
     except Rejected as error:
         return ChosenCase(conversation, problem=str(error))
     recipient = find_recipient(file.contacts, find_dead_addresses(file)) if file else None
-    looked = ChosenCase(conversation, case, str(version), recipient)
-    return _try(looked, context, act, file.contacts if file else ())
+    looked = ChosenCase(conversation, case, str(version), recipient, problem)
+    return looked if problem else _try(looked, context, act, file.contacts if file else ())
+
+
+async def _problem_with_colleague(
+    dependencies: DeskDependencies, connection: AsyncConnection, case: Case, act: BulkAct
+) -> str:
+    """Why the case cannot be assigned to whom the act names. Empty if it can, or nobody is named yet."""
+    if act.kind != "assign" or act.value == _EXAMPLES["assign"]:
+        return ""
+    rules, at = dependencies.access.rules.confidential, dependencies.clock()
+    try:
+        await check_colleague(
+            connection, rules, case.conversation_id, case.department, act.value, at, although_absent=act.although_absent
+        )
+    except Rejected as error:
+        return str(error)
+    return ""
 
 
 def _try(looked: ChosenCase, context: ActionContext, act: BulkAct, contacts: Sequence[CaseContact]) -> ChosenCase:
+    if looked.case and act.kind in ("tag", "untag") and act.value == _EXAMPLES[act.kind]:
+        has_none = act.kind == "untag" and not set(looked.case.tags) - act.locked_tags
+        return replace(looked, problem="nothing_to_change" if has_none else "")
     try:
         if looked.case:
             apply_bulk_act(looked.case, contacts, context, act, looked.recipient)
     except Rejected as error:
-        return ChosenCase(looked.conversation_id, looked.case, looked.version, looked.recipient, str(error))
+        return replace(looked, problem=str(error))
     return looked
 
 

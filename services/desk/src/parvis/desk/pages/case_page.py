@@ -23,7 +23,9 @@ from parvis.desk.models.outgoing_file import ENDINGS
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.answer_texts import fill_answer_texts
 from parvis.desk.render.view_models import ReplyPreview, build_contact_view, parse_day
+from parvis.desk.store.case_tags import read_used_tags
 from parvis.desk.store.case_updates import read_whole_contacts
+from parvis.desk.store.department_agents import propose_names
 from parvis.desk.store.draft_files import read_draft_files
 from parvis.desk.store.reply_drafts import read_draft
 from parvis.desk.store.row_decoding import DamagedCase
@@ -32,7 +34,6 @@ from parvis.desk.store.single_case_queries import (
     read_case,
     read_case_file,
     read_case_version,
-    read_colleagues,
     read_linked_case,
 )
 from parvis.desk.store.withdrawable_replies import read_reserved_replies
@@ -81,6 +82,7 @@ async def case_page(
     sent: RedisplayedForm | None = None,
 ) -> Response:
     """Render the page, with the form that was sent where it comes back."""
+    locked_tags = dependencies.access.rules.confidential.tags.keys()
     async with dependencies.cases.database.transaction() as connection:
         version = await read_case_version(connection, conversation)
         case = await read_case(connection, conversation)
@@ -89,7 +91,8 @@ async def case_page(
         linked = await read_linked_case(connection, followed) if followed else None
         kept = await read_draft(connection, conversation, session.agent)
         files = await read_draft_files(connection, conversation, session.agent)
-        colleagues = await read_colleagues(connection, session.agent.department)
+        colleagues = await propose_names(connection, session.case, dependencies.clock()) if session.case else ()
+        used_tags = await read_used_tags(connection, session.agent.department, locked_tags)
         hidden = hidden_cases(session.user, dependencies.access.rules.confidential, session.agent.department)
         reports = await count_same_place(connection, [conversation], hidden)
         reserved = await read_reserved_replies(connection, session.agent, dependencies.clock())
@@ -141,6 +144,8 @@ async def case_page(
         ),
         reserved=reserved,
         colleagues=colleagues,
+        used_tags=used_tags,
+        locked_tags=locked_tags,
         parse_day=parse_day,
         draft=sent.fields,
         reply_files=files,

@@ -7,10 +7,11 @@ from fastapi.responses import Response
 
 from parvis.desk.decide import case_notes, snooze_and_assign, text_correction
 from parvis.desk.decide.apply_agent_actions import ActionContext, AgentTextInput
+from parvis.desk.decide.case_tags import change_tags
 from parvis.desk.models.case import Case, CaseChanges
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
-from parvis.desk.pages.form_fields import one_time_seed
-from parvis.desk.store import absences
+from parvis.desk.pages.form_fields import one_time_seed, seen_version
+from parvis.desk.store.colleague_check import check_colleague
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 
@@ -24,7 +25,10 @@ async def _note(
     context = dependencies.action_context(session)
     note = AgentTextInput(form.first("internal"), one_time_seed(dependencies, session, form))
     await dependencies.cases.change_case(
-        conversation, session.agent, lambda case, _: case_notes.record_note(case, context, note, kind=kind)
+        conversation,
+        session.agent,
+        lambda case, _: case_notes.record_note(case, context, note, kind=kind),
+        seen=seen_version(form),
     )
     return redirect(f"/cases/{conversation}?notice={kind}#notice")
 
@@ -33,21 +37,24 @@ async def _assign(
     dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> Response:
     colleague = form.first("assign-to")
-    await check_present(dependencies, session, colleague, form)
+    async with dependencies.cases.database.transaction() as connection:
+        await check_colleague(
+            connection,
+            dependencies.access.rules.confidential,
+            conversation,
+            session.agent.department,
+            colleague,
+            dependencies.clock(),
+            although_absent=bool(form.first("although-absent")),
+        )
     context = dependencies.action_context(session)
     await dependencies.cases.change_case(
-        conversation, session.agent, lambda case, _: snooze_and_assign.assign_case(case, context, colleague)
+        conversation,
+        session.agent,
+        lambda case, _: snooze_and_assign.assign_case(case, context, colleague),
+        seen=seen_version(form),
     )
     return redirect(f"/cases/{conversation}?notice=assigned#notice")
-
-
-async def check_present(
-    dependencies: DeskDependencies, session: AgentSession, colleague: str, form: SubmittedForm
-) -> None:
-    """Raises: Rejected `colleague_absent`, unless the agent has seen that and assigns the case all the same."""
-    if not form.first("although-absent"):
-        database, department = dependencies.cases.database, session.agent.department
-        await absences.check_present(database, department, colleague, dependencies.clock())
 
 
 def _change(work: CaseChange, field: str, notice: str) -> FormHandler:
@@ -58,7 +65,10 @@ def _change(work: CaseChange, field: str, notice: str) -> FormHandler:
     ) -> Response:
         context = dependencies.action_context(session)
         await dependencies.cases.change_case(
-            conversation, session.agent, lambda case, _: work(case, context, form.first(field))
+            conversation,
+            session.agent,
+            lambda case, _: work(case, context, form.first(field)),
+            seen=seen_version(form),
         )
         return redirect(f"/cases/{conversation}?notice={notice}#notice")
 
@@ -74,6 +84,23 @@ async def _correct_text(
         conversation,
         session.agent,
         lambda case, contacts: text_correction.correct_text(case, context, contacts, letter, typed, key=key),
+        seen=seen_version(form),
+    )
+    return redirect(f"/cases/{conversation}?notice=corrected#notice")
+
+
+async def _tags(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    """Add the typed tag, or remove the one whose button was pressed."""
+    context, removed = dependencies.action_context(session), form.first("untag")
+    add, remove = ([], [removed]) if removed else ([form.first("tag")], [])
+    locked = dependencies.access.rules.confidential.tags.keys()
+    await dependencies.cases.change_case(
+        conversation,
+        session.agent,
+        lambda case, _: change_tags(case, context, add=add, remove=remove, locked=locked),
+        seen=seen_version(form),
     )
     return redirect(f"/cases/{conversation}?notice=corrected#notice")
 
@@ -86,5 +113,6 @@ REQUESTS: dict[str, FormHandler] = {
     "assign": _assign,
     "procedure": _change(snooze_and_assign.correct_procedure, "procedure", "corrected"),
     "correct-text": _correct_text,
+    "tags": _tags,
     "urgency": _change(snooze_and_assign.correct_urgency, "urgency", "corrected"),
 }

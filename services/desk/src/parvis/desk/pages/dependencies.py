@@ -36,8 +36,10 @@ _LIST_COOKIE = "parvis-desk-list"
 _LONGEST_QUERY = 600
 _QUERY = re.compile(r"(?!.*notice=)[A-Za-z0-9_.~%+&=-]{1,600}")
 LARGEST_FORM_BYTES = 256 * 1024
+_LARGEST_WITH_FILES_BYTES = LARGEST_FORM_BYTES + MAX_TOTAL_BYTES
+LARGEST_BODY_BYTES = 4 * _LARGEST_WITH_FILES_BYTES  # files beyond the limit are read too, so that the text comes back
 _FILE_LIMITS = {
-    "largest_bytes": LARGEST_FORM_BYTES + MAX_TOTAL_BYTES,
+    "largest_bytes": _LARGEST_WITH_FILES_BYTES,
     "largest_file_bytes": MAX_FILE_BYTES,
     "most_files": MAX_FILES,
 }

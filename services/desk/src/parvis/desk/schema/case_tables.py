@@ -84,10 +84,10 @@ act = Table(
 )  # fmt: skip
 draft = Table(
     "draft", METADATA, _id("conversation_id", is_key=True), Column("department", Text, primary_key=True),
-    Column("agent", Text, primary_key=True), Column("fields", JSONB), _instant("saved_at"),
+    Column("owner", Text, primary_key=True), *_texts("agent"), Column("fields", JSONB), _instant("saved_at"),
 )  # fmt: skip
 draft_file = Table(
-    "draft_file", METADATA, _id("file_id", is_key=True), _id("conversation_id"), *_texts("department", "agent"),
+    "draft_file", METADATA, _id("file_id", is_key=True), _id("conversation_id"), *_texts("department", "owner", "agent"),
     Column("file", JSONB), _instant("added_at"),
 )  # fmt: skip
 # In the words of the partial indexes of `case_file`, not as a parameter: a prepared plan could not use them.

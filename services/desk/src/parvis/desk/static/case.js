@@ -1,8 +1,8 @@
 /* What a case's page does with a script: keeps the draft while one types, counts SMS and pages, inserts prepared texts at the cursor,
-   counts down to an answer's departure, and obeys single keys. Without it every page works as well. */
+   counts down to an answer's departure, puts who answers by mouse into the next answer, and obeys single keys. Without it every page works as well. */
 "use strict";
 (() => {
-  const OFF = "parvis-keys-off";
+  const OFF = "parvis-keys-off", BY_MOUSE = "parvis-answers-by-mouse";
   const form = document.querySelector("form[data-draft]");
 
   for (const leaving of document.querySelectorAll("form.leaving")) {
@@ -63,6 +63,16 @@
       text.focus();
       later();
     });
+    // Who sends by mouse writes the next answer without a click into its field, and sees the case first. Who sends by key goes on by key.
+    form.querySelector("button[value=next]")?.addEventListener("click", ({ pointerType }) => {
+      sessionStorage.setItem(BY_MOUSE, pointerType === "mouse" ? "1" : "");
+    });
+    const isByMouse = sessionStorage.getItem(BY_MOUSE);
+    sessionStorage.removeItem(BY_MOUSE);
+    if (isByMouse && new URLSearchParams(location.search).get("notice") === "replied_next") {
+      addEventListener("load", () => text?.focus({ preventScroll: true })); // later than the fragment, which takes the focus away
+    }
+
     const insert = form.querySelector(".insert button");
     if (insert) insert.hidden = true;
   }

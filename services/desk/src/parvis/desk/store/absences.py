@@ -1,6 +1,6 @@
 """Stores who is absent, and returns the open cases of the absent, each in a transaction of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -11,14 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parvis.common.contract.errors import Poison, Rejected
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
-from parvis.common.storage.postgres import Database
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide.absent_agent_cases import return_case
+from parvis.desk.decide.access_rights import may, scope_of
 from parvis.desk.decide.apply_agent_actions import ActionContext
 from parvis.desk.models.absence import Absence
+from parvis.desk.models.accounts import CaseAccessFacts, ConfidentialCases, DeskUser
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact
 from parvis.desk.schema.case_tables import IS_NOT_CLOSED, absence, act, case_file
 from parvis.desk.store.case_transactions import CaseStore
+from parvis.desk.store.department_agents import read_agents
 
 log = logger()
 _MOST_AT_ONCE = 200
@@ -50,15 +52,10 @@ async def find_absence(connection: AsyncConnection, department: str, agent: str,
     return Absence(**row) if row else None
 
 
-async def check_present(database: Database, department: str, colleague: str, at: datetime) -> None:
-    """Raises: Rejected `colleague_absent`: whoever assigns a case to an absent colleague says so."""
-    async with database.transaction() as connection:
-        if await find_absence(connection, department, colleague, at):
-            raise Rejected("colleague_absent")
-
-
-async def return_cases_of_absent(store: CaseStore, town_config: TownConfig, clock: Clock = now) -> None:
-    """Return the open cases of everybody who is absent; those with a deputy who is there go to the deputy.
+async def return_cases_of_absent(
+    store: CaseStore, town_config: TownConfig, confidential: ConfidentialCases, clock: Clock = now
+) -> None:
+    """Return the open cases of everybody who is absent; those that a deputy who is there may work on go to the deputy.
 
     Retry: idempotent.
     """
@@ -66,21 +63,41 @@ async def return_cases_of_absent(store: CaseStore, town_config: TownConfig, cloc
     async with store.database.transaction() as connection:
         query = select(absence).where(_a.until_at > at).order_by(_a.department, _a.agent)
         absences = [Absence(**row) for row in (await connection.execute(query)).mappings()]
-        found = [(one, await _cases_to_return(connection, one)) for one in absences]
-    away = {(one.department, one.agent) for one in absences}
-    for one, conversations in found:
-        deputy = "" if (one.department, one.deputy) in away else one.deputy
+        away = {(one.department, one.agent) for one in absences}
+        found = [
+            (one, await _find_deputy(connection, one, at, away), await _cases_to_return(connection, one))
+            for one in absences
+        ]
+    for one, deputy, conversations in found:
         desk = Agent("", one.department)
         context = ActionContext(desk, town_config, at)
         for conversation in conversations:
             try:
-                await store.change_case(conversation, desk, partial(_return, context, one, deputy))
+                await store.change_case(conversation, desk, partial(_return, context, one, deputy, confidential))
             except (Rejected, Poison) as error:
                 log.warning("case.not_returned", conversation_id=conversation, reason=str(error))
 
 
-def _return(context: ActionContext, one: Absence, deputy: str, case: Case, _: Sequence[CaseContact]) -> CaseChanges:
-    return return_case(case, context, one, deputy)
+def _return(
+    context: ActionContext,
+    one: Absence,
+    deputy: Sequence[DeskUser],
+    confidential: ConfidentialCases,
+    case: Case,
+    _: Sequence[CaseContact],
+) -> CaseChanges:
+    scope = scope_of(confidential, case.department, case.procedure, case.tags, case.conversation_id)
+    is_allowed = any(may(user, "case.change", scope) for user in deputy)
+    return return_case(case, context, one, one.deputy if is_allowed else "")
+
+
+async def _find_deputy(
+    connection: AsyncConnection, one: Absence, at: datetime, away: Collection[tuple[str, str]]
+) -> Sequence[DeskUser]:
+    """The accounts with the deputy's name. None if there is no deputy, or they are away as well."""
+    if not one.deputy or (one.department, one.deputy) in away:
+        return ()
+    return await read_agents(connection, CaseAccessFacts(one.department), at, names=[one.deputy])
 
 
 async def _cases_to_return(connection: AsyncConnection, one: Absence) -> list[str]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parvis.desk.models.case import Agent
 from parvis.desk.models.outgoing_file import OutgoingFile
 from parvis.desk.schema.case_tables import case_file, draft_file, reply
+from parvis.desk.store.draft_owner import find_draft_owner
 
 _f = draft_file.c
 
@@ -19,14 +20,16 @@ async def add_draft_files(
     connection: AsyncConnection, conversation: str, agent: Agent, files: Iterable[OutgoingFile], at: datetime
 ) -> None:
     """Add files to the agent's draft. One that is there already stays as it is."""
-    owner = {"conversation_id": conversation, "department": agent.department, "agent": agent.name}
-    rows = [owner | {"file_id": file.file_id, "file": file.encode(), "added_at": at} for file in files]
+    whose = {"department": agent.department, "owner": await find_draft_owner(connection, agent), "agent": agent.name}
+    of_draft = whose | {"conversation_id": conversation}
+    rows = [of_draft | {"file_id": file.file_id, "file": file.encode(), "added_at": at} for file in files]
     if rows:
         await connection.execute(insert(draft_file).values(rows).on_conflict_do_nothing())
 
 
 async def read_draft_files(connection: AsyncConnection, conversation: str, agent: Agent) -> tuple[OutgoingFile, ...]:
-    query = select(_f.file).where(*_of(conversation, agent)).order_by(_f.added_at, _f.file_id)
+    own = await _of(connection, conversation, agent)
+    query = select(_f.file).where(*own).order_by(_f.added_at, _f.file_id)
     return tuple(OutgoingFile.decode(stored) for stored in await connection.scalars(query))
 
 
@@ -34,7 +37,8 @@ async def delete_draft_files(
     connection: AsyncConnection, conversation: str, agent: Agent, file_ids: Sequence[str]
 ) -> bool:
     """Delete these files of the agent's draft. Gives whether there was one."""
-    mine = delete(draft_file).where(*_of(conversation, agent), _f.file_id.in_(list(file_ids)))
+    own = await _of(connection, conversation, agent)
+    mine = delete(draft_file).where(*own, _f.file_id.in_(list(file_ids)))
     return (await connection.execute(mine)).rowcount > 0
 
 
@@ -65,5 +69,6 @@ async def is_own_case(connection: AsyncConnection, conversation: str, agent: Age
     return await connection.scalar(own) is not None
 
 
-def _of(conversation: str, agent: Agent) -> tuple[Any, ...]:
-    return _f.conversation_id == conversation, _f.department == agent.department, _f.agent == agent.name
+async def _of(connection: AsyncConnection, conversation: str, agent: Agent) -> tuple[Any, ...]:
+    owner = await find_draft_owner(connection, agent)
+    return _f.conversation_id == conversation, _f.department == agent.department, _f.owner == owner

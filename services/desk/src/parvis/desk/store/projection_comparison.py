@@ -26,6 +26,7 @@ _FROM_TOPICS = (
     "reference", "department", "department_sequence", "channel", "subject", "snippet", "citizen", "contacts", "urgency", "received_at",
     "receipt_due_at", "answer_due_at", "escalate_at", "silence_at", "silence_means", "competent_at", "tags",
 )  # fmt: skip
+_CORRECTED_BY = {"urgency": ("urgency_corrected",), "tags": ("tagged", "untagged")}
 _HISTORY = (contact, placement, move, step)
 # Everything in the other tables comes from the topics.
 _COLUMNS = {case_file: _FROM_TOPICS} | {
@@ -87,12 +88,14 @@ async def _difference(connection: AsyncConnection, table: Table) -> Difference:
 
 
 def _expected(table: Table, name: str) -> ColumnElement[Any]:
-    """What the topics say of a column. An urgency that an agent corrected stays."""
+    """What the topics say of a column. What an agent corrected stays."""
     rebuilt = _rebuilt(table).c[name]
-    if table is not case_file or name != "urgency":
+    if table is not case_file or name not in _CORRECTED_BY:
         return rebuilt
-    corrected = exists().where(act.c.conversation_id == case_file.c.conversation_id, act.c.kind == "urgency_corrected")
-    return case((corrected, case_file.c.urgency), else_=rebuilt)
+    corrected = exists().where(
+        act.c.conversation_id == case_file.c.conversation_id, act.c.kind.in_(_CORRECTED_BY[name])
+    )
+    return case((corrected, case_file.c[name]), else_=rebuilt)
 
 
 def _rebuilt(table: Table) -> Table:

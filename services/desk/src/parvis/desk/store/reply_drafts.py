@@ -1,4 +1,4 @@
-"""Keeps what an agent has typed and not sent yet: one draft per agent and case."""
+"""Keeps what an agent has typed and not sent yet: one draft per account and case."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from parvis.common.runtime.clock import now
 from parvis.common.storage.postgres import Database
 from parvis.desk.models.case import Agent
 from parvis.desk.schema.case_tables import case_file, draft
+from parvis.desk.store.draft_owner import find_draft_owner
 
 KEPT_FOR = timedelta(days=30)
 _d = draft.c
@@ -35,19 +36,21 @@ async def save_draft(
     )
     if await connection.scalar(own) is None:
         return
-    values = {"conversation_id": conversation, "department": agent.department, "agent": agent.name}
-    new = insert(draft).values(values | {"fields": dict(fields), "saved_at": at})
-    changed = {"fields": new.excluded.fields, "saved_at": new.excluded.saved_at}
-    await connection.execute(new.on_conflict_do_update(index_elements=list(values), set_=changed))
+    owner = await find_draft_owner(connection, agent)
+    key = {"conversation_id": conversation, "department": agent.department, "owner": owner}
+    new = insert(draft).values(key | {"agent": agent.name, "fields": dict(fields), "saved_at": at})
+    changed = {name: new.excluded[name] for name in ("agent", "fields", "saved_at")}
+    await connection.execute(new.on_conflict_do_update(index_elements=list(key), set_=changed))
 
 
 async def read_draft(connection: AsyncConnection, conversation: str, agent: Agent) -> ReplyDraft | None:
-    row = (await connection.execute(select(_d.fields, _d.saved_at).where(*_of(conversation, agent)))).one_or_none()
+    own = await _of(connection, conversation, agent)
+    row = (await connection.execute(select(_d.fields, _d.saved_at).where(*own))).one_or_none()
     return ReplyDraft(row.fields, row.saved_at) if row else None
 
 
 async def delete_draft(connection: AsyncConnection, conversation: str, agent: Agent) -> None:
-    await connection.execute(delete(draft).where(*_of(conversation, agent)))
+    await connection.execute(delete(draft).where(*await _of(connection, conversation, agent)))
 
 
 async def purge_drafts(database: Database) -> None:
@@ -56,5 +59,6 @@ async def purge_drafts(database: Database) -> None:
         await connection.execute(delete(draft).where(_d.saved_at < now() - KEPT_FOR))
 
 
-def _of(conversation: str, agent: Agent) -> tuple[Any, ...]:
-    return _d.conversation_id == conversation, _d.department == agent.department, _d.agent == agent.name
+async def _of(connection: AsyncConnection, conversation: str, agent: Agent) -> tuple[Any, ...]:
+    owner = await find_draft_owner(connection, agent)
+    return _d.conversation_id == conversation, _d.department == agent.department, _d.owner == owner

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.desk.models.accounts import DeskUser, RoleGrant
@@ -64,7 +64,14 @@ async def find_session(
 
 
 async def read_grants(connection: AsyncConnection, account_id: str, *, at: datetime) -> tuple[RoleGrant, ...]:
-    """The grants of an account that are in force. A deputy's last no longer than those of the person they stand in for."""
+    """The grants of an account that are in force."""
+    query = select(role_grant).where(role_grant.c.account_id == account_id, *is_in_force(at))
+    rows = (await connection.execute(query.order_by(role_grant.c.granted_at, role_grant.c.grant_id))).mappings()
+    return tuple(decode_grant(row) for row in rows)
+
+
+def is_in_force(at: datetime) -> list[ColumnElement[bool]]:
+    """The conditions on `role_grant`. A deputy's grants last no longer than those of the person they stand in for."""
     table = role_grant
     own = table.alias("own")
     still_held = (
@@ -79,17 +86,15 @@ async def read_grants(connection: AsyncConnection, account_id: str, *, at: datet
         )
         .exists()
     )
-    represented = select(account.c.account_id).where(
-        account.c.account_id == table.c.deputy_of, account.c.disabled_at.is_(None)
+    represented = account.alias("represented")  # a query of accounts would else look for the deputy's own
+    is_there = select(represented.c.account_id).where(
+        represented.c.account_id == table.c.deputy_of, represented.c.disabled_at.is_(None)
     )
-    query = select(table).where(
-        table.c.account_id == account_id,
+    return [
         table.c.revoked_at.is_(None),
         or_(table.c.expires_at.is_(None), table.c.expires_at > at),
-        or_(table.c.deputy_of.is_(None), and_(still_held, represented.exists())),
-    )
-    rows = (await connection.execute(query.order_by(table.c.granted_at, table.c.grant_id))).mappings()
-    return tuple(decode_grant(row) for row in rows)
+        or_(table.c.deputy_of.is_(None), and_(still_held, is_there.exists())),
+    ]
 
 
 def decode_grant(row: RowMapping) -> RoleGrant:
