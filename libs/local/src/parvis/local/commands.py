@@ -1,4 +1,4 @@
-"""Adds `parvis up`, `parvis demo` and `parvis doctor` to the command line."""
+"""Adds `parvis up`, `demo`, `doctor`, `backup` and `restore` to the command line."""
 
 import argparse
 import asyncio
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract.errors import Misconfigured
+from parvis.local import backup_commands
 
 if TYPE_CHECKING:
     from parvis.local.console import Console
@@ -35,6 +36,7 @@ def register(commands: Commands) -> None:
     demo.set_defaults(run=_demo, starts_town=True)
     doctor = commands.add_parser("doctor", help="check whether this machine can run the stack; exit 1 if it cannot")
     doctor.set_defaults(run=_doctor, starts_town=True)
+    backup_commands.register(commands)
 
 
 def _up(arguments: argparse.Namespace) -> int:
