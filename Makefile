@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# What a full run of the tests wants beside Python: a browser, a mail server, a mailbox host, a virus scanner, a second opinion on DKIM.
-DEBIAN := chromium clamav-daemon dovecot-imapd libmail-dkim-perl postfix
+# What a full run of the tests wants beside Python: a browser, a mail server, a mailbox host, a virus scanner, a web server, a second opinion on DKIM.
+DEBIAN := chromium clamav-daemon dovecot-imapd libmail-dkim-perl nginx-light postfix
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
 
 # A run of the tests starts Python some four hundred times: what was compiled once is kept, whatever the environment says.

@@ -1,4 +1,4 @@
-"""Adds `parvis up`, `parvis demo` and `parvis doctor` to the command line."""
+"""Adds `parvis up`, `demo`, `doctor`, `backup` and `restore` to the command line."""
 
 import argparse
 import asyncio
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from parvis.common.cli.argparse_types import Commands
 from parvis.common.contract.errors import Misconfigured
+from parvis.local import backup_commands
+from parvis.local.service_manager import tell_service_manager
 
 if TYPE_CHECKING:
     from parvis.local.console import Console
@@ -27,6 +29,11 @@ def register(commands: Commands) -> None:
         nargs="*",
         help="start only these services; without a name, only Kafka and PostgreSQL",
     )
+    up.add_argument(
+        "--production",
+        action="store_true",
+        help="a real town: no example town, no simulators, no login for anybody; says what is missing",
+    )
     up.set_defaults(run=_up, starts_town=True)
     demo = commands.add_parser(
         "demo", help="start the stack and the simulators, and let five citizens write to the town"
@@ -35,6 +42,7 @@ def register(commands: Commands) -> None:
     demo.set_defaults(run=_demo, starts_town=True)
     doctor = commands.add_parser("doctor", help="check whether this machine can run the stack; exit 1 if it cannot")
     doctor.set_defaults(run=_doctor, starts_town=True)
+    backup_commands.register(commands)
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -47,13 +55,24 @@ def _up(arguments: argparse.Namespace) -> int:
 
     def wait_until_stopped(stack: "Stack", stopping: threading.Event) -> int:
         console.plain("ready")
+        tell_service_manager("READY=1")
         stopping.wait()
+        tell_service_manager("STOPPING=1")
         if stack.failure:
             raise Misconfigured(stack.failure.sentence)
         return 0
 
+    if arguments.production and arguments.outside:
+        raise Misconfigured(
+            "--production and --outside exclude each other", mend="a real town has a real outside world"
+        )
     return _with_stack(
-        console, wait_until_stopped, services=services, outside=arguments.outside, exit_code_if_stopped=0
+        console,
+        wait_until_stopped,
+        services=services,
+        outside=arguments.outside,
+        production=arguments.production,
+        exit_code_if_stopped=0,
     )
 
 
@@ -91,6 +110,7 @@ def _with_stack(
     *,
     services: list[str] | None,
     outside: bool,
+    production: bool = False,
     exit_code_if_stopped: int,
 ) -> int:
     """Start a stack as the environment sets it, run `work` on it, and stop it. Gives the exit code of `work`."""
@@ -99,7 +119,7 @@ def _with_stack(
     from parvis.local.waiting import StartInterrupted
 
     environment = host_environment.current_environment()
-    environment.setdefault("PARVIS_LOG_FORMAT", "console")
+    environment.setdefault("PARVIS_LOG_FORMAT", "json" if production else "console")
     stopping = threading.Event()
     running: list[Stack] = []
     _stop_on_signals(stopping, running)
@@ -109,6 +129,7 @@ def _with_stack(
             services=services,
             ports="fixed" if host_environment.wants_fixed_ports(environment) else "free",
             outside=outside,
+            production=production,
             fsync=True,
             environment=environment,
             console=console,

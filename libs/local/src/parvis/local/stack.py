@@ -70,6 +70,7 @@ class Stack:
         services: Sequence[str] | None = None,
         ports: str = "free",
         outside: bool = False,
+        production: bool = False,
         fsync: bool = False,
         prepare: bool | None = None,
         environment: Mapping[str, str] | None = None,
@@ -81,7 +82,7 @@ class Stack:
         """Start a stack, give it when everything is ready, and stop it at the end of the block.
 
         Shape:  services: None for all that are installed, [] for Kafka and PostgreSQL only. environment: PARVIS_*
-                settings that override the defaults; those of the process do not count. prepare: create topics and
+                settings that override the defaults; those of the process do not count. production: without a laptop's defaults. prepare: create topics and
                 tables; by default if there are services. keep: do not delete PostgreSQL's data if they are below the
                 system's temporary folder. started: called with the stack before it is ready.
         Raises: Misconfigured or Unavailable, with what to do; StartInterrupted, when `stopping` is set.
@@ -102,6 +103,7 @@ class Stack:
                 secrets=local_secrets,
                 free_port=None if ports == "fixed" else free_ports.take,
                 outside=outside,
+                production=production,
                 config_dir=host_environment.config_dir(),
             )
             check_free(plan.ports_to_open if ports == "fixed" else {})

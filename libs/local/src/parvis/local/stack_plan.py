@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from parvis.common.contract.errors import Misconfigured
+from parvis.local.production_settings import check_production
 from parvis.local.secrets import LocalSecrets
 
 HOST = "127.0.0.1"
@@ -122,14 +123,20 @@ def plan_stack(
     free_port: Callable[[], int] | None,
     outside: bool,
     config_dir: Path,
+    production: bool = False,
 ) -> StackPlan:
     """Plan the stack before anything is started.
 
     Shape:  `given_environment` overrides the defaults. `free_port` chooses a port; if it is None, ports are fixed.
-    Raises: Misconfigured, naming a variable that is not a port.
+            `production`: nothing of a laptop's defaults counts.
+    Raises: Misconfigured, naming a variable that is not a port, or what a production town lacks.
     """
     ports = _ports(services, given_environment, free_port)
-    defaults = _environment(var=var, services=services, ports=ports, secrets=secrets, config_dir=config_dir)
+    defaults = _environment(var=var, services=services, ports=ports, secrets=secrets)
+    if production:
+        check_production(given_environment)
+    else:
+        defaults |= _laptop_environment(var=var, ports=ports, secrets=secrets, config_dir=config_dir)
     return StackPlan(
         var=var,
         services=tuple(services),
@@ -175,22 +182,38 @@ def _port_variable(name: str) -> str:
 
 
 def _environment(
-    *, var: Path, services: Sequence[str], ports: Mapping[str, int], secrets: LocalSecrets, config_dir: Path
+    *, var: Path, services: Sequence[str], ports: Mapping[str, int], secrets: LocalSecrets
 ) -> dict[str, str]:
-    def url(name: str) -> str:
-        return f"http://{HOST}:{ports[name]}" if name in ports else f"http://{HOST}:{FIXED[name]}"
-
-    shared = {
+    """The settings of every town of one machine: its brokers, folders, keys and ports."""
+    listening = {_port_variable(name): str(port) for name, port in ports.items() if name.partition(".")[0] in services}
+    return {
         "PARVIS_VAR": str(var),
         "PARVIS_KAFKA_BOOTSTRAP": f"{HOST}:{ports['kafka']}",
         "PARVIS_DATABASE_URL": f"postgresql+asyncpg://parvis:{secrets.database_password}@{HOST}:{ports['postgres']}/parvis",
         "PARVIS_BLOBS_URL": f"file://{var / 'blobs'}",
-        "PARVIS_CONFIG_DIR": str(config_dir),
-        "PARVIS_PUBLIC_URL": url("ingest-web"),
         "PARVIS_SECRET_KEY": secrets.secret_key,
         "PARVIS_CONTACT_POINT_KEY": secrets.contact_point_key,
+        "PARVIS_INGEST_POSTAL_FOLDER": str(var / "scans"),
+        "PARVIS_NOTIFIER_LETTERS_DIR": str(var / "letters"),
+        **listening,
     }
-    listening = {_port_variable(name): str(port) for name, port in ports.items() if name.partition(".")[0] in services}
+
+
+def _laptop_environment(
+    *, var: Path, ports: Mapping[str, int], secrets: LocalSecrets, config_dir: Path
+) -> dict[str, str]:
+    """What a production town must be told: the example town, pages on the loopback, logins for anybody, and the simulated outside world."""
+
+    def url(name: str) -> str:
+        return f"http://{HOST}:{ports[name]}" if name in ports else f"http://{HOST}:{FIXED[name]}"
+
+    town = {
+        "PARVIS_CONFIG_DIR": str(config_dir),
+        "PARVIS_PUBLIC_URL": url("ingest-web"),
+        "PARVIS_NOTIFIER_PUBLIC_URL": url("notifier"),
+        "PARVIS_DESK_API_TOKEN": secrets.desk_api_token,
+        "PARVIS_DESK_PUBLIC_URL": url("desk"),
+    }
     twilio = {
         "PARVIS_INGEST_SMS_TWILIO_ACCOUNT_SID": secrets.twilio_account_sid,
         "PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN": secrets.twilio_auth_token,
@@ -202,33 +225,20 @@ def _environment(
         "PARVIS_NOTIFIER_SMS_PUBLIC_URL": url("ingest-sms"),
     }
     mail = {
-        "PARVIS_NOTIFIER_PUBLIC_URL": url("notifier"),
         "PARVIS_NOTIFIER_SMTP_HOST": HOST,
         "PARVIS_NOTIFIER_SMTP_PORT": str(ports["outside.mail-smtp"]),
         "PARVIS_NOTIFIER_SMTP_USERNAME": secrets.relay_username,
         "PARVIS_NOTIFIER_SMTP_PASSWORD": secrets.relay_password,
         "PARVIS_NOTIFIER_SMTP_CA_FILE": str(var / "outside" / "relay.pem"),
     }
-    post = {
-        "PARVIS_INGEST_POSTAL_FOLDER": str(var / "scans"),
+    haste = {
         # The service's default wait is for scanners that write over a network; here files are moved in atomically.
         "PARVIS_INGEST_POSTAL_POLL_S": "0.5",
         "PARVIS_INGEST_POSTAL_SETTLE_S": "1",
-        "PARVIS_NOTIFIER_LETTERS_DIR": str(var / "letters"),
+        # Tests and the demo submit forms at once, which the service would otherwise take for a bot.
+        "PARVIS_INGEST_WEB_QUICKEST_S": "0",
     }
-    desk = {"PARVIS_DESK_API_TOKEN": secrets.desk_api_token, "PARVIS_DESK_PUBLIC_URL": url("desk")}
-    # Tests and the demo submit forms at once, which the service would otherwise take for a bot.
-    web = {"PARVIS_INGEST_WEB_QUICKEST_S": "0"}
-    return {
-        **shared,
-        **listening,
-        **twilio,
-        **mail,
-        **post,
-        **desk,
-        **web,
-        **_simulator_environment(var, ports, secrets, url("ingest-sms")),
-    }
+    return {**town, **twilio, **mail, **haste, **_simulator_environment(var, ports, secrets, url("ingest-sms"))}
 
 
 def _simulator_environment(var: Path, ports: Mapping[str, int], secrets: LocalSecrets, sms_url: str) -> dict[str, str]:
