@@ -1,6 +1,7 @@
 """Applies one action of a program to a case, with the answers for what is refused."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.clock import now
 from parvis.desk.api.dependencies import ApiDependencies, acting_agent, read_case_detail
 from parvis.desk.api.json_bodies import ActionBody, CaseDetail
+from parvis.desk.decide.access_rights import may_read_case
 from parvis.desk.decide.apply_agent_actions import ActionContext
 from parvis.desk.decide.case_version import CaseChanged, CaseVersion
 from parvis.desk.models.case import Case, CaseChanges, CaseContact
@@ -44,7 +46,8 @@ async def act_on_case(
 
 def action_context(access: ApiDependencies, request: Request, body: ActionBody) -> ActionContext:
     agent = acting_agent(request, body.agent, body.department, body.quality)
-    return ActionContext(agent, access.town_config, now())
+    may_read = partial(may_read_case, request.state.program, access.rules.confidential)
+    return ActionContext(agent, access.town_config, now(), may_read)
 
 
 def refusal(error: Rejected) -> HTTPException:

@@ -13,6 +13,7 @@ from parvis.desk.models.accounts import (
     Role,
     RoleGrant,
 )
+from parvis.desk.models.case import Case
 
 _AGENT: frozenset[Action] = frozenset(
     ["queue.read", "case.read", "case.change", "case.reply", "case.transfer", "file.read", "contact.register",
@@ -77,6 +78,11 @@ def scope_of(
     for tag in tags:
         kinds |= rules.tags.get(tag, frozenset[str]())
     return CaseAccessFacts(department, kinds, conversation_id)
+
+
+def may_read_case(user: DeskUser, rules: ConfidentialCases, case: Case) -> bool:
+    """Whether the user may read a case as it is here."""
+    return may(user, "case.read", scope_of(rules, case.department, case.procedure, case.tags, case.conversation_id))
 
 
 def hidden_cases(user: DeskUser, rules: ConfidentialCases, department: str) -> HiddenCases:

@@ -1,7 +1,7 @@
 """Decides what an agent's action changes in a case: take, release, close, reopen, reply, call, transfer. No I/O."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -48,11 +48,12 @@ _PARSERS = {
 
 @dataclass(frozen=True)
 class ActionContext:
-    """Who acts, when, and in which town."""
+    """Who acts, when, and in which town. `may_read`: whether the rights of whoever acts open a case as it would become."""
 
     agent: Agent
     town_config: TownConfig
     at: datetime
+    may_read: Callable[[Case], bool] = lambda _: True
 
 
 @dataclass(frozen=True)

@@ -55,13 +55,16 @@ def assign_case(case: Case, context: ActionContext, colleague: str) -> CaseChang
 def correct_procedure(case: Case, context: ActionContext, procedure: str) -> CaseChanges:
     """Say which procedure a case is about; none with an empty one.
 
-    Raises: Rejected `no_procedure`.
+    Raises: Rejected `no_procedure`; `would_hide`, for one that takes the case out of the sight of whoever corrects it.
     """
     if procedure and procedure not in context.town_config.procedures:
         raise Rejected("no_procedure")
     if (case.procedure or "") == procedure:
         return CaseChanges()
-    return _record(replace(case, procedure=procedure or None), "procedure_corrected", procedure, context)
+    corrected = replace(case, procedure=procedure or None)
+    if not context.may_read(corrected):
+        raise Rejected("would_hide")
+    return _record(corrected, "procedure_corrected", procedure, context)
 
 
 def correct_urgency(case: Case, context: ActionContext, urgency: str) -> CaseChanges:

@@ -6,8 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from parvis.common.contract.references import find_references
 from parvis.desk.pages.accounts_page import begin_of_day, end_of_day
 from parvis.desk.pages.dependencies import DeskDependencies
+from parvis.desk.store.accounts import find_case_by_reference
 from parvis.desk.store.audit_trail import AuditFilter, read_audit
 
 _PAGE_SIZE = 100
@@ -22,10 +24,13 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         session = dependencies.require_session(request)
         asked = {name: request.query_params.get(name, "").strip()[:80].replace("\x00", "") for name in _FIELDS}
         before = asked["before"]
+        async with dependencies.access.database.transaction() as connection:
+            quoted = next(iter(find_references(asked["subject"])), None)
+            case = await find_case_by_reference(connection, quoted) if quoted else None
         wanted = AuditFilter(
             account_id=_uuid(asked["account"]),
             action=asked["action"],
-            subject=_uuid(asked["subject"]),
+            subject=case or _uuid(asked["subject"]),
             before=int(before) if before.isascii() and before.isdigit() and len(before) < 18 else None,
             since=begin_of_day(dependencies, asked["since"]),
             until=end_of_day(dependencies, asked["until"]),

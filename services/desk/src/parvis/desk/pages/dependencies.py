@@ -14,7 +14,7 @@ from parvis.common.runtime.clock import Clock, now
 from parvis.common.town.answer_texts import AnswerText
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
-from parvis.desk.decide.access_rights import working_departments
+from parvis.desk.decide.access_rights import may_read_case, working_departments
 from parvis.desk.decide.apply_agent_actions import ActionContext
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher
 from parvis.desk.models.outgoing_file import MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES
@@ -83,7 +83,8 @@ class DeskDependencies:
 
     def action_context(self, session: AgentSession) -> ActionContext:
         """Who acts, and when: now."""
-        return ActionContext(session.agent, self.town_config, self.clock())
+        may_read = partial(may_read_case, session.user, self.access.rules.confidential)
+        return ActionContext(session.agent, self.town_config, self.clock(), may_read)
 
     async def read_own_form(
         self, request: Request, session: AgentSession | None, *, has_files: bool = False

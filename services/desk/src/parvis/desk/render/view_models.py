@@ -139,7 +139,7 @@ def _pages_of_original(opened: CaseContact) -> list[tuple[str, int, int]]:
 def describe_remark(words: Translations, kind: str, code: str, language: str) -> str:
     """A remark (`remote-images:3`) or trouble (`reading took longer than 30 s`) as a sentence; unchanged if the words have none."""
     number = re.search(r"\d+(?:\.\d+)?", code)
-    name = re.sub(r"\d+(?:\.\d+)?", "n", code.partition(":")[0] if kind == "remark" else re.sub(r" ?\(.*\)", "", code))
+    name = re.sub(r"\d+(?:\.\d+)?", "n", code.partition(":")[0] if kind == "remark" else _without_details(code))
     key = f"{kind}.{re.sub('[^a-z]+', '-', name.lower()).strip('-')}"
     try:
         return words.translate(
@@ -147,6 +147,13 @@ def describe_remark(words: Translations, kind: str, code: str, language: str) ->
         )
     except LookupError:
         return code
+
+
+def _without_details(trouble: str) -> str:
+    """A trouble without what only operators need: which worker it was, why a provider refused."""
+    plain = re.sub(r" ?\(.*\)", "", trouble)
+    plain = re.sub(r"^(the )?(?:mail parsing|inspection|splitting)\b", r"\1reading", plain)
+    return re.sub(r"^(not fetched from the provider): .*", r"\1", plain)
 
 
 def channel_label(words: Translations, name: str, language: str) -> str:

@@ -29,6 +29,7 @@ _CLOSING = "421 4.3.2 Service shutting down, try again later"
 _BUSY = "421 4.7.0 Too many connections, try again later"
 _NO_ROOM = "452 4.3.1 Insufficient memory for large messages, try again later"
 _SIZE = re.compile(r"\bSIZE=([0-9]{1,20})(?=\s|$)", re.IGNORECASE)
+_WRONG_SIZE = re.compile(r"\sSIZE=(?![0-9]{1,20}(?:\s|$))", re.IGNORECASE)
 _WAIT_FOR_ROOM_S = 30.0  # RFC 5321 §4.5.3.2.4: two minutes for the answer to DATA
 _LONGEST_DATA_S = 1200.0  # 40 MB over a slow line; then the reserved memory is released
 _LONGEST_COMMAND_BYTES = 2048  # addresses in other scripts, SIZE, XFORWARD
@@ -120,6 +121,9 @@ class SmtpSession(SmtpExtensions):
         self.recipients = []
 
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 (aiosmtpd finds the commands by these names)
+        if _WRONG_SIZE.search(arg or ""):
+            await self.push("501 5.5.4 SIZE is a number of bytes (RFC 1870)")
+            return
         declared = _SIZE.search(arg or "")
         self._declared_bytes = int(declared[1]) if declared else 0
         if self._declared_bytes > (self.data_size_limit or 0):

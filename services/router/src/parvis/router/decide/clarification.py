@@ -1,5 +1,6 @@
 """Asks a citizen which of several conversations they mean, and reads their short answer. Pure; no I/O."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _OTHER_WORDS = frozenset(
     ).split()
 )
 _NONE_WORDS = frozenset("aucun aucune none neither".split())  # noqa: SIM905
+_BOTH = re.compile(r"\bles (?:deux|2)\b|\bboth\b|\btou(?:s|tes)\b|\ball\b")  # no choice among them
 _ALSO_AN_ARTICLE = frozenset("un une one".split())  # noqa: SIM905
 _NUMBERS = {
     word: number
@@ -50,7 +52,7 @@ _FILLER_WORDS = frozenset(
     (  # noqa: SIM905
         "le la les l the numero num no n nr nb number choix choice option reponse answer demande dossier request case c "
         "est it is its s pour for je veux dire i mean oui yes ok okay merci thanks thank you svp stp sil il vous te "
-        "plait please bonjour bonsoir hello hi concerne about en cours celui celle ce sera mon ma my of them de ces "
+        "plait stp please beaucoup bien bonne bon journee soiree cordialement bises many nice day bonjour bonsoir hello hi concerne about en cours celui celle ce sera mon ma my of them de ces "
         "demandes"
     ).split()
 )
@@ -147,6 +149,8 @@ def parse_answer(text: str, count: int) -> int | Literal["other"] | None:
     words = [word for word in _normalize(text).split() if word not in _FILLER_WORDS]
     if _NONE_WORDS & set(words):
         return OTHER
+    if _BOTH.search(_normalize(text)):
+        return None
     significant = [word for word in words if word not in _ALSO_AN_ARTICLE] or words  # une autre, the second one
     meanings = {_meaning(word) for word in significant}
     if len(meanings) != 1:
