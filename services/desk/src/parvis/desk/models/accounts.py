@@ -31,6 +31,7 @@ Action: TypeAlias = Literal[
     "identity.approve",
     "queue.read",
     "session.own",
+    "town.read",
 ]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 

@@ -20,7 +20,9 @@ from parvis.desk.store.audit_trail import append_audit
 from parvis.desk.verify.agent_sessions import AgentSession, SessionCookies, hash_token, new_token
 
 # What shows personal data. Changes are recorded in the transaction that makes them.
-_RECORDED: frozenset[Action] = frozenset({"queue.read", "case.read", "file.read", "audit.read", "account.read"})
+_RECORDED: frozenset[Action] = frozenset(
+    {"queue.read", "case.read", "file.read", "town.read", "audit.read", "account.read"}
+)
 _DEPARTMENT_ACTIONS: frozenset[Action] = frozenset({"queue.read", "contact.register", "absence.note"})
 
 
@@ -169,7 +171,9 @@ def _subject(request: Request) -> dict[str, str]:
     """What was read: the case and, within it or in general, which part of the page's address names it."""
     named = {name: str(value)[:80] for name, value in request.path_params.items() if name != "conversation"}
     chosen = {
-        name: request.query_params[name][:40] for name in ("show", "after", "until") if name in request.query_params
+        name: request.query_params[name][:40]
+        for name in ("show", "of", "day", "after", "until")
+        if name in request.query_params
     }
     detail = " ".join(f"{name}={value}" for name, value in (named | chosen).items())
     return {"subject": _conversation(request) or "", "detail": detail}
