@@ -31,8 +31,12 @@ expected-statuses = ["2xx", "401", "403", "404", "409", "412"]
 [[operations]]
 include-name = "POST /cases/{{conversation_id}}/assign"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "412", "422"]
+[[operations]]
+include-name = "GET /town"
+parameters = {{ "query.after" = {{ dictionary = "town_cursors" }} }}
 [dictionaries]
 cursors = {{ values = {cursors} }}
+town_cursors = {{ values = {town_cursors} }}
 cases = {{ values = {cases} }}
 contacts = {{ values = {contacts} }}
 references = {{ values = {references} }}
@@ -100,4 +104,6 @@ async def open_cases(stack: Stack) -> dict[str, str]:
                     await asyncio.sleep(0.1)
         first_page = await api.get(f"/api/v1/cases?department={DEPARTMENT}&limit=1")
         known["cursors"] = [first_page.json()["after"]]
+        first_page = await api.get(f"/api/v1/town?department={DEPARTMENT}&limit=1")
+        known["town_cursors"] = [first_page.json()["after"]]
     return {name: json.dumps(values) for name, values in known.items()}

@@ -19,12 +19,12 @@ from parvis.desk.models.accounts import (
 
 WORK = {
     "queue.read", "case.read", "case.change", "case.reply", "case.transfer", "file.read", "contact.register", "break-glass.open",
-    "deputy.name",
+    "deputy.name", "town.read",
 }  # fmt: skip
 EXPECTED: dict[Role, set[str]] = {
     "agent": WORK,
     "supervisor": WORK | {"absence.note", "break-glass.review", "identity.approve", "queue.export"},
-    "counter": {"contact.register"},
+    "counter": {"contact.register", "town.read"},
     "auditor": {"audit.read"},
     "administrator": {"account.read", "account.grant", "account.revoke"},
 }

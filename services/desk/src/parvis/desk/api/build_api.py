@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.http_body import LimitBody
 from parvis.common.runtime.logs import logger
-from parvis.desk.api import get_cases, get_export, post_actions, post_case_work, reply_files
+from parvis.desk.api import get_cases, get_export, get_town, post_actions, post_case_work, reply_files
 from parvis.desk.api.dependencies import ApiDependencies
 from parvis.desk.api.json_bodies import REFUSALS
 from parvis.desk.store.row_decoding import DamagedCase
@@ -73,6 +73,7 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
     app.add_exception_handler(DamagedCase, answer_damaged_case)
     get_cases.routes(app, access)
     get_export.routes(app, access)
+    get_town.routes(app, access)
     post_actions.routes(app, access)
     post_case_work.routes(app, access)
     reply_files.routes(app, access)

@@ -1,6 +1,6 @@
 """Decides what a user may do: by role, department and confidentiality. Every page and API call asks `may`. Pure; no I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from parvis.desk.models.accounts import (
     CONFIDENTIALITIES,
@@ -17,14 +17,14 @@ from parvis.desk.models.case import Case
 
 _AGENT: frozenset[Action] = frozenset(
     ["queue.read", "case.read", "case.change", "case.reply", "case.transfer", "file.read", "contact.register",
-     "break-glass.open", "deputy.name"]
+     "break-glass.open", "deputy.name", "town.read"]
 )  # fmt: skip
 _SUPERVISION: frozenset[Action] = frozenset({"absence.note", "break-glass.review", "identity.approve", "queue.export"})
 # An administrator gives rights and an auditor reads the trail; neither reads what citizens write.
 ROLE_ACTIONS: dict[Role, frozenset[Action]] = {
     "agent": _AGENT,
     "supervisor": _AGENT | _SUPERVISION,
-    "counter": frozenset({"contact.register"}),
+    "counter": frozenset({"contact.register", "town.read"}),
     "auditor": frozenset({"audit.read"}),
     "administrator": frozenset({"account.read", "account.grant", "account.revoke"}),
 }
@@ -100,3 +100,13 @@ def hidden_cases(user: DeskUser, rules: ConfidentialCases, department: str) -> H
 def working_departments(user: DeskUser, departments: Iterable[str]) -> list[str]:
     """The departments, in the town's order, in which the user has something to do."""
     return [slug for slug in departments if any(_is_about(grant, slug) for grant in user.grants)]
+
+
+def hidden_by_department(
+    user: DeskUser, rules: ConfidentialCases, departments: Iterable[str]
+) -> Mapping[HiddenCases, Sequence[str]]:
+    """What is left out of the lists of several departments, with those of which it is the same."""
+    found: dict[HiddenCases, list[str]] = {}
+    for slug in departments:
+        found.setdefault(hidden_cases(user, rules, slug), []).append(slug)
+    return found

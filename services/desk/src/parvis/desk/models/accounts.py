@@ -32,6 +32,7 @@ Action: TypeAlias = Literal[
     "queue.export",
     "queue.read",
     "session.own",
+    "town.read",
 ]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 

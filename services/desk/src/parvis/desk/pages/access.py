@@ -21,7 +21,7 @@ from parvis.desk.verify.agent_sessions import AgentSession, SessionCookies, hash
 
 # What shows personal data. Changes are recorded in the transaction that makes them.
 _RECORDED: frozenset[Action] = frozenset(
-    {"queue.read", "queue.export", "case.read", "file.read", "audit.read", "account.read"}
+    {"queue.read", "queue.export", "case.read", "file.read", "town.read", "audit.read", "account.read"}
 )
 _DEPARTMENT_ACTIONS: frozenset[Action] = frozenset({"queue.read", "queue.export", "contact.register", "absence.note"})
 
@@ -172,7 +172,7 @@ def _subject(request: Request) -> dict[str, str]:
     named = {name: str(value)[:80] for name, value in request.path_params.items() if name != "conversation"}
     chosen = {
         name: request.query_params[name][:40]
-        for name in ("show", "after", "until", "what", "format")
+        for name in ("show", "of", "day", "after", "until", "what", "format")
         if name in request.query_params
     }
     detail = " ".join(f"{name}={value}" for name, value in (named | chosen).items())

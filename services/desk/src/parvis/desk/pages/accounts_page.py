@@ -1,6 +1,6 @@
 """Shows accounts and their rights to administrators, and grants, revokes and blocks."""
 
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -71,10 +71,12 @@ def read_grant(dependencies: DeskDependencies, form: SubmittedForm) -> RoleGrant
 
 
 def begin_of_day(dependencies: DeskDependencies, day: str) -> datetime | None:
-    """The beginning of a day in the town, as a browser sends it: 2026-12-31. None if it is no day."""
+    """The beginning of a day in the town, as a browser sends it: 2026-12-31. None if it is no day that the database knows."""
     try:
         zone = ZoneInfo(dependencies.town_config.town.time_zone)
-        return datetime.combine(datetime.fromisoformat(day).date(), time(), zone)
+        begin = datetime.combine(datetime.fromisoformat(day).date(), time(), zone)
+        _ = begin.astimezone(UTC)  # as it is stored: a day before all others begins before any instant
+        return begin
     except (ValueError, OverflowError):
         return None
 

@@ -25,11 +25,12 @@ from parvis.desk.pages import (
     queue_page,
     reply_files,
     search_page,
+    town_page,
 )
 from parvis.desk.pages.dependencies import DeskDependencies
 
 _MODULES = (
-    login, oidc_login, local_login, enrolment, queue_page, export_page, bulk_page, absence_page, search_page, live_events, case_page, agent_action_forms,
+    login, oidc_login, local_login, enrolment, queue_page, export_page, bulk_page, absence_page, search_page, town_page, live_events, case_page, agent_action_forms,
     counter_form, counter_search, counter_receipt, original_files, reply_files, own_account_page, accounts_page, login_approvals_page,
     break_glass, audit_page,
 )  # fmt: skip
