@@ -84,7 +84,7 @@ async def _submit(
             raise Rejected("no_reply_asked")
         case = await _case(dependencies, session, named := form.first("conversation"))
         if named and case is None:  # never a new request because the case went to another department
-            raise Rejected("case_gone")
+            raise Rejected("visited_case_gone")
         registered = await dependencies.counter_contacts.register(
             counter_form, session.agent, seed=seed, at=dependencies.clock(), by=session.user, case=case
         )
