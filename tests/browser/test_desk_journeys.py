@@ -131,7 +131,9 @@ def test_ten_answers_take_twenty_clicks_beside_their_words(agent: Any) -> None:
         with agent.expect_navigation(url="**notice=replied_next*", wait_until="load"):
             agent.get_by_role("button", name="Envoyer et suivant").click()
         clicks += 1
-        assert agent.locator("#notice").bounding_box()["y"] >= 0  # the case is read before its answer is written
+        assert (
+            agent.locator("#notice").bounding_box()["y"] >= -1
+        )  # a pixel: the case is read before its answer is written
     assert len(seen) == 10
     assert agent.get_by_role("button", name="Annuler l’envoi", include_hidden=True).count() >= 10
     assert clicks <= MOST_CLICKS_FOR_TEN_ANSWERS

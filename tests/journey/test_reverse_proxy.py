@@ -109,6 +109,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Generator[Proxy]:
         process.wait(PATIENCE_S)
         for echo in echoes.values():
             echo.shutdown()
+            echo.server_close()
 
 
 def _answers(proxy: Proxy) -> bool:
