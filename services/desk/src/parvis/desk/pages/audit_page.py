@@ -24,18 +24,17 @@ def routes(dependencies: DeskDependencies) -> APIRouter:
         session = dependencies.require_session(request)
         asked = {name: request.query_params.get(name, "").strip()[:80].replace("\x00", "") for name in _FIELDS}
         before = asked["before"]
+        quoted = next(iter(find_references(asked["subject"])), None)
         async with dependencies.access.database.transaction() as connection:
-            quoted = next(iter(find_references(asked["subject"])), None)
             case = await find_case_by_reference(connection, quoted) if quoted else None
-        wanted = AuditFilter(
-            account_id=_uuid(asked["account"]),
-            action=asked["action"],
-            subject=case or _uuid(asked["subject"]),
-            before=int(before) if before.isascii() and before.isdigit() and len(before) < 18 else None,
-            since=begin_of_day(dependencies, asked["since"]),
-            until=end_of_day(dependencies, asked["until"]),
-        )
-        async with dependencies.access.database.transaction() as connection:
+            wanted = AuditFilter(
+                account_id=_uuid(asked["account"]),
+                action=asked["action"],
+                subject=case or _uuid(asked["subject"]),
+                before=int(before) if before.isascii() and before.isdigit() and len(before) < 18 else None,
+                since=begin_of_day(dependencies, asked["since"]),
+                until=end_of_day(dependencies, asked["until"]),
+            )
             entries = await read_audit(connection, wanted, _PAGE_SIZE)
         older = asked | {"before": str(entries[-1].number)} if len(entries) == _PAGE_SIZE else None
         return dependencies.render_page(

@@ -39,12 +39,7 @@ from parvis.web.form_parsing import SubmittedForm
 
 _FIELDS = {"assign": "assign-to", "snooze": "snooze-until", "tag": "tag", "untag": "tag", "reply": "text"}
 # Stands for what is still to be typed when the page is first shown.
-_EXAMPLES = {
-    "assign": "…",
-    "tag": "…",
-    "untag": "…",
-    "reply": "…",
-}  # stand for what is still to be typed when the page is first shown
+_EXAMPLES = {"assign": "…", "tag": "…", "untag": "…", "reply": "…"}
 
 
 @dataclass(frozen=True)

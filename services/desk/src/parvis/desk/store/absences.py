@@ -94,7 +94,7 @@ def _return(
 async def _find_deputy(
     connection: AsyncConnection, one: Absence, at: datetime, away: Collection[tuple[str, str]]
 ) -> Sequence[DeskUser]:
-    """The accounts with the deputy's name. None if there is no deputy, or they are away as well."""
+    """The accounts with the deputy's name. Empty if there is no deputy, or they are away as well."""
     if not one.deputy or (one.department, one.deputy) in away:
         return ()
     return await read_agents(connection, CaseAccessFacts(one.department), at, names=[one.deputy])

@@ -146,10 +146,11 @@ def parse_answer(text: str, count: int) -> int | Literal["other"] | None:
     """
     if len(text) > _LONGEST_ANSWER:
         return None
-    words = [word for word in _normalize(text).split() if word not in _FILLER_WORDS]
+    normalized = _normalize(text)
+    words = [word for word in normalized.split() if word not in _FILLER_WORDS]
     if _NONE_WORDS & set(words):
         return OTHER
-    if _BOTH.search(_normalize(text)):
+    if _BOTH.search(normalized):
         return None
     significant = [word for word in words if word not in _ALSO_AN_ARTICLE] or words  # une autre, the second one
     meanings = {_meaning(word) for word in significant}
